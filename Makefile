@@ -1,0 +1,53 @@
+# Everything a person does with this project is one of these. `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+HOST ?= 127.0.0.1
+PORT ?= 3000
+export DO_NOT_TRACK := 1
+export GX_ANALYTICS_ENABLED := false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint dev demo bench lock clean
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## Install everything, pinned by hash; skipped when current
+
+.venv/ready: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another one: make setup PYTHON=python3.12")'
+	@echo "Setting up .venv (once, and when requirements.lock changes)"
+	@$(PYTHON) -m venv --clear .venv || { echo "The venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements.lock
+	@$(BIN)/python -m compileall -q dagster_project
+	@touch $@
+
+run: setup ## Run the night for today, or DATE=2025-06-30 [KNOWN=now] [REFRESH=1] [FULL=1]
+	@$(BIN)/python -m dagster_project run $(if $(DATE),--date $(DATE)) $(if $(KNOWN),--known $(KNOWN)) $(if $(REFRESH),--refresh) $(if $(FULL),--full)
+
+test: setup ## Run all tests
+	@$(BIN)/python -m pytest
+
+lint: setup ## Check style and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+dev: setup ## Open the Dagster UI on HOST:PORT, by default 127.0.0.1:3000
+	@$(BIN)/python -m dagster_project prepare
+	@DAGSTER_HOME="$$($(BIN)/python -m dagster_project instance)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -w workspace.yaml -h $(HOST) -p $(PORT)
+
+demo: setup ## Serve the demo's ERP and bureau alone, to point ARREARS_SOURCE=rest at
+	@$(BIN)/python -m dagster_project.demo $(if $(DATE),--as-of $(DATE)) $(if $(DEMO_PORT),--port $(DEMO_PORT))
+
+bench: setup ## Measure what a night costs before there is any data to speak of
+	@$(BIN)/python tests/benchmarks/fixed_cost.py
+
+lock: setup ## Choose the newest allowed versions again and pin them
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --group dev pyproject.toml -o requirements.lock
+
+clean: ## Remove what set-up and runs have made, but for ARREARS_HOME
+	@rm -rf .venv dbt/target dbt/logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find dagster_project tests -name __pycache__ -type d -prune -exec rm -rf {} +
