@@ -1,0 +1,297 @@
+"""The datasets that come in: columns, types, keys, enums — declared here once.
+
+Belongs here: what a dataset *is*. Everything that depends on it derives from it: the Arrow schemas of landing, the parsing of
+records and its quarantine reasons, the expectations of `quality.py`, the empty tables of absent datasets, and the drift test
+against the dbt sources. Does not belong here: rules about rows (those are SQL under `dbt/`) and thresholds (policy seeds).
+
+Names are public: renaming one is a breaking change, adding a column is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+
+
+class Type(StrEnum):
+    """What a value is, which decides how it is parsed, stored and checked."""
+
+    TEXT = "text"
+    DATE = "date"
+    TIMESTAMP = "timestamp"  # UTC, stored without a zone, microseconds
+    AMOUNT = "amount"  # exact decimal, up to 4 fraction digits
+    RATE = "rate"  # exact decimal, up to 10 fraction digits
+    NUMBER = "number"  # exact decimal, up to 6 fraction digits: percentages, ratios, quantities
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+
+
+DECIMALS: Mapping[Type, tuple[int, int]] = MappingProxyType({Type.AMOUNT: (18, 4), Type.RATE: (20, 10), Type.NUMBER: (18, 6)})
+"""Precision and scale of the decimal types, the same in Parquet, DuckDB and dbt."""
+
+SQL_TYPES: Mapping[Type, str] = MappingProxyType(
+    {
+        Type.TEXT: "varchar",
+        Type.DATE: "date",
+        Type.TIMESTAMP: "timestamp",
+        Type.INTEGER: "integer",
+        Type.BOOLEAN: "boolean",
+        **{kind: f"decimal({precision},{scale})" for kind, (precision, scale) in DECIMALS.items()},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a dataset.
+
+    `signed` amounts may be zero or negative; all others must not be negative. `enum` closes the set of texts.
+    """
+
+    name: str
+    type: Type = Type.TEXT
+    required: bool = False
+    enum: tuple[str, ...] = ()
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset: `key` identifies a record over time; `group` is the dbt source (and asset key prefix) it lands under.
+
+    Of the columns in `any_of`, a record must have at least one. `dated_by` is the day a record speaks of, by which freshness is
+    judged.
+    """
+
+    name: str
+    group: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    required: bool = False
+    description: str = ""
+    any_of: tuple[str, ...] = ()
+    dated_by: str | None = None
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Column]:
+        return MappingProxyType({column.name: column for column in self.columns})
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def has_cursor(self) -> bool:
+        """Whether a source can be asked for what changed since a time (`updated_at`), instead of for everything."""
+        return "updated_at" in self.by_name
+
+
+LANDING_COLUMNS: tuple[Column, ...] = (
+    Column("_load_id", Type.TEXT, required=True),
+    Column("_loaded_at", Type.TIMESTAMP, required=True),
+    Column("_as_of", Type.DATE, required=True),
+    Column("_deleted", Type.BOOLEAN, required=True),
+)
+"""What landing adds to every row: which load brought it, when, for which morning, and whether it says "this key is gone"."""
+
+_SHORT: Mapping[str, Type] = {"": Type.TEXT, **{kind.value: kind for kind in Type}}
+
+
+def _columns(declaration: str, enums: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Column, ...]:
+    """Read `name* name:type name:amount~` — `*` is required, `~` is signed."""
+    columns = []
+    for word in declaration.split():
+        name, _, kind = word.partition(":")
+        required, signed = "*" in word, "~" in word
+        name, kind = name.rstrip("*~"), kind.rstrip("*~")
+        columns.append(Column(name, _SHORT[kind], required, (enums or {}).get(name, ()), signed))
+    return tuple(columns)
+
+
+CUSTOMER_STATUSES = ("active", "on_hold", "insolvent", "at_agency", "closed")
+CONTACT_ROLES = ("accounts_payable", "senior", "executive")
+DOCUMENT_TYPES = ("invoice", "debit_memo", "credit_memo")
+ALLOCATION_SOURCES = ("payment", "credit_memo", "write_off", "discount", "adjustment")
+EXCEPTION_KINDS = ("terms", "limit")
+
+_ALL = (
+    Dataset(
+        "companies",
+        "erp",
+        ("company_id",),
+        _columns("company_id* name* currency* country timezone calendar"),
+        description="Legal entities. Absent: one entity, MAIN.",
+    ),
+    Dataset(
+        "customers",
+        "erp",
+        ("customer_id",),
+        _columns(
+            "customer_id* name* company_id parent_customer_id country region industry currency customer_since:date "
+            "credit_limit:amount payment_terms registration_number email phone language collector sales_rep status "
+            "requires_po:boolean do_not_dun:boolean gross_margin_pct:number~ strategic_value:number~ updated_at:timestamp",
+            {"status": CUSTOMER_STATUSES},
+        ),
+        required=True,
+        description="Who owes, and what is known of them.",
+    ),
+    Dataset(
+        "contacts",
+        "erp",
+        ("contact_id",),
+        _columns("contact_id* customer_id* role* name email phone", {"role": CONTACT_ROLES}),
+        description="People at the customer, by role.",
+    ),
+    Dataset(
+        "payment_terms",
+        "erp",
+        ("payment_terms",),
+        _columns("payment_terms* net_days:integer* discount_pct:number discount_days:integer deposit_pct:number"),
+        description="What a terms code means.",
+    ),
+    Dataset(
+        "invoices",
+        "erp",
+        ("invoice_id",),
+        _columns(
+            "invoice_id* invoice_number* customer_id* document_type* invoice_date:date* currency* amount:amount* company_id "
+            "due_date:date payment_terms tax_amount:amount po_number delivered_on:date sent_at:timestamp order_number sales_rep "
+            "product_line voided_on:date updated_at:timestamp",
+            {"document_type": DOCUMENT_TYPES},
+        ),
+        required=True,
+        description="Invoices, debit memos and credit memos. Amounts are positive; the type carries the sign.",
+        dated_by="invoice_date",
+    ),
+    Dataset(
+        "instalments",
+        "erp",
+        ("invoice_id", "instalment_number"),
+        _columns("invoice_id* instalment_number:integer* due_date:date* amount:amount*"),
+        description="The parts an invoice falls due in. Absent for an invoice: one, the invoice itself.",
+    ),
+    Dataset(
+        "invoice_lines",
+        "erp",
+        ("invoice_id", "line_number"),
+        _columns(
+            "invoice_id* line_number:integer* amount:amount*~ description quantity:number~ unit_price:amount~ tax_amount:amount~"
+        ),
+        description="What was invoiced.",
+    ),
+    Dataset(
+        "payments",
+        "erp",
+        ("payment_id",),
+        _columns(
+            "payment_id* customer_id* payment_date:date* currency* amount:amount* company_id method reference reversed_on:date "
+            "updated_at:timestamp"
+        ),
+        required=True,
+        description="Cash received, by value date.",
+        dated_by="payment_date",
+    ),
+    Dataset(
+        "allocations",
+        "erp",
+        ("allocation_id",),
+        _columns(
+            "allocation_id* invoice_id* source_type* allocated_on:date* amount:amount*~ source_id instalment_number:integer "
+            "reversed_on:date reason updated_at:timestamp",
+            {"source_type": ALLOCATION_SOURCES},
+        ),
+        required=True,
+        description="Amounts of a payment, credit memo, write-off, discount or adjustment put against an invoice. Only an "
+        "adjustment may be negative.",
+    ),
+    Dataset(
+        "disputes",
+        "erp",
+        ("dispute_id",),
+        _columns("dispute_id* invoice_id* opened_on:date* amount:amount reason owner resolved_on:date outcome"),
+        description="What customers contest.",
+    ),
+    Dataset(
+        "promises",
+        "erp",
+        ("promise_id",),
+        _columns("promise_id* customer_id* made_on:date* promised_date:date* amount:amount* invoice_id plan_id"),
+        description="Promises to pay; those of one plan_id are a payment plan.",
+    ),
+    Dataset(
+        "activities",
+        "erp",
+        ("activity_id",),
+        _columns("activity_id* customer_id* occurred_at:timestamp* invoice_id step channel outcome note actor"),
+        description="Contacts made with a customer, by anyone.",
+        dated_by="occurred_at",
+    ),
+    Dataset(
+        "credit_exceptions",
+        "erp",
+        ("exception_id",),
+        _columns(
+            "exception_id* customer_id* kind* requested_by requested_on:date approved_by approved_on:date granted_terms "
+            "granted_limit:amount expires_on:date reason",
+            {"kind": EXCEPTION_KINDS},
+        ),
+        description="Terms or limits granted beyond the tier's policy.",
+    ),
+    Dataset(
+        "credit_reviews",
+        "erp",
+        ("review_id",),
+        _columns("review_id* customer_id* reviewed_on:date* reviewer tier credit_limit:amount note"),
+        description="What credit reviews decided.",
+    ),
+    Dataset(
+        "exchange_rates",
+        "erp",
+        ("rate_date", "currency", "base_currency"),
+        _columns("rate_date:date* currency* base_currency* rate:rate*"),
+        description="1 currency = rate base_currency.",
+        dated_by="rate_date",
+    ),
+    Dataset(
+        "control_balances",
+        "erp",
+        ("company_id", "as_of"),
+        _columns("company_id* as_of:date* balance:amount*~"),
+        description="The ledger's receivables control account, in the entity's currency.",
+        dated_by="as_of",
+    ),
+    Dataset(
+        "credit_scores",
+        "bureau",
+        ("bureau", "score_code", "scored_on", "customer_id", "registration_number"),
+        _columns(
+            "bureau* scored_on:date* score_code* raw_score customer_id registration_number model_code risk_class status "
+            "dbt:number~ industry_dbt:number~ recommended_limit:amount currency current_ratio:number~ quick_ratio:number~ "
+            "debt_to_equity:number~ match_confidence:number fetched_at:timestamp"
+        ),
+        description="What bureaus say of a customer, as they wrote it.",
+        dated_by="scored_on",
+        any_of=("customer_id", "registration_number"),
+    ),
+)
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.name: dataset for dataset in _ALL})
+
+ISSUED_STEPS = Dataset(
+    "issued_steps",
+    "delivery",
+    ("worklist_date", "item_id", "step"),
+    _columns("worklist_date:date* item_id* step* customer_id* invoice_id policy* open_amount:amount* currency*"),
+    description="Which dunning step went out for which item on which morning: our own memory, landed when a list is published.",
+)
+"""Written by delivery, never asked of a source; read back only by mornings after the one that wrote it."""
+
+TABLES: Mapping[str, Dataset] = MappingProxyType({**DATASETS, ISSUED_STEPS.name: ISSUED_STEPS})
+
+
+def sources(group: str) -> Iterator[Dataset]:
+    """The tables of one dbt source."""
+    return (dataset for dataset in TABLES.values() if dataset.group == group)
