@@ -1,0 +1,142 @@
+"""Datasets as files in a folder: `<dataset>.csv` or `<dataset>.parquet`.
+
+Belongs here: opening files and naming the line where one cannot be read. A file is always the whole dataset.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from dagster_project.contract import Dataset
+from dagster_project.sources import Delivery, SourceError, missing_columns, page_schema
+
+BATCH_ROWS = 100_000
+
+
+class FilesSource:
+    """A folder of dataset files."""
+
+    def __init__(self, folder: Path):
+        if not folder.is_dir():
+            raise SourceError(f"ARREARS_FILES_DIR: there is no folder {folder}")
+        self.folder = folder
+
+    def fetch(self, dataset: Dataset, since: datetime | None) -> Delivery | None:
+        del since  # a file is a full snapshot
+        found = [path for ending in ("csv", "parquet") if (path := self.folder / f"{dataset.name}.{ending}").is_file()]
+        if not found:
+            return None
+        if len(found) > 1:
+            raise SourceError(f"{found[0]} and {found[1].name} both hold {dataset.name}: keep one of them")
+        read = _read_csv if found[0].suffix == ".csv" else _read_parquet
+        return Delivery(pages=read(found[0], dataset), full=True, origin=str(found[0]))
+
+
+def _read_csv(path: Path, dataset: Dataset) -> Iterator[pa.Table]:
+    header = _csv_header(path, dataset)
+    try:
+        reader = pa_csv.open_csv(
+            path,
+            read_options=pa_csv.ReadOptions(block_size=8 << 20, use_threads=False),
+            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(
+                column_types={name: pa.string() for name in header},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+            ),
+        )
+        for batch in reader:
+            yield _as_page(pa.Table.from_batches([batch]), dataset)
+    except pa.ArrowInvalid as broken:
+        raise SourceError(f"{path} cannot be read as CSV: {_csv_fault(path, len(header), str(broken))}") from broken
+
+
+def _csv_header(path: Path, dataset: Dataset) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+    except (UnicodeDecodeError, csv.Error) as broken:
+        raise SourceError(f"{path} cannot be read as CSV: line 1: {broken}") from broken
+    if not header:
+        raise SourceError(f"{path} is empty: not even a header line. Remove the file if the dataset is absent")
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise SourceError(f"{path} line 1: column {', '.join(twice)} is there twice")
+    _refuse_missing(path, dataset, header)
+    return header
+
+
+def _csv_fault(path: Path, width: int, reason: str) -> str:
+    """The line a broken CSV breaks at, which the fast reader does not always tell, and why."""
+    reader = None
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for row in reader:
+                if row and len(row) != width:
+                    return f"line {reader.line_num}: {len(row)} values where the header has {width}"
+    except UnicodeDecodeError as broken:
+        with path.open("rb") as raw:
+            line = next((n for n, text in enumerate(raw, 1) if not _is_utf8(text)), 1)
+        return f"line {line}: not UTF-8 ({broken.reason})"
+    except csv.Error as broken:
+        return f"line {reader.line_num if reader else 1}: {broken}"
+    return reason
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _read_parquet(path: Path, dataset: Dataset) -> Iterator[pa.Table]:
+    try:
+        with pq.ParquetFile(path) as file:
+            _refuse_missing(path, dataset, file.schema_arrow.names)
+            for batch in file.iter_batches(batch_size=BATCH_ROWS):
+                yield _as_page(pa.Table.from_batches([batch]), dataset)
+    except (pa.ArrowInvalid, OSError) as broken:
+        raise SourceError(f"{path} cannot be read as Parquet: {broken}") from broken
+
+
+def _refuse_missing(path: Path, dataset: Dataset, present: list[str]) -> None:
+    if missing := missing_columns(dataset, present):
+        raise SourceError(f"{path}: required column {', '.join(missing)} is missing; it has {', '.join(present)}")
+
+
+def _as_page(table: pa.Table, dataset: Dataset) -> pa.Table:
+    """Every column as text, in the page's order; columns the contract does not know go into one JSON text a row."""
+    schema = page_schema(dataset)
+    unknown = [name for name in table.column_names if name not in dataset.by_name]
+    columns = []
+    for name in dataset.column_names:
+        columns.append(_as_text(table[name]) if name in table.column_names else pa.nulls(len(table), pa.string()))
+    if unknown:
+        extra = table.select(unknown).to_pylist()
+        columns.append(pa.array([json.dumps(row, default=str, ensure_ascii=False) for row in extra], pa.string()))
+    else:
+        columns.append(pa.nulls(len(table), pa.string()))
+    return pa.table(columns, schema=schema)
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_string(column.type):
+        return column
+    if pa.types.is_timestamp(column.type) and column.type.tz:
+        column = pc.cast(column, pa.timestamp("us", "UTC"))
+        return pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        return pa.chunked_array([pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.string())])
+    return pc.cast(column, pa.string())
