@@ -1,0 +1,521 @@
+"""The append-only store of everything a source ever said.
+
+Belongs here: staging what a source delivers, judging each record against the contract (types, required values, enums, keys),
+quarantine with reasons, landing what changed as Parquet committed by one rename, and finding the loads a morning may know of.
+Does not belong here: how records are fetched (`sources/`), whether a load as a whole is plausible (`quality.py`), rules about
+rows (`dbt/`).
+
+    landing/<dataset>/<as_of>_<loaded_at>_<nonce>/manifest.json   what was asked, received, kept, refused
+                                                  rows.parquet    the changed rows; absent where nothing changed
+    quarantine/<dataset>/<the same name>.jsonl                    records refused, as received, with every reason
+
+A load is whole or nothing: it is built under `landing/.staging/` and appears by `rename`. Nothing is ever edited.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import pyarrow.parquet as pq
+
+from dagster_project import warehouse
+from dagster_project.contract import DECIMALS, LANDING_COLUMNS, SQL_TYPES, Column, Dataset, Type
+from dagster_project.sources import EXTRA, Delivery, SourceError, page_schema
+
+STAGING_KEPT_HOURS = 24
+"""A staging folder older than this belongs to a run that was killed."""
+
+Known = Literal["then", "now"]
+"""Whether a morning sees what was known that morning, or everything learned since."""
+
+
+class LandingError(Exception):
+    """A delivery cannot be landed. The message says what, which records, and what to do; nothing of it landed."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a load was. `received = landed − tombstones + unchanged + repeated + quarantined`, always.
+
+    Of all loads so far, `cursor` is the newest `updated_at` and `newest_on` the newest day a record speaks of; `sums` are the
+    amounts landed now per currency, as text.
+    """
+
+    load_id: str
+    dataset: str
+    as_of: str
+    loaded_at: str
+    origin: str
+    absent: bool
+    full: bool
+    since: str | None
+    cursor: str | None
+    newest_on: str | None
+    received: int
+    landed: int
+    tombstones: int
+    unchanged: int
+    repeated: int
+    quarantined: int
+    sums: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """A committed load, known by its folder's name alone; the manifest is read when asked for."""
+
+    folder: Path
+    as_of: date
+    loaded_at: datetime
+
+    @property
+    def load_id(self) -> str:
+        return self.folder.name
+
+    @property
+    def rows(self) -> Path | None:
+        path = self.folder / "rows.parquet"
+        return path if path.exists() else None
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return Manifest(**json.loads((self.folder / "manifest.json").read_text("utf-8")))
+
+
+class Landing:
+    """The store under two folders. Safe for several processes: loads have names of their own and appear whole."""
+
+    def __init__(self, folder: Path, quarantine: Path):
+        self.folder = folder
+        self.quarantine = quarantine
+
+    # --- what is known -----------------------------------------------------------------------------------------------
+
+    def loads(self, dataset: Dataset, as_of: date | None = None, known: Known = "then") -> list[Load]:
+        """The loads a morning knows, oldest first. Without a morning, all of them."""
+        found = []
+        for folder in (self.folder / dataset.name).glob("*_*_*"):
+            made_for, loaded_at, _ = folder.name.split("_")
+            load = Load(folder, date.fromisoformat(made_for), datetime.strptime(loaded_at, _STAMP))
+            if as_of is None or known == "now" or load.as_of <= as_of:
+                found.append(load)
+        return sorted(found, key=lambda load: (load.loaded_at, load.load_id))
+
+    def asks(self, dataset: Dataset, as_of: date, today: date, *, refresh: bool = False) -> bool:
+        """Whether a run for a morning asks the source, or replays what was known.
+
+        Today's run always asks; a past one only where nothing was ever loaded for that morning or a later one.
+        """
+        return refresh or as_of >= today or not any(load.as_of >= as_of for load in self.loads(dataset))
+
+    def cursor(self, dataset: Dataset) -> datetime | None:
+        """The newest `updated_at` ever landed (UTC): where an incremental load goes on from."""
+        last = self._last(dataset)
+        return datetime.fromisoformat(last.cursor) if last and last.cursor else None
+
+    def _last(self, dataset: Dataset) -> Manifest | None:
+        loads = self.loads(dataset)
+        return loads[-1].manifest if loads else None
+
+    # --- landing -----------------------------------------------------------------------------------------------------
+
+    def land(
+        self,
+        dataset: Dataset,
+        delivery: Delivery | None,
+        as_of: date,
+        *,
+        since: datetime | None = None,
+        quarantine_share: Decimal = Decimal("0.01"),
+        append_only: bool = False,
+    ) -> Manifest:
+        """Stage, judge and commit a delivery; `None` records that the source has no such dataset.
+
+        `quarantine_share` is the largest share of records that may be refused; `append_only` never reads a full delivery as
+        "what is not in it is gone".
+
+        Raises:
+            SourceError: the source failed on the way.
+            LandingError: too many records were refused, or all of a required dataset.
+        """
+        began = time.monotonic()
+        if delivery is None and dataset.required:
+            raise LandingError(
+                f"the source has no {dataset.name}, which is required: deliver it, with a header and no rows if there are none"
+            )
+        loaded_at = datetime.now(UTC).replace(tzinfo=None)
+        load_id = f"{as_of}_{loaded_at.strftime(_STAMP)}_{secrets.token_hex(3)}"
+        with self._staging(load_id) as staging:
+            received = _stage(dataset, delivery, staging / "raw.parquet") if delivery else 0
+            with warehouse.scratch(staging) as con:
+                tally = self._judge(con, dataset, staging, load_id, received) if received else _Tally()
+                if received:
+                    self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)
+                whole = bool(delivery and delivery.full and not append_only)
+                tally = self._write(con, dataset, staging, load_id, loaded_at, as_of, tally, received > 0, whole)
+            before = self._last(dataset)
+            cursor = _newest(tally.newest.isoformat() if tally.newest else None, before.cursor if before else None)
+            newest_on = _newest(tally.newest_on.isoformat() if tally.newest_on else None, before.newest_on if before else None)
+            rows = staging / "rows.parquet"
+            manifest = Manifest(
+                load_id=load_id,
+                dataset=dataset.name,
+                as_of=as_of.isoformat(),
+                loaded_at=loaded_at.isoformat(),
+                origin=delivery.origin if delivery else "",
+                absent=delivery is None,
+                full=bool(delivery and delivery.full),
+                since=since.isoformat() if since and delivery and not delivery.full else None,
+                cursor=cursor,
+                newest_on=newest_on,
+                received=received,
+                landed=tally.landed,
+                tombstones=tally.tombstones,
+                unchanged=tally.unchanged,
+                repeated=tally.repeated,
+                quarantined=tally.quarantined,
+                sums={currency: str(amount) for currency, amount in tally.sums},
+                reasons=tally.reasons,
+                seconds=round(time.monotonic() - began, 3),
+                sha256=_sha256(rows) if rows.exists() else None,
+            )
+            _write_text(staging / "manifest.json", json.dumps(asdict(manifest), indent=1, ensure_ascii=False))
+            (staging / "raw.parquet").unlink(missing_ok=True)
+            final = self.folder / dataset.name / load_id
+            final.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(staging, final)
+        return manifest
+
+    @contextmanager
+    def _staging(self, load_id: str) -> Iterator[Path]:
+        root = self.folder / ".staging"
+        root.mkdir(parents=True, exist_ok=True)
+        for left in root.iterdir():
+            if time.time() - left.stat().st_mtime > STAGING_KEPT_HOURS * 3600:
+                shutil.rmtree(left, ignore_errors=True)
+        folder = root / load_id
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _judge(self, con: duckdb.DuckDBPyConnection, dataset: Dataset, staging: Path, load_id: str, received: int) -> _Tally:
+        """Type every record, refuse what breaks the contract, keep one version of each key. Leaves table `kept`."""
+        reasons = ", ".join(_reasons(dataset))
+        con.execute(
+            f"create table judged as select *, list_filter([{reasons}], lambda x: x is not null) as _reasons "
+            f"from read_parquet('{staging / 'raw.parquet'}', file_row_number = true)"
+        )
+        values = ", ".join(f"{_typed(column)} as {_quoted(column.name)}" for column in dataset.columns)
+        con.execute(f"create table parsed as select file_row_number, {values} from judged where len(_reasons) = 0")
+        self._split_repeats(con, dataset)
+        told = " || ', ' || ".join(f"coalesce(j.{_quoted(name)}, '')" for name in dataset.key)
+        con.execute(
+            "create table refused as "
+            "select file_row_number, _reasons from judged where len(_reasons) > 0 union all "
+            f"select j.file_row_number, ['key ' || {told} || ' is there twice with other values'] from judged j "
+            "join again using (file_row_number) where not again.harmless"
+        )
+        refused_key = ", ".join(f"{_typed(dataset.by_name[name], 'try_cast')} as {_quoted(name)}" for name in dataset.key)
+        con.execute(f"create view refused_keys as select {refused_key} from judged where len(_reasons) > 0")
+        columns = ", ".join(map(_quoted, dataset.column_names))
+        con.execute(f"create view kept as select {columns} from parsed anti join again using (file_row_number)")
+        quarantined, repeated = _one(con, "select (select count(*) from refused), (select count(*) from again where harmless)")
+        reasons_by_count: dict[str, int] = {}
+        if quarantined:
+            reasons_by_count = self._quarantine(con, dataset, load_id)
+        newest = "max(updated_at)" if dataset.has_cursor else "null"
+        newest_on = f"max(cast({_quoted(dataset.dated_by)} as date))" if dataset.dated_by else "null"
+        newest_value, newest_day = _one(con, f"select {newest}, {newest_on} from kept")
+        return _Tally(quarantined, repeated, reasons=reasons_by_count, newest=newest_value, newest_on=newest_day)
+
+    def _split_repeats(self, con: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
+        """Leave table `again`: every record whose key a better one has. The same values, or an older version, are harmless
+        (a page delivered twice, a record that changed while pages were read); a contradiction of the same age is not."""
+        key = ", ".join(map(_quoted, dataset.key))
+        same_key = " and ".join(f"p.{_quoted(name)} is not distinct from d.{_quoted(name)}" for name in dataset.key)
+        newest = "updated_at desc nulls last, " if dataset.has_cursor else ""
+        content = "struct_pack(" + ", ".join(f"{_quoted(n)} := p.{_quoted(n)}" for n in dataset.column_names) + ")"
+        older = "or version.updated_at < best.updated_at" if dataset.has_cursor else ""
+        con.execute(
+            f"create table again as with doubled as (select {key} from parsed group by all having count(*) > 1), "
+            f"versions as (select p.*, {content} as version from parsed p join doubled d on {same_key}), "
+            "ranked as (select file_row_number, version, row_number() over best as place, first(version) over best as best "
+            f"from versions window best as (partition by {key} order by {newest}file_row_number desc)) "
+            f"select file_row_number, (version is not distinct from best {older}) is true as harmless from ranked where place > 1"
+        )
+
+    def _quarantine(self, con: duckdb.DuckDBPyConnection, dataset: Dataset, load_id: str) -> dict[str, int]:
+        folder = self.quarantine / dataset.name
+        folder.mkdir(parents=True, exist_ok=True)
+        columns = ", ".join(f"j.{_quoted(name)}" for name in (*dataset.column_names, EXTRA))
+        found = con.execute(
+            f"select r.file_row_number + 1, r._reasons, {columns} from refused r join judged j using (file_row_number) order by 1"
+        )
+        counts: dict[str, int] = {}
+        unfinished = folder / f".{load_id}.jsonl"
+        with unfinished.open("w", encoding="utf-8") as file:
+            while rows := found.fetchmany(1_000):
+                for number, reasons, *values in rows:
+                    record = {name: value for name, value in zip(dataset.column_names, values, strict=False) if value is not None}
+                    record |= json.loads(values[-1]) if values[-1] else {}
+                    line = {
+                        "dataset": dataset.name,
+                        "load": load_id,
+                        "record_number": number,
+                        "record": record,
+                        "reasons": reasons,
+                    }
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    for reason in reasons:
+                        kind = _kind_of(reason)
+                        counts[kind] = counts.get(kind, 0) + 1
+        os.replace(unfinished, folder / f"{load_id}.jsonl")
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def _refuse_too_many(self, dataset: Dataset, load_id: str, received: int, tally: _Tally, share: Decimal) -> None:
+        where = self.quarantine / dataset.name / f"{load_id}.jsonl"
+        worst = "; ".join(f"{reason} ({count:,}×)" for reason, count in list(tally.reasons.items())[:3])
+        if dataset.required and tally.quarantined == received:
+            raise LandingError(f"{dataset.name}: none of {received:,} records can be read: {worst}. They are in {where}")
+        if tally.quarantined > share * received:
+            raise LandingError(
+                f"{dataset.name}: {tally.quarantined:,} of {received:,} records break the contract, more than the "
+                f"{share * 100:.2f} % that policy lets pass: {worst}. Nothing of it landed; the records are in {where}"
+            )
+
+    def _write(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        dataset: Dataset,
+        staging: Path,
+        load_id: str,
+        loaded_at: datetime,
+        as_of: date,
+        tally: _Tally,
+        any_rows: bool,
+        whole: bool,
+    ) -> _Tally:
+        """Write the rows that differ from the latest known, and tombstones where a whole delivery no longer has a key."""
+        if not any_rows and not whole:
+            return tally
+        columns = ", ".join(map(_quoted, dataset.column_names))
+        if not any_rows:
+            con.execute(f"create table kept as select {columns} from ({empty_select(dataset)})")
+            con.execute("create view refused_keys as from kept")
+        before = [str(load.rows) for load in self.loads(dataset) if load.rows]
+        same_key = " and ".join(f"k.{_quoted(name)} is not distinct from b.{_quoted(name)}" for name in dataset.key)
+        if before:
+            key = ", ".join(map(_quoted, dataset.key))
+            con.execute(
+                f"create table before as select * exclude (_rank) from (select *, row_number() over "
+                f"(partition by {key} order by _loaded_at desc, _load_id desc) as _rank from ({rows_select(dataset, con, before)})) "
+                "where _rank = 1 and not _deleted"
+            )
+            same = " and ".join(f"k.{_quoted(name)} is not distinct from b.{_quoted(name)}" for name in dataset.column_names)
+            con.execute(f"create view changed as select k.* from kept k where not exists (select 1 from before b where {same})")
+            # A record refused tonight is not gone: its last good version stays.
+            gone = (
+                f"select b.* from before b where not exists (select 1 from kept k where {same_key}) "
+                f"and not exists (select 1 from refused_keys k where {same_key})"
+                if whole
+                else None
+            )
+        else:
+            con.execute("create view changed as from kept")
+            gone = None
+        parts = [f"select {columns}, false as _deleted from changed"]
+        if gone:
+            parts.append(f"select {columns}, true as _deleted from ({gone})")
+        con.execute(f"create table delta as {' union all '.join(parts)}")
+        landed, tombstones, kept = _one(
+            con, "select count(*), count(*) filter (_deleted), (select count(*) from kept) from delta"
+        )
+        if landed:
+            stamps = f"'{load_id}' as _load_id, timestamp '{loaded_at.isoformat()}' as _loaded_at, date '{as_of}' as _as_of"
+            con.execute(
+                f"copy (select {columns}, {stamps}, _deleted from delta) to '{staging / 'rows.parquet'}' "
+                "(format parquet, compression zstd, row_group_size 100000)"
+            )
+        sums = []
+        if "amount" in dataset.by_name and "currency" in dataset.by_name:
+            sums = con.execute(
+                "select currency, sum(amount) from delta where not _deleted group by currency order by currency"
+            ).fetchall()
+        return replace(tally, landed=landed, tombstones=tombstones, unchanged=kept - (landed - tombstones), sums=sums)
+
+
+@dataclass(frozen=True)
+class _Tally:
+    quarantined: int = 0
+    repeated: int = 0
+    landed: int = 0
+    tombstones: int = 0
+    unchanged: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    newest: datetime | None = None
+    newest_on: date | None = None
+    sums: Sequence[tuple[str, Decimal]] = ()
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def rows_select(dataset: Dataset, con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> str:
+    """SQL for the rows of loads, with every column of today's contract; a column that older loads lack is null."""
+    if not files:
+        return empty_select(dataset)
+    scan = f"read_parquet([{', '.join(_text(name) for name in files)}], union_by_name = true)"
+    present = {row[0] for row in con.execute(f"describe select * from {scan}").fetchall()}
+    columns = [
+        f"{_quoted(c.name) if c.name in present else f'cast(null as {SQL_TYPES[c.type]})'} as {_quoted(c.name)}"
+        for c in (*dataset.columns, *LANDING_COLUMNS)
+    ]
+    return f"select {', '.join(columns)} from {scan}"
+
+
+def empty_select(dataset: Dataset) -> str:
+    """SQL for no rows, with the types of the contract: how an absent dataset looks."""
+    columns = [f"cast(null as {SQL_TYPES[c.type]}) as {_quoted(c.name)}" for c in (*dataset.columns, *LANDING_COLUMNS)]
+    return f"select {', '.join(columns)} where false"
+
+
+# --- staging and judging ----------------------------------------------------------------------------------------------
+
+
+def _stage(dataset: Dataset, delivery: Delivery, path: Path) -> int:
+    """Write the pages as they come, text only, one row group a page, so that memory stays flat. Returns the number of records."""
+    count = 0
+    with pq.ParquetWriter(path, page_schema(dataset), compression="zstd", compression_level=1) as writer:
+        for page in delivery.pages:
+            count += len(page)
+            if len(page):
+                writer.write_table(page)
+    return count
+
+
+_DATE = r"\d{4}-\d{2}-\d{2}"
+_TIMESTAMP = _DATE + r"[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?"
+_STAMP = "%Y%m%dT%H%M%S.%f"
+
+
+def _reasons(dataset: Dataset) -> Iterator[str]:
+    """One SQL expression a rule: null where the record keeps it, else the reason in words, the value at the end."""
+    for column in dataset.columns:
+        value = _raw(column)
+        broken = _broken(column, value)
+        shown = f"' «' || left({value}, 60) || '»'"
+        cases = []
+        if column.required:
+            cases.append(f"when {value} is null then '{column.name} is missing'")
+        for condition, words in broken:
+            cases.append(f"when {condition} then '{column.name} {words}' || {shown}")
+        if cases:
+            yield f"case {' '.join(cases)} end"
+    if dataset.any_of:
+        none = " and ".join(f"{_raw(dataset.by_name[name])} is null" for name in dataset.any_of)
+        yield f"case when {none} then 'one of {' or '.join(dataset.any_of)} is needed' end"
+
+
+def _kind_of(reason: str) -> str:
+    """A reason without the value, for counting."""
+    kind = reason.split(" «", 1)[0]
+    return "the key is there twice with other values" if kind.startswith("key ") else kind
+
+
+def _broken(column: Column, value: str) -> Iterator[tuple[str, str]]:
+    match column.type:
+        case Type.TEXT:
+            if column.enum:
+                yield f"{value} not in ({', '.join(map(_text, column.enum))})", f"is none of {', '.join(column.enum)}:"
+        case Type.DATE:
+            yield (
+                f"not regexp_full_match({value}, '{_DATE}') or try_cast({value} as date) is null",
+                "is not a date (YYYY-MM-DD):",
+            )
+        case Type.TIMESTAMP:
+            yield (
+                f"not regexp_full_match({value}, '{_TIMESTAMP}') or try_cast({value} as timestamptz) is null",
+                "is not a time (ISO 8601, UTC):",
+            )
+        case Type.BOOLEAN:
+            yield f"lower({value}) not in ('true', 'false', '1', '0')", "is neither true nor false:"
+        case Type.INTEGER:
+            yield (
+                f"not regexp_full_match({value}, '[+-]?\\d+') or try_cast({value} as integer) is null",
+                "is not a whole number:",
+            )
+        case Type.AMOUNT | Type.RATE | Type.NUMBER:
+            precision, scale = DECIMALS[column.type]
+            whole = precision - scale
+            yield f"not regexp_full_match({value}, '[+-]?(\\d+(\\.\\d*)?|\\.\\d+)')", "is not a decimal number:"
+            yield f"not regexp_full_match({value}, '[^.]*(\\.\\d{{0,{scale}}}0*)?')", f"has more than {scale} fraction digits:"
+            yield f"not regexp_full_match({value}, '[+-]?0*\\d{{0,{whole}}}(\\..*)?')", "is too large:"
+            if not column.signed:
+                yield f"{value} like '-%' and try_cast({value} as decimal({precision},{scale})) <> 0", "is negative:"
+            if column.type is Type.RATE:
+                yield f"try_cast({value} as decimal({precision},{scale})) <= 0", "must be above zero:"
+
+
+def _raw(column: Column) -> str:
+    """A value as received; blank text is no value."""
+    return f"nullif(trim({_quoted(column.name)}), '')"
+
+
+def _typed(column: Column, cast: Literal["cast", "try_cast"] = "cast") -> str:
+    value = _raw(column)
+    if column.type is Type.TIMESTAMP:
+        return f"cast({cast}({value} as timestamptz) at time zone 'UTC' as timestamp)"
+    return f"{cast}({value} as {SQL_TYPES[column.type]})"
+
+
+def _newest(*times: str | None) -> str | None:
+    """The latest of ISO texts, of which any may be missing."""
+    return max((time for time in times if time), default=None)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    row = con.execute(sql).fetchone()
+    assert row is not None
+    return row
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_text(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+__all__ = ["Known", "Landing", "LandingError", "Load", "Manifest", "SourceError", "empty_select", "rows_select"]

@@ -1,0 +1,74 @@
+"""Put what a morning knows in front of dbt.
+
+Belongs here: choosing the loads a morning may read and showing them in the run's private file as the dbt sources — views over
+Parquet, typed empty tables for absent datasets, and the public holidays a library keeps. Does not belong here: rules about rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import date
+
+import duckdb
+
+from dagster_project.contract import DATASETS, TABLES
+from dagster_project.landing import Known, Landing, rows_select
+from dagster_project.warehouse import Warehouse
+
+log = logging.getLogger("arrears.morning")
+
+YEARS_BACK, YEARS_AHEAD = 3, 1
+"""Holidays are listed for as many years around the morning: a dunning step's date lies no further off."""
+
+
+class NothingKnown(Exception):
+    """The morning asked for knows nothing of a required dataset."""
+
+
+def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known) -> None:
+    """Create the sources of the dbt project in a fresh private file.
+
+    Raises:
+        NothingKnown: a required dataset has no load that the morning may know of.
+    """
+    empty = [name for name, dataset in DATASETS.items() if dataset.required and not landing.loads(dataset, as_of, known)]
+    if empty:
+        raise NothingKnown(
+            f"nothing was known of {', '.join(empty)} on {as_of}: every load is of a later morning. To build {as_of} from what is known "
+            f"now: make run DATE={as_of} KNOWN=now. To ask the source again for that morning: make run DATE={as_of} REFRESH=1"
+        )
+    with warehouse.prepared() as con:
+        for group in sorted({dataset.group for dataset in TABLES.values()}):
+            con.execute(f"create schema {group}")
+        for dataset in TABLES.values():
+            files = [str(load.rows) for load in landing.loads(dataset, as_of, known) if load.rows]
+            con.execute(f"create view {dataset.group}.{dataset.name} as {rows_select(dataset, con, files)}")
+        _holidays(con, as_of)
+
+
+def _holidays(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    con.execute("create schema reference")
+    con.execute("create table reference.holidays (calendar varchar, holiday_date date, name varchar)")
+    used = con.execute(
+        "select distinct calendar from (select coalesce(calendar, country) as calendar from erp.companies "
+        "union select country from erp.customers) where calendar is not null order by 1"
+    ).fetchall()
+    rows = list(_public_holidays((name for (name,) in used), as_of))
+    if rows:
+        con.executemany("insert into reference.holidays values (?, ?, ?)", rows)
+
+
+def _public_holidays(calendars: Iterable[str], as_of: date) -> Iterable[tuple[str, date, str]]:
+    """Holidays of calendars written as ISO 3166 country (`DE`) or country and subdivision (`DE-BY`)."""
+    import holidays
+
+    years = range(as_of.year - YEARS_BACK, as_of.year + YEARS_AHEAD + 1)
+    for calendar in calendars:
+        country, _, subdivision = calendar.partition("-")
+        try:
+            listed = holidays.country_holidays(country, subdiv=subdivision or None, years=years)
+        except NotImplementedError:
+            log.warning("calendar %s: no public holidays are known for it; only week-ends count", calendar)
+            continue
+        yield from ((calendar, day, name) for day, name in sorted(listed.items()))

@@ -1,0 +1,204 @@
+"""The morning's DuckDB files: where they are and how they are opened. The only caller of `duckdb.connect`.
+
+Belongs here: a run's private folder, putting the landed rows in front of dbt, reading the marts, publishing them by rename. Does
+not belong here: anything about what the rows mean.
+
+    warehouse/<as_of>.<run>/arrears.duckdb   sources as views over landing, staging, intermediate, policy
+                            marts.duckdb     the marts, built where they are published from
+    published/marts.duckdb                   the same file under its public name
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+MARTS = "marts"
+"""Schema of everything that is published."""
+
+
+_FINISHED = "finished"
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database that lives as long as the `with`, spills into `folder`, and reads times as UTC."""
+    con = duckdb.connect()
+    try:
+        con.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
+        con.execute(f"set temp_directory = '{folder / 'spill'}'")
+        yield con
+    finally:
+        con.close()
+        shutil.rmtree(folder / "spill", ignore_errors=True)
+
+
+@dataclass
+class Warehouse:
+    """One run's private folder. While the run lives it holds the folder's lock, so that no other run tidies it away."""
+
+    folder: Path
+    _lock: FileLock = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._lock = FileLock(self.folder / "in-use.lock", thread_local=False)
+
+    @property
+    def private(self) -> Path:
+        return self.folder / "arrears.duckdb"
+
+    @property
+    def marts(self) -> Path:
+        return self.folder / "marts.duckdb"
+
+    def create(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire(timeout=0)
+        for path in (self.private, self.marts):
+            for file in self.folder.glob(f"{path.name}*"):
+                file.unlink()
+        (self.folder / _FINISHED).unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Say that everything was built here and every blocking test passed: only such a folder is published from."""
+        (self.folder / _FINISHED).touch()
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / _FINISHED).exists()
+
+    def release(self) -> None:
+        self._lock.release()
+
+    @contextmanager
+    def prepared(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The private file, open for writing: before dbt runs."""
+        con = duckdb.connect(str(self.private))
+        try:
+            yield con
+        finally:
+            con.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The built marts, read only, with `marts` as the schema at hand."""
+        with marts_of(self.marts) as con:
+            yield con
+
+
+@contextmanager
+def marts_of(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A file of marts, read only: `select … from <mart>`."""
+    con = duckdb.connect()
+    try:
+        con.execute(f"attach '{path}' as built (read_only); use built.{MARTS}")
+        yield con
+    finally:
+        con.close()
+
+
+def last_finished(root: Path, as_of: date) -> Warehouse | None:
+    """The newest folder of a morning that was built to the end; None where there is none left."""
+    folders = sorted(root.glob(f"{as_of}.*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return next((built for folder in folders if (built := Warehouse(folder)).finished), None)
+
+
+def tidy(root: Path, keep: int) -> None:
+    """Remove the private folders of runs that ended, killed ones too, but for the newest `keep`."""
+    folders = sorted((path for path in root.glob("*.*") if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in folders[keep:]:
+        lock = FileLock(folder / "in-use.lock", thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def mart_names(con: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = con.execute(
+        "select table_name from duckdb_tables() where schema_name = ? and database_name = current_database() order by 1", [MARTS]
+    )
+    return [name for (name,) in rows.fetchall()]
+
+
+def read(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Mapping[str, pa.Table]:
+    """Marts as Arrow tables, in a stable order of rows."""
+    return {name: con.sql(f'select * from "{name}" order by all').to_arrow_table() for name in names}
+
+
+def publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) -> Path:
+    """Give a built file of marts its public name, and write the same as Parquet. Returns the folder that was published into.
+
+    The newest morning is `published/` itself; an older one goes under `published/history/<as_of>/` and leaves the newer alone.
+    A reader that has the old file open keeps it; one that opens the path gets a whole new one.
+    """
+    published.mkdir(parents=True, exist_ok=True)
+    with FileLock(published / ".lock", timeout=600):
+        return _publish(marts, published, as_of, run)
+
+
+def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) -> Path:
+    con = duckdb.connect()
+    try:
+        con.execute(f"attach '{marts}' as built; use built.{MARTS}")
+        columns = ", ".join(f"? as {name}" for name in run)
+        con.execute(f"create or replace table run as select cast('{as_of}' as date) as as_of, {columns}", list(run.values()))
+        con.execute("checkpoint built")
+        target = published if as_of >= (published_as_of(published) or as_of) else published / "history" / as_of.isoformat()
+        (target / ".sets").mkdir(parents=True, exist_ok=True)
+        parquet = target / ".sets" / marts.parent.name
+        shutil.rmtree(parquet, ignore_errors=True)
+        parquet.mkdir()
+        for name in mart_names(con):
+            con.execute(
+                f"copy (select * from \"{name}\" order by all) to '{parquet / name}.parquet' (format parquet, compression zstd)"
+            )
+    finally:
+        con.close()
+    _swap_link(marts, target / "marts.duckdb")
+    previous = (target / "parquet").resolve()
+    _swap_symlink(parquet, target / "parquet")
+    for old in (target / ".sets").iterdir():
+        if old not in (parquet, previous):
+            shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def published_as_of(published: Path) -> date | None:
+    """The morning that is published now; None where nothing is."""
+    path = published / "marts.duckdb"
+    if not path.exists():
+        return None
+    with marts_of(path) as con:
+        row = con.execute("select as_of from run").fetchone()
+    return row[0] if row else None
+
+
+def _swap_link(source: Path, target: Path) -> None:
+    """Put a file under a second name in one step; the file itself is not copied."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(source, beside)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, beside)
+    os.replace(beside, target)
+
+
+def _swap_symlink(source: Path, target: Path) -> None:
+    """Point a link at another folder in one step."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(os.path.relpath(source, target.parent), target_is_directory=True)
+    os.replace(beside, target)
