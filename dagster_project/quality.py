@@ -1,0 +1,263 @@
+"""Is what just landed plausible as a whole? Expectations per dataset, built from the contract.
+
+Belongs here: Great Expectations suites over the rows a load brought (completeness, uniqueness of keys, ranges, enums) and over the
+load itself (everything received is accounted for, share refused, volume against the trailing loads, age of the newest record),
+and the worker process that runs them. Does not belong here: judging single records (landing refuses those), rules about rows in
+the warehouse (dbt tests).
+
+Great Expectations takes seconds to import. The worker — `python -m dagster_project.quality` — does that in its own process while
+the night is still fetching, takes one JSON request a line and answers with one JSON verdict a line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dagster_project.contract import DATASETS, Dataset, Type
+from dagster_project.landing import Landing, Load
+from dagster_project.policy import LandingLimits, limits_of
+
+TRAILING_LOADS = 14
+BATCH_ROWS = 250_000
+"""Rows validated at a time: memory stays flat however large a load is."""
+
+EARLIEST, LATEST = date(1970, 1, 1), date(2200, 1, 1)
+"""Days outside these are typing errors of somebody's, not dates."""
+
+
+@dataclass(frozen=True)
+class LoadFacts:
+    """What a load was, as one row to hold expectations against. Shares are of 1, ages are days, None is unknown."""
+
+    dataset: str
+    load_id: str
+    rows_path: str | None
+    received: int
+    accounted_for: int
+    quarantined_share: float
+    volume_share: float | None
+    age_days: int | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the expectations say of a load: each broken one in words."""
+
+    dataset: str
+    load_id: str
+    evaluated: int
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not self.broken
+
+
+def facts_of(landing: Landing, dataset: Dataset, load: Load, as_of: date) -> LoadFacts:
+    """Describe a load beside the loads before it."""
+    manifest = load.manifest
+    volume_share = None
+    if manifest.full and not manifest.absent:
+        earlier = [other for other in landing.loads(dataset) if other.loaded_at < load.loaded_at][-TRAILING_LOADS:]
+        received = [other.manifest.received for other in earlier if other.manifest.full and not other.manifest.absent]
+        if received and statistics.median(received) > 0:
+            volume_share = manifest.received / statistics.median(received)
+    newest = date.fromisoformat(manifest.newest_on) if manifest.newest_on else None
+    return LoadFacts(
+        dataset=dataset.name,
+        load_id=load.load_id,
+        rows_path=str(load.rows) if load.rows else None,
+        received=manifest.received,
+        accounted_for=manifest.landed - manifest.tombstones + manifest.unchanged + manifest.repeated + manifest.quarantined,
+        quarantined_share=manifest.quarantined / manifest.received if manifest.received else 0.0,
+        volume_share=volume_share,
+        age_days=max((as_of - newest).days, 0) if newest else None,
+    )
+
+
+def validate(facts: LoadFacts) -> Verdict:
+    """Hold the expectations of its dataset against a load."""
+    dataset = DATASETS[facts.dataset]
+    checks = [(pa.Table.from_pylist([asdict(facts)]).to_pandas(), _load_expectations(facts, limits_of(dataset.name)))]
+    evaluated, broken = 0, list[str]()
+    for frame, expectations in checks:
+        count, found = _run(frame, expectations)
+        evaluated, broken = evaluated + count, broken + found
+    if facts.rows_path:
+        for batch in _batches(Path(facts.rows_path)):
+            count, found = _run(batch.select(list(dataset.column_names)).to_pandas(), list(_row_expectations(dataset)))
+            evaluated, broken = evaluated + count, broken + found
+    return Verdict(dataset.name, facts.load_id, evaluated, broken)
+
+
+def _batches(path: Path) -> Iterator[pa.Table]:
+    """The rows a load brought, without those that only say that a key is gone."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=BATCH_ROWS):
+            table = pa.Table.from_batches([batch])
+            yield table.filter(pc.invert(table["_deleted"]))
+
+
+def _row_expectations(dataset: Dataset) -> Iterator[Any]:
+    import great_expectations.expectations as gxe
+
+    if len(dataset.key) == 1:
+        yield gxe.ExpectColumnValuesToBeUnique(column=dataset.key[0])
+    else:
+        yield gxe.ExpectCompoundColumnsToBeUnique(column_list=list(dataset.key))
+    for column in dataset.columns:
+        if column.required:
+            yield gxe.ExpectColumnValuesToNotBeNull(column=column.name)
+        if column.enum:
+            yield gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.enum))
+        if column.type is Type.DATE:
+            yield gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=EARLIEST, max_value=LATEST)
+        if column.name in ("currency", "base_currency"):
+            yield gxe.ExpectColumnValuesToMatchRegex(column=column.name, regex="^[A-Z]{3}$")
+        if column.type is Type.AMOUNT and column.required and not column.signed:
+            yield gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=0)
+
+
+def _load_expectations(facts: LoadFacts, limits: LandingLimits) -> list[Any]:
+    import great_expectations.expectations as gxe
+
+    share = float(limits.max_quarantined_share)
+    expectations: list[Any] = [
+        gxe.ExpectColumnPairValuesToBeEqual(column_A="received", column_B="accounted_for"),
+        gxe.ExpectColumnValuesToBeBetween(column="quarantined_share", max_value=share),
+    ]
+    if facts.volume_share is not None:
+        floor = float(limits.min_volume_share)
+        expectations.append(gxe.ExpectColumnValuesToBeBetween(column="volume_share", min_value=floor, strict_min=floor == 0))
+    if limits.max_age_days is not None and facts.age_days is not None:
+        expectations.append(gxe.ExpectColumnValuesToBeBetween(column="age_days", max_value=limits.max_age_days))
+    return expectations
+
+
+_WORDS = {
+    "expect_column_values_to_be_unique": "values are there twice",
+    "expect_compound_columns_to_be_unique": "keys are there twice",
+    "expect_column_values_to_not_be_null": "values are missing",
+    "expect_column_values_to_be_in_set": "values are none of the known",
+    "expect_column_values_to_be_between": "values are out of range",
+    "expect_column_values_to_match_regex": "values are malformed",
+    "expect_column_pair_values_to_be_equal": "records received and records accounted for differ",
+}
+
+
+def _run(frame: Any, expectations: list[Any]) -> tuple[int, list[str]]:
+    import great_expectations as gx
+
+    context = _context()
+    suite = gx.ExpectationSuite(name="landed", expectations=expectations)
+    batch = context.get_batch({"dataframe": frame})
+    outcome = batch.validate(suite)
+    broken: list[str] = []
+    for result in outcome.results:
+        if result.success:
+            continue
+        config = result.expectation_config
+        kwargs = {k: v for k, v in config.kwargs.items() if k in ("min_value", "max_value", "regex", "value_set")}
+        column = config.kwargs.get("column") or ", ".join(config.kwargs.get("column_list", [])) or "load"
+        raised = result.exception_info.get("exception_message") if isinstance(result.exception_info, dict) else None
+        detail = raised or f"{result.result.get('unexpected_count', '?')} of {result.result.get('element_count', '?')}"
+        examples = result.result.get("partial_unexpected_list") or []
+        shown = f", such as {', '.join(map(str, examples[:3]))}" if examples else ""
+        limits = f" (expected {', '.join(f'{k} {v}' for k, v in kwargs.items())})" if kwargs else ""
+        broken.append(f"{column}: {_WORDS.get(config.type, config.type)}: {detail}{shown}{limits}")
+    return len(outcome.results), broken
+
+
+_cached_context: Any = None
+
+
+def _context() -> Any:
+    """One quiet, ephemeral context for the process: it writes no files, phones nobody, draws no bars."""
+    global _cached_context
+    if _cached_context is None:
+        os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        import great_expectations as gx
+
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
+        asset = context.data_sources.add_pandas("landing").add_dataframe_asset("rows")
+        _cached_context = asset.add_batch_definition_whole_dataframe("whole")
+    return _cached_context
+
+
+class Worker:
+    """The expectations in a process of their own. Requests are answered in order; the process ends with its standard input."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._asked: list[str] = []
+        self._verdicts: dict[str, Verdict] = {}
+
+    def start(self) -> None:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "dagster_project.quality"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=Path(__file__).parent.parent,
+            )
+
+    def ask(self, facts: LoadFacts) -> None:
+        """Put a load in the queue; a load already there is not validated twice."""
+        if facts.load_id in self._asked:
+            return
+        self.start()
+        assert self._process and self._process.stdin
+        self._process.stdin.write(json.dumps(asdict(facts)) + "\n")
+        self._process.stdin.flush()
+        self._asked.append(facts.load_id)
+
+    def verdict(self, facts: LoadFacts) -> Verdict:
+        """Wait for what the expectations say of a load.
+
+        Raises:
+            RuntimeError: the worker died; its own words are on standard error.
+        """
+        self.ask(facts)
+        assert self._process and self._process.stdout
+        while facts.load_id not in self._verdicts:
+            line = self._process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"the expectations of {facts.dataset} could not be run: the worker process ended")
+            verdict = Verdict(**json.loads(line))
+            self._verdicts[verdict.load_id] = verdict
+        return self._verdicts[facts.load_id]
+
+    def stop(self) -> None:
+        if self._process:
+            if self._process.stdin:
+                self._process.stdin.close()
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _serve() -> None:
+    answers, sys.stdout = sys.stdout, sys.stderr  # what libraries print is not an answer
+    _context()
+    for line in sys.stdin:
+        verdict = validate(LoadFacts(**json.loads(line)))
+        print(json.dumps(asdict(verdict)), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
