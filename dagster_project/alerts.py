@@ -1,0 +1,42 @@
+"""Tell somebody that a night failed: a webhook, an e-mail, or both, as the environment says.
+
+Belongs here: sending one short text. Does not belong here: deciding what failed (`defs/automation/`).
+"""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+from email.message import EmailMessage
+
+import requests
+
+from dagster_project.settings import Settings
+
+log = logging.getLogger("arrears.alerts")
+
+TIMEOUT = 15
+
+
+def send(settings: Settings, subject: str, text: str) -> list[str]:
+    """Send to every configured receiver; returns their names. A receiver that cannot be reached is logged, never raised: the
+    alert must not hide the failure it speaks of."""
+    told = []
+    if settings.alert_webhook:
+        try:
+            requests.post(settings.alert_webhook, json={"text": f"{subject}\n{text}"}, timeout=TIMEOUT).raise_for_status()
+            told.append("webhook")
+        except requests.RequestException as unreachable:
+            log.error("the alert webhook could not be called: %s", unreachable)
+    if settings.alert_email_to:
+        message = EmailMessage()
+        message["Subject"], message["To"], message["From"] = subject, settings.alert_email_to, settings.alert_email_from
+        message.set_content(text)
+        host, _, port = settings.alert_smtp.partition(":")
+        try:
+            with smtplib.SMTP(host, int(port or 25), timeout=TIMEOUT) as smtp:
+                smtp.send_message(message)
+            told.append("e-mail")
+        except (OSError, smtplib.SMTPException) as unreachable:
+            log.error("the alert e-mail could not be sent: %s", unreachable)
+    return told

@@ -1,0 +1,157 @@
+"""dbt, called in this process.
+
+Belongs here: the arguments of a build, the prepared manifest, and dbt's results as plain rows. Does not belong here: rules (they
+are the models), Dagster.
+
+The manifest is prepared once for each state of the `dbt/` folder and handed to dbt ready made: parsing costs seconds, and a date
+in `--vars` would make dbt parse again every morning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dagster_project.settings import DBT_PROJECT
+
+log = logging.getLogger("arrears.dbt")
+
+TARGET = DBT_PROJECT / "target"
+MANIFEST = TARGET / "manifest.json"
+_PARSED = TARGET / "partial_parse.msgpack"
+_STATE = TARGET / "prepared.sha256"
+
+QUIET = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-use-colors", "--no-version-check")
+
+
+class DbtError(Exception):
+    """dbt could not run at all: the project does not parse, or a node could not be compiled."""
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What came of one model, seed or test. `failures` counts the rows a test returned."""
+
+    unique_id: str
+    name: str
+    resource_type: str
+    status: str
+    message: str
+    seconds: float
+    failures: int
+
+    @property
+    def broken(self) -> bool:
+        return self.status in ("error", "fail", "runtime error")
+
+
+def vars_of(as_of: date, policy: str, reporting_currency: str) -> str:
+    """The run's variables as dbt takes them: the one clock, the policy pack, the reporting currency."""
+    return f'{{"as_of": "{as_of}", "policy": "{policy}", "reporting_currency": "{reporting_currency}"}}'
+
+
+def build_args(variables: str, target: Path, select: Sequence[str] = ()) -> list[str]:
+    """The arguments of the nightly build: everything but unit tests, which belong to the test command."""
+    args = ["build", "--exclude-resource-type", "unit_test", "--vars", variables]
+    args += ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
+    args += ["--target-path", str(target), "--log-path", str(target), *QUIET]
+    return args + (["--select", *select] if select else [])
+
+
+def is_prepared() -> bool:
+    return MANIFEST.exists() and _PARSED.exists() and _STATE.exists() and _STATE.read_text("utf-8").strip() == _state()
+
+
+def prepare() -> None:
+    """Parse the project where the prepared manifest is missing or older than its files.
+
+    Raises:
+        DbtError: the project does not parse; the message is dbt's.
+    """
+    if is_prepared():
+        return
+    runner = _runner()
+    args = ["parse", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--no-partial-parse"]
+    outcome = runner.invoke([*args, "--target-path", str(TARGET), "--log-path", str(TARGET), *QUIET])
+    if not outcome.success:
+        raise DbtError(f"the dbt project does not parse: {outcome.exception}")
+    _STATE.write_text(_state() + "\n", "utf-8")
+
+
+def build(
+    folder: Path, variables: str, on_result: Callable[[NodeResult], None] | None = None, threads: int = 2
+) -> list[NodeResult]:
+    """Build everything into a run's private folder and test it.
+
+    Raises:
+        DbtError: dbt stopped before it could run the nodes.
+    """
+    prepare()
+    os.environ["ARREARS_WAREHOUSE"] = str(folder)
+    os.environ["ARREARS_THREADS"] = str(threads)
+
+    from dbt.contracts.graph.manifest import Manifest
+
+    manifest = Manifest.from_msgpack(_PARSED.read_bytes())  # type: ignore[attr-defined]
+
+    def heard(event: Any) -> None:
+        if on_result and event.info.name == "NodeFinished":
+            info = event.data.node_info
+            on_result(
+                NodeResult(
+                    info.unique_id, info.node_name, info.resource_type, info.node_status, event.data.run_result.message, 0.0, 0
+                )
+            )
+
+    try:
+        outcome = _runner(manifest, heard if on_result else None).invoke(build_args(variables, folder / "dbt"))
+    finally:
+        _close_adapters()
+    results = getattr(outcome.result, "results", None)
+    if results is None:
+        raise DbtError(f"dbt stopped: {outcome.exception}")
+    return [
+        NodeResult(
+            unique_id=result.node.unique_id,
+            name=result.node.name,
+            resource_type=str(result.node.resource_type),
+            status=str(result.status),
+            message=result.message or "",
+            seconds=result.execution_time,
+            failures=result.failures or 0,
+        )
+        for result in results
+    ]
+
+
+def _runner(manifest: Any = None, callback: Callable[[Any], None] | None = None) -> Any:
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    from dbt.cli.main import dbtRunner
+
+    return dbtRunner(manifest=manifest, callbacks=[callback] if callback else None)
+
+
+def _close_adapters() -> None:
+    """dbt leaves its DuckDB files open in this process; nobody else could open them."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import reset_adapters
+
+    DuckDBConnectionManager.close_all_connections()
+    reset_adapters()
+
+
+def _state() -> str:
+    """One hash over the dbt project's files and the versions that read them."""
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')}".encode())
+    for path in sorted(DBT_PROJECT.rglob("*")):
+        inside = path.relative_to(DBT_PROJECT)
+        if path.is_file() and inside.parts[0] not in ("target", "logs"):
+            digest.update(f"{inside}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,37 @@
+"""The table of contents: everything Dagster knows of this project, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from dagster_project import settings as environment
+from dagster_project.defs.automation.mornings import mornings_of
+from dagster_project.defs.automation.nightly import nightly_job, nightly_schedule
+from dagster_project.defs.delivery.outputs import delivery_assets
+from dagster_project.defs.ingestion.datasets import landed_assets, landed_checks
+from dagster_project.defs.resources import default_resources
+from dagster_project.defs.transformation.dbt import transformation_assets
+
+
+def build_defs(settings: environment.Settings | None = None, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """All definitions for one environment; tests pass their own settings and swap resources."""
+    settings = settings or environment.load()
+    mornings = mornings_of(settings)
+    morning = transformation_assets(mornings)
+    marts = [key for key in morning.keys if key.path[0] == "marts"]
+    return dg.Definitions(
+        assets=[*landed_assets(mornings), morning, *delivery_assets(mornings, marts)],
+        asset_checks=[landed_checks()],
+        jobs=[nightly_job(mornings)],
+        schedules=[nightly_schedule(settings)],
+        resources={**default_resources(settings), **(resources or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return build_defs()

@@ -1,0 +1,1 @@
+"""What starts by itself, when, and what happens when it fails."""

@@ -1,0 +1,28 @@
+"""Why a run failed, in words for people: read from the run's own events."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+
+def reasons_of(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """The blocking checks that failed and the steps that stopped, first to last; never a stack trace."""
+    checks, steps = [], []
+    for entry in instance.all_logs(run_id):
+        event = entry.dagster_event
+        if event is None:
+            continue
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            evaluation = event.asset_check_evaluation_data
+            if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
+                said = evaluation.description or evaluation.metadata.get("message")
+                text = said if isinstance(said, str) else getattr(said, "value", "")
+                checks.append(f"check {evaluation.asset_key.to_user_string()} {evaluation.check_name}: {text}")
+        elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                steps.append(data.user_failure_data.description)
+            elif data.error and "AssetCheckFailed" not in (data.error.cls_name or ""):
+                cause = data.error.cause or data.error
+                steps.append(f"step {event.step_key}: {cause.message.strip()}")
+    return steps or checks or ["the run ended without saying why; its log has the trace"]

@@ -1,0 +1,15 @@
+"""The mornings: one partition a day, today included, in the configured time zone."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from dagster_project.settings import Settings
+
+FIRST = "2010-01-01"
+"""The first morning that can be asked for; ledgers older than this are replayed from it."""
+
+
+def mornings_of(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """Partition keys are `as_of` dates."""
+    return dg.DailyPartitionsDefinition(start_date=FIRST, timezone=settings.timezone, end_offset=1)

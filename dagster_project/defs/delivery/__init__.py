@@ -1,0 +1,1 @@
+"""From marts to people: what BI tools read and what collectors open."""

@@ -1,0 +1,123 @@
+"""What leaves the house: the published marts and the morning's worklists. Neither exists where a blocking check failed."""
+
+import logging
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+
+import dagster as dg
+
+from dagster_project.contract import DATASETS
+from dagster_project.delivery import deliver
+from dagster_project.landing import Landing
+from dagster_project.settings import Settings
+from dagster_project.warehouse import Warehouse, last_finished, mart_names, publish, read
+from dagster_project.worklists import MARTS
+
+log = logging.getLogger("arrears.delivery")
+
+GROUP = "delivery"
+VERSIONS = ("dagster", "dbt-core", "dbt-duckdb", "duckdb")
+
+
+def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey]) -> list[dg.AssetsDefinition]:
+    """The two outputs, both from the same built file of marts; the list only after the marts are out."""
+
+    @dg.asset(
+        key=["delivery", "published_marts"],
+        deps=marts,
+        group_name=GROUP,
+        partitions_def=mornings,
+        owners=["team:data-engineering"],
+        kinds={"duckdb", "parquet"},
+        description="The marts under their public name, for BI tools: one DuckDB file and the same as Parquet, replaced whole.",
+    )
+    def published_marts(
+        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult[None]:
+        as_of = date.fromisoformat(context.partition_key)
+        built = _built(settings, warehouse, as_of)
+        target = publish(built.marts, settings.published, as_of, _run_row(context, settings))
+        with built.reading() as con:
+            tables = read(con, mart_names(con))
+        rows = {name: table.num_rows for name, table in tables.items()}
+        log.info("%-18s %s rows in %d marts: %s", "marts", f"{sum(rows.values()):,}", len(rows), target / "marts.duckdb")
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(target / "marts.duckdb")),
+                "dagster/row_count": sum(rows.values()),
+                "rows": dg.MetadataValue.md(
+                    "\n".join(["| mart | rows |", "| --- | ---: |", *(f"| {n} | {r:,} |" for n, r in rows.items())])
+                ),
+            }
+        )
+
+    @dg.asset(
+        key=["delivery", "worklists"],
+        deps=[published_marts],
+        group_name=GROUP,
+        partitions_def=mornings,
+        owners=["team:credit-control"],
+        kinds={"excel", "csv"},
+        description="What collectors open in the morning: workbooks, CSV, manifest. Says which steps went out, for later mornings.",
+    )
+    def morning_worklists(
+        context: dg.AssetExecutionContext,
+        settings: dg.ResourceParam[Settings],
+        landing: dg.ResourceParam[Landing],
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> dg.MaterializeResult[None]:
+        as_of = date.fromisoformat(context.partition_key)
+        built = _built(settings, warehouse, as_of)
+        with built.reading() as con:
+            marts = read(con, list(MARTS))
+        newest = {name: loads[-1].manifest for name, d in DATASETS.items() if (loads := landing.loads(d, as_of))}
+        manifest = deliver(
+            settings.worklists,
+            landing,
+            marts,
+            as_of=as_of,
+            policy=settings.policy,
+            run={"run_id": context.run_id, "source": settings.source},
+            rejected={name: load.quarantined for name, load in newest.items() if load.quarantined},
+        )
+        totals, folder = manifest.totals, settings.worklists / as_of.isoformat()
+        log.info(
+            "%-18s %d customers, %d items in %d files: %s",
+            "worklists",
+            totals.customers,
+            totals.items,
+            len(manifest.files),
+            folder,
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(folder)),
+                "customers": totals.customers,
+                "items": totals.items,
+                "held_items": totals.held_items,
+                "past_due": f"{totals.past_due:,.2f} {manifest.reporting_currency}",
+                "asked_for": dg.MetadataValue.json({currency: str(amount) for currency, amount in totals.by_currency.items()}),
+                "held_by_reason": dg.MetadataValue.json(dict(totals.held_by_reason)),
+                "files": dg.MetadataValue.json({file.name: file.sha256 for file in manifest.files}),
+            }
+        )
+
+    return [published_marts, morning_worklists]
+
+
+def _built(settings: Settings, mine: Warehouse, as_of: date) -> Warehouse:
+    """This run's folder, or the last that was finished for the morning where only the delivery is run again."""
+    built = mine if mine.finished else last_finished(settings.warehouse, as_of)
+    if built is None:
+        raise dg.Failure(f"no finished build of {as_of} is left to deliver from; run the whole job: make run DATE={as_of}")
+    return built
+
+
+def _run_row(context: dg.AssetExecutionContext, settings: Settings) -> dict[str, str]:
+    return {
+        "run_id": context.run_id,
+        "policy": settings.policy,
+        "source": settings.source,
+        "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": " ".join(f"{name}={version(name)}" for name in VERSIONS),
+    }

@@ -1,0 +1,1 @@
+"""From the sources to landing: one asset a dataset, one blocking check a load."""

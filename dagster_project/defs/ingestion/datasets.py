@@ -1,0 +1,170 @@
+"""The datasets of the ERP and the bureau, pulled and landed; an asset's key is its dbt source."""
+
+import logging
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.contract import DATASETS, Dataset, sources
+from dagster_project.landing import Landing, LandingError, Manifest
+from dagster_project.policy import limits_of
+from dagster_project.quality import Worker, facts_of
+from dagster_project.settings import Settings
+from dagster_project.sources import SourceError
+from dagster_project.sources.catalogue import opened
+
+log = logging.getLogger("arrears.ingestion")
+
+GROUP = "ingestion"
+OWNERS = ["team:data-engineering"]
+
+
+class IngestionConfig(dg.Config):
+    """How to ask: `full` for everything instead of what changed, `refresh` also where the morning was loaded before."""
+
+    full: bool = False
+    refresh: bool = False
+
+
+def key_of(dataset: Dataset) -> dg.AssetKey:
+    return dg.AssetKey([dataset.group, dataset.name])
+
+
+def landed_assets(mornings: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    return [_landed("erp", "The ledger and what surrounds it", mornings), _landed("bureau", "What bureaus say", mornings)]
+
+
+def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    specs = [
+        dg.AssetSpec(
+            key_of(dataset),
+            description=f"{dataset.description} Key: {', '.join(dataset.key)}. {'Required' if dataset.required else 'May be absent'}.",
+            skippable=True,
+            owners=OWNERS,
+            kinds={"python", "parquet"},
+            group_name=GROUP,
+        )
+        for dataset in sources(group)
+    ]
+
+    @dg.multi_asset(name=f"land_{group}", specs=specs, can_subset=True, partitions_def=mornings, description=title)
+    def land(
+        context: dg.AssetExecutionContext,
+        config: IngestionConfig,
+        settings: dg.ResourceParam[Settings],
+        landing: dg.ResourceParam[Landing],
+        expectations: dg.ResourceParam[Worker],
+    ) -> Iterator[Any]:
+        as_of = date.fromisoformat(context.partition_key)
+        expectations.start()
+        wanted = [d for d in sources(group) if key_of(d) in context.selected_asset_keys]
+        asked = [d for d in wanted if landing.asks(d, as_of, settings.today(), refresh=config.refresh)]
+        if len(asked) < len(wanted):
+            log.info("%-18s replayed from what is landed for %s or later", "", as_of)
+        if not asked:
+            return
+        try:
+            with opened(settings, as_of) as open_sources:
+                for dataset in asked:
+                    source = open_sources.of(dataset)
+                    since = None if config.full else landing.cursor(dataset)
+                    delivery = source.fetch(dataset, since) if source else None
+                    share = limits_of(dataset.name).max_quarantined_share
+                    manifest = landing.land(dataset, delivery, as_of, since=since, quarantine_share=share)
+                    _tell(manifest)
+                    expectations.ask(facts_of(landing, dataset, landing.loads(dataset)[-1], as_of))
+                    yield dg.MaterializeResult(asset_key=key_of(dataset), metadata=_metadata(manifest))
+        except (SourceError, LandingError) as refused:
+            raise dg.Failure(str(refused), allow_retries=False) from refused
+
+    return land
+
+
+def _tell(manifest: Manifest) -> None:
+    if manifest.absent:
+        log.info("%-18s absent", manifest.dataset)
+        return
+    refused = f"  {manifest.quarantined:,} quarantined" if manifest.quarantined else ""
+    log.info(
+        "%-18s %8s received %8s landed%s  %.1f s", manifest.dataset, f"{manifest.received:,}", f"{manifest.landed:,}", refused,
+        manifest.seconds,
+    )  # fmt: skip
+
+
+def _metadata(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "dagster/row_count": manifest.received,
+        "landed": manifest.landed,
+        "unchanged": manifest.unchanged,
+        "quarantined": manifest.quarantined,
+        "tombstones": manifest.tombstones,
+        "absent": manifest.absent,
+        "load": manifest.load_id,
+        "origin": manifest.origin,
+        "cursor": manifest.cursor or "",
+        "newest_on": manifest.newest_on or "",
+        "amounts_landed": dg.MetadataValue.md(_table(["currency", "amount"], sorted(manifest.sums.items()))),
+        "quarantine_reasons": dg.MetadataValue.md(_table(["reason", "records"], manifest.reasons.items())),
+    }
+
+
+def _table(header: list[str], rows: Any) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines) if len(lines) > 2 else "none"
+
+
+def landed_checks() -> dg.AssetChecksDefinition:
+    """The expectations of every dataset, over the load of the morning."""
+    name = "as_expected"
+    specs = [
+        dg.AssetCheckSpec(
+            name,
+            asset=key_of(dataset),
+            blocking=limits_of(dataset.name).blocking,
+            description="What landed is complete, unique by key, in range, of the usual volume and fresh enough to act on.",
+        )
+        for dataset in DATASETS.values()
+    ]
+
+    @dg.multi_asset_check(specs=specs, name="landed_as_expected", can_subset=True)
+    def landed_as_expected(
+        context: dg.AssetCheckExecutionContext,
+        landing: dg.ResourceParam[Landing],
+        expectations: dg.ResourceParam[Worker],
+    ) -> Iterator[dg.AssetCheckResult]:
+        as_of = date.fromisoformat(context.partition_key)
+        wanted = [d for d in DATASETS.values() if dg.AssetCheckKey(key_of(d), name) in context.selected_asset_check_keys]
+        latest = {dataset.name: loads[-1] for dataset in wanted if (loads := landing.loads(dataset, as_of))}
+        facts = {
+            dataset.name: facts_of(landing, dataset, latest[dataset.name], as_of) for dataset in wanted if dataset.name in latest
+        }
+        for fact in facts.values():
+            expectations.ask(fact)
+        broken_loads = evaluated = 0
+        for dataset in wanted:
+            blocking = limits_of(dataset.name).blocking
+            severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
+            if dataset.name not in facts:
+                yield dg.AssetCheckResult(
+                    passed=True, asset_key=key_of(dataset), check_name=name, severity=severity, description="no load to look at"
+                )
+                continue
+            verdict = expectations.verdict(facts[dataset.name])
+            evaluated += verdict.evaluated
+            broken_loads += not verdict.passed
+            for line in verdict.broken:
+                log.warning("%-18s %s", dataset.name, line)
+            yield dg.AssetCheckResult(
+                passed=verdict.passed,
+                asset_key=key_of(dataset),
+                check_name=name,
+                severity=severity,
+                description="; ".join(verdict.broken) or f"{verdict.evaluated} expectations hold",
+                metadata={"expectations": verdict.evaluated, "load": verdict.load_id},
+            )
+        log.info("%-18s %d expectations over %d loads, %d loads not as expected", "", evaluated, len(facts), broken_loads)
+
+    return landed_as_expected

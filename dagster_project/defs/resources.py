@@ -1,0 +1,47 @@
+"""What the assets are given: settings, the landing store, the expectations' worker, the run's warehouse folder.
+
+Belongs here: resources and their lifetimes. They hand out plain objects of the domain, which know nothing of Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.landing import Landing
+from dagster_project.quality import Worker
+from dagster_project.settings import Settings
+from dagster_project.warehouse import Warehouse, tidy
+
+
+def default_resources(settings: Settings) -> Mapping[str, Any]:
+    """Every resource by its key, for one environment."""
+
+    @dg.resource(description="The expectations, in a process of their own that starts with the run.")
+    def expectations() -> Iterator[Worker]:
+        worker = Worker()
+        try:
+            yield worker
+        finally:
+            worker.stop()
+
+    @dg.resource(description="The run's private folder of DuckDB files.")
+    def warehouse(context: dg.InitResourceContext) -> Iterator[Warehouse]:
+        assert context.run is not None
+        as_of = date.fromisoformat(context.run.tags["dagster/partition"])
+        folder = Warehouse(settings.warehouse / f"{as_of}.{context.run.run_id[:8]}")
+        try:
+            yield folder
+        finally:
+            folder.release()
+            tidy(settings.warehouse, settings.keep_warehouses)
+
+    return {
+        "settings": settings,
+        "landing": Landing(settings.landing, settings.quarantine),
+        "expectations": expectations,
+        "warehouse": warehouse,
+    }

@@ -1,0 +1,1 @@
+"""From landing to marts: the dbt project as assets, its tests as checks."""

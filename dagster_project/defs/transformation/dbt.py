@@ -1,0 +1,136 @@
+"""The dbt project as assets: one a model or seed, its tests as checks. One step builds the morning's warehouse from nothing."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+
+from dagster_project import dbt_build, morning
+from dagster_project.dbt_build import NodeResult
+from dagster_project.landing import Known, Landing
+from dagster_project.settings import Settings
+from dagster_project.warehouse import Warehouse, marts_of
+
+log = logging.getLogger("arrears.transformation")
+
+_UNIQUE_ID = "dagster_dbt/unique_id"
+
+
+class MorningConfig(dg.Config):
+    """What the morning knows: `then` reads the loads made for it or earlier, `now` everything learned since."""
+
+    known: str = "then"
+    threads: int = 2
+
+
+class Translator(DagsterDbtTranslator):
+    """Groups, owners and readable descriptions. Keys stay dbt's own: `<schema>/<model>`, `<source>/<table>`."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        if dbt_resource_props["resource_type"] == "seed":
+            return "policy"
+        layer, *subject = dbt_resource_props["fqn"][1:-1]
+        return f"marts_{subject[0]}" if layer == "marts" and subject else layer
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return dbt_resource_props.get("description") or ""
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        policy = dbt_resource_props["resource_type"] == "seed"
+        return ["team:credit-control" if policy else "team:data-engineering"]
+
+
+def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The dbt assets.
+
+    Raises:
+        RuntimeError: the manifest was never prepared; the message names the command.
+    """
+    if not dbt_build.MANIFEST.exists():
+        raise RuntimeError("dbt/target/manifest.json is missing. Prepare it with: make setup")
+    manifest = json.loads(dbt_build.MANIFEST.read_text("utf-8"))
+    translator = Translator(DagsterDbtTranslatorSettings(enable_asset_checks=True))
+
+    @dbt_assets(
+        manifest=manifest,
+        name="morning",
+        partitions_def=mornings,
+        dagster_dbt_translator=translator,
+        backfill_policy=dg.BackfillPolicy.multi_run(1),
+    )
+    def build(
+        context: dg.AssetExecutionContext,
+        config: MorningConfig,
+        settings: dg.ResourceParam[Settings],
+        landing: dg.ResourceParam[Landing],
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> Iterator[Any]:
+        as_of = date.fromisoformat(context.partition_key)
+        known: Known = "now" if config.known == "now" else "then"
+        warehouse.create()
+        try:
+            morning.prepare(warehouse, landing, as_of, known)
+            results = dbt_build.build(
+                warehouse.folder,
+                dbt_build.vars_of(as_of, settings.policy, settings.reporting_currency),
+                on_result=_tell,
+                threads=config.threads,
+            )
+        except (morning.NothingKnown, dbt_build.DbtError) as refused:
+            raise dg.Failure(str(refused), allow_retries=False) from refused
+        yield from _events(context, results, _row_counts(warehouse.marts))
+        broken = [result for result in results if result.broken]
+        if broken:
+            raise dg.Failure("\n".join(_explained(manifest, result) for result in broken), allow_retries=False)
+        warehouse.finish()
+
+    return build
+
+
+def _tell(result: NodeResult) -> None:
+    if result.broken or result.status == "warn":
+        log.warning("%s %s: %s", result.resource_type, result.name, result.message)
+
+
+def _events(
+    context: dg.AssetExecutionContext, results: list[NodeResult], rows: Mapping[str, int]
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """What Dagster should know of each node: a materialization or the outcome of a check."""
+    definition = context.assets_def
+    assets = {spec.metadata[_UNIQUE_ID]: spec for spec in definition.specs if spec.key in context.selected_asset_keys}
+    checks = {spec.metadata[_UNIQUE_ID]: spec for spec in definition.check_specs if spec.key in context.selected_asset_check_keys}
+    for result in results:
+        if result.unique_id in assets and result.status == "success":
+            counted = {"dagster/row_count": rows[result.name]} if result.name in rows else {}
+            yield dg.MaterializeResult(
+                asset_key=assets[result.unique_id].key, metadata={"seconds": round(result.seconds, 3), **counted}
+            )
+        elif result.unique_id in checks and result.status != "skipped":
+            spec = checks[result.unique_id]
+            yield dg.AssetCheckResult(
+                passed=result.status == "pass",
+                asset_key=spec.asset_key,
+                check_name=spec.name,
+                severity=dg.AssetCheckSeverity.ERROR if spec.blocking else dg.AssetCheckSeverity.WARN,
+                metadata={"rows_found": result.failures, "message": result.message or "passed"},
+            )
+
+
+def _row_counts(marts: Path) -> Mapping[str, int]:
+    if not marts.exists():
+        return {}
+    with marts_of(marts) as con:
+        return dict(
+            con.execute("select table_name, estimated_size from duckdb_tables() where database_name = 'built'").fetchall()
+        )
+
+
+def _explained(manifest: Mapping[str, Any], result: NodeResult) -> str:
+    node = manifest["nodes"].get(result.unique_id, {})
+    described = (node.get("config", {}).get("meta", {}) or {}).get("description") or node.get("description") or ""
+    return f"{result.resource_type} {result.name}: {' '.join(described.split())} {result.message}".strip()

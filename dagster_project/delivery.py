@@ -1,0 +1,93 @@
+"""The morning's folder of worklists: written aside, remembered, swapped into place — or the note that says why there is none.
+
+Belongs here: what happens around an export, and in which order. Does not belong here: what the files look like (`worklists/`), who
+may be dunned (the marts).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock
+
+from dagster_project.contract import ISSUED_STEPS
+from dagster_project.landing import Landing
+from dagster_project.sources import Delivery, page_schema
+from dagster_project.worklists import Manifest, export, recover, swap_into_place, write_no_worklist
+
+LONGEST_WAIT = 600  # seconds for another run's delivery to end
+
+
+def deliver(
+    root: Path,
+    landing: Landing,
+    marts: Mapping[str, pa.Table],
+    *,
+    as_of: date,
+    policy: str,
+    run: Mapping[str, str],
+    rejected: Mapping[str, int],
+) -> Manifest:
+    """Write the worklists of a morning under `root` and remember the steps they issue.
+
+    The steps are remembered before the list is seen: a kill in between costs a reminder, which the next run of the morning
+    brings back; the other way round it would be sent twice.
+    """
+    with _alone(root, as_of) as aside:
+        manifest = export(aside, marts, as_of=as_of, policy=policy, run=run, rejected=rejected)
+        _remember(landing, marts["dunning_items"], as_of, policy)
+        swap_into_place(aside, root / as_of.isoformat())
+    return manifest
+
+
+def hold_back(root: Path, *, as_of: date, reasons: Sequence[str], look_at: Sequence[str] = ()) -> Path | None:
+    """Leave the note that there is no worklist; None where the morning already has a good one, which stays."""
+    target = root / as_of.isoformat()
+    with _alone(root, as_of) as aside:
+        if _has_list(target):
+            return None
+        earlier = [date.fromisoformat(path.name) for path in root.glob("????-??-??") if _has_list(path)]
+        previous = max((day for day in earlier if day < as_of), default=None)
+        note = write_no_worklist(aside, as_of=as_of, reasons=reasons, look_at=look_at, previous=previous)
+        swap_into_place(aside, target)
+    return target / note.name
+
+
+def _has_list(folder: Path) -> bool:
+    return (folder / "manifest.json").exists()
+
+
+@contextmanager
+def _alone(root: Path, as_of: date) -> Iterator[Path]:
+    """A name for a new folder beside the morning's, while no other run delivers; what a killed run left is cleared away."""
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / ".lock", timeout=LONGEST_WAIT):
+        recover(root / as_of.isoformat())
+        aside = root / f".{as_of}.new"
+        shutil.rmtree(aside, ignore_errors=True)
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remember(landing: Landing, items: pa.Table, as_of: date, policy: str) -> None:
+    """Land the steps that go out this morning, unless a later morning has issued steps already: then this is a replay."""
+    if any(load.as_of > as_of for load in landing.loads(ISSUED_STEPS)):
+        return
+    acted = items.filter(pc.is_null(items["held_reason"]))
+    columns = {
+        "worklist_date": pa.array([as_of.isoformat()] * len(acted), pa.string()),
+        "policy": pa.array([policy] * len(acted), pa.string()),
+    }
+    for name in ("item_id", "step", "customer_id", "invoice_id", "open_amount", "currency"):
+        columns[name] = pc.cast(acted[name], pa.string())
+    schema = page_schema(ISSUED_STEPS)
+    page = pa.table([columns.get(name, pa.nulls(len(acted), pa.string())) for name in schema.names], schema=schema)
+    landing.land(ISSUED_STEPS, Delivery(pages=iter([page]), full=False, origin="worklists"), as_of)
