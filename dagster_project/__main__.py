@@ -1,0 +1,138 @@
+"""The command line behind `make`: run a night, prepare the dbt project.
+
+Belongs here: arguments, what a person sees while the night runs, exit codes. Does not belong here: the work.
+
+Exit codes: 0 everything is there · 1 the night stopped, with the reason · 2 the settings or the arguments mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from datetime import date
+from typing import ClassVar
+
+from dagster_project import settings as environment
+from dagster_project.settings import Settings, SettingsError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        settings = environment.load()
+        return int(options.command(settings, options))
+    except SettingsError as unusable:
+        print(f"\nThe settings do not describe a run:\n{unusable}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dagster_project", description="Arrears: the nightly run.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    run = commands.add_parser("run", help="run the nightly job for one morning")
+    run.set_defaults(command=_run)
+    run.add_argument("--date", type=_date, help="the morning, YYYY-MM-DD; today where left out")
+    run.add_argument("--full", action="store_true", help="ask the source for everything, not for what changed")
+    run.add_argument("--refresh", action="store_true", help="ask the source also for a past morning that was loaded before")
+    run.add_argument(
+        "--known", choices=("then", "now"), default="then", help="what a past morning knows: what was known then, or now"
+    )
+    run.add_argument("--threads", type=int, default=min(os.cpu_count() or 2, 4), help="how many dbt nodes are built at a time")
+    commands.add_parser("prepare", help="parse the dbt project where it changed").set_defaults(command=_prepare)
+    commands.add_parser("instance", help="prepare the Dagster instance's folder and print it").set_defaults(command=_instance)
+    return parser
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write it as 2025-06-30") from None
+
+
+def _prepare(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project import dbt_build
+
+    try:
+        dbt_build.prepare()
+    except dbt_build.DbtError as broken:
+        print(broken, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _instance(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project.defs.automation.launch import use_instance
+
+    print(use_instance(settings))
+    return 0
+
+
+def _run(settings: Settings, options: argparse.Namespace) -> int:
+    began = time.monotonic()
+    as_of, today = options.date or settings.today(), settings.today()
+    if as_of > today:
+        print(f"\n{as_of} has not come yet: today is {today} in {settings.timezone}.", file=sys.stderr)
+        return 2
+    print(f"Arrears · the night of {as_of} · source {settings.source} · policy {settings.policy}", flush=True)
+    if settings.source == "demo":
+        from dagster_project import demo
+
+        demo.start(as_of)  # it builds its book while this process is still importing
+    _show_progress()
+    if _prepare(settings, options):
+        return 1
+
+    from dagster_project.defs.automation.launch import run_night
+
+    night = run_night(settings, as_of, full=options.full, refresh=options.refresh, known=options.known, threads=options.threads)
+    if not night.success:
+        print(f"\nThe night of {as_of} stopped:", file=sys.stderr)
+        for reason in night.reasons:
+            print(f"  {reason}", file=sys.stderr)
+        print(f"Nothing was published; the previous morning's outputs stay. The log, with traces: {night.log}", file=sys.stderr)
+        print(f"Then run it again: make run DATE={as_of}", file=sys.stderr)
+        return 1
+
+    from dagster_project.summary import summary_of
+
+    print(f"\n{summary_of(settings, as_of)}\n\nlog        {night.log}\ndone in    {time.monotonic() - began:.1f} s")
+    return 0
+
+
+class _Stages(logging.Formatter):
+    """Messages under a heading a stage, which is the logger's name."""
+
+    HEADINGS: ClassVar = {
+        "ingestion": "Landing",
+        "morning": "Preparing",
+        "transformation": "Building the marts",
+        "delivery": "Delivering",
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = time.monotonic()
+        self.stage = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        stage = self.HEADINGS.get(record.name.rpartition(".")[2], self.stage)
+        heading = f"\n{stage}  ({time.monotonic() - self.began:.1f} s)\n" if stage != self.stage else ""
+        self.stage = stage
+        mark = "! " if record.levelno >= logging.WARNING else "  "
+        return f"{heading}{mark}{record.getMessage().rstrip()}"
+
+
+def _show_progress() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Stages())
+    logger = logging.getLogger("arrears")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The end of a night in one screen: what came in, what is owed, whom to call, what was held, what to open.
+
+Belongs here: reading the published marts and the loads' manifests, and saying it in words. Does not belong here: rules — every
+number here is a column or a sum of one.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+
+from dagster_project.contract import DATASETS
+from dagster_project.landing import Landing
+from dagster_project.settings import ROOT, Settings
+from dagster_project.warehouse import marts_of, published_as_of
+
+
+def summary_of(settings: Settings, as_of: date) -> str:
+    """The morning's summary, as lines of `label  text`."""
+    folder = settings.published
+    if published_as_of(folder) != as_of:
+        folder = folder / "history" / as_of.isoformat()
+    lines = [("as of", f"{as_of}"), ("source", _source(settings)), *_rows(settings, as_of)]
+    with marts_of(folder / "marts.duckdb") as con:
+        lines += _receivables(con)
+        lines += _control(con)
+        lines += _list(con)
+    lines += [
+        ("open", _shown(settings.worklists / as_of.isoformat() / "worklist.xlsx")),
+        ("", _shown(folder / "marts.duckdb")),
+    ]
+    return "\n".join(f"{label:<10} {text}" for label, text in lines)
+
+
+def _source(settings: Settings) -> str:
+    where = {"files": str(settings.files_dir), "rest": settings.rest_url or "", "demo": "the embedded ERP and bureau"}
+    return f"{settings.source} ({where[settings.source]}), policy {settings.policy}"
+
+
+def _rows(settings: Settings, as_of: date) -> list[tuple[str, str]]:
+    landing = Landing(settings.landing, settings.quarantine)
+    manifests = [loads[-1].manifest for dataset in DATASETS.values() if (loads := landing.loads(dataset, as_of))]
+    absent = [manifest.dataset for manifest in manifests if manifest.absent]
+    refused = [manifest for manifest in manifests if manifest.quarantined]
+    totals = {name: sum(getattr(m, name) for m in manifests) for name in ("received", "landed", "quarantined")}
+    lines = [
+        (
+            "rows",
+            f"{totals['received']:,} received, {totals['landed']:,} landed, {totals['quarantined']:,} quarantined (newest loads)",
+        )
+    ]
+    for manifest in refused:
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in manifest.reasons.items())
+        lines.append(("", f"  {manifest.dataset}: {reasons} → {_shown(settings.quarantine / manifest.dataset)}/"))
+    if absent:
+        lines.append(("absent", ", ".join(absent)))
+    return lines
+
+
+def _receivables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    items = con.execute(
+        """
+        select reporting_currency,
+               count(*) filter (item_type in ('invoice', 'debit_memo')),
+               sum(open_amount_reporting) filter (item_type in ('invoice', 'debit_memo')),
+               count(*) filter (days_past_due > 0),
+               coalesce(sum(open_amount_reporting) filter (days_past_due > 0), 0),
+               count(*) filter (item_type not in ('invoice', 'debit_memo')),
+               coalesce(sum(open_amount_reporting) filter (item_type not in ('invoice', 'debit_memo')), 0)
+        from open_items group by 1 order by 1
+        """
+    ).fetchall()
+    lines = []
+    for currency, count, amount, late_count, late, credit_count, credits in items:
+        lines += [
+            ("open", f"{count:,} open items, {_money(amount)} {currency}"),
+            ("past due", f"{late_count:,} items, {_money(late)} {currency}{_share(late, amount)}"),
+        ]
+        if credit_count:
+            lines.append(("credits", f"{credit_count:,} credits and unapplied payments, {_money(credits)} {currency}"))
+    return lines or [("open", "no open items")]
+
+
+def _control(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    rows = con.execute(
+        "select company_id, state, subledger_balance, base_currency from control_reconciliation order by 1"
+    ).fetchall()
+    words = {
+        "tied": "ties to the ledger's control account",
+        "unverified": "unverified: the source gives no control balance",
+        "untied": "does NOT tie to the ledger's control account",
+    }
+    return [
+        ("control" if number == 0 else "", f"{company}: {_money(balance)} {currency} {words[state]}")
+        for number, (company, state, balance, currency) in enumerate(rows)
+    ]
+
+
+def _list(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    calls = con.execute(
+        "select reporting_currency, count(*), sum(item_count), sum(past_due_amount), count(distinct collector) "
+        "from dunning_worklist group by 1 order by 1"
+    ).fetchall()
+    lines = [
+        ("worklist", f"{count:,} customers, {items:,} items, {_money(amount)} {currency} past due, {people} collectors")
+        for currency, count, items, amount, people in calls
+    ] or [("worklist", "nobody is due to be contacted this morning")]
+    held = con.execute(
+        "select held_reason, count(*), sum(open_amount_reporting), any_value(reporting_currency) from dunning_items "
+        "where held_reason is not null group by 1 order by 2 desc, 1"
+    ).fetchall()
+    for number, (reason, count, amount, currency) in enumerate(held):
+        lines.append(
+            ("held" if number == 0 else "", f"{count:>6,} items {_money(amount):>16} {currency}  {reason.replace('_', ' ')}")
+        )
+    return lines
+
+
+def _money(amount: Decimal | None) -> str:
+    return f"{amount or Decimal(0):,.2f}"
+
+
+def _share(part: Decimal, whole: Decimal) -> str:
+    return f" ({part / whole:.1%})" if whole else ""
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
