@@ -1,0 +1,11 @@
+{#- The newest landed version of each key, and none where the newest says the key is gone. For the import step of a staging model. -#}
+{% macro latest_version(relation, key) -%}
+    select *
+    from (
+        select
+            *,
+            row_number() over (partition by {{ key | join(', ') }} order by _loaded_at desc, _load_id desc) as _version
+        from {{ relation }}
+    ) as versions
+    where _version = 1 and not _deleted
+{%- endmacro %}

@@ -1,0 +1,88 @@
+with items as (
+    select * from {{ ref('int_receivable_items') }}
+),
+
+allocations as (
+    select * from {{ ref('int_allocations') }}
+),
+
+item_allocations as (
+    select * from {{ ref('int_item_allocations') }}
+),
+
+-- Documents raise what they are; from the day of its voiding nothing of an item exists. Whatever was allocated ends by that day.
+issued as (
+    select
+        item_id,
+        document_date as moved_on,
+        case item_type when 'payment' then 'cash' when 'credit_memo' then 'credit_memo' else 'billed' end as kind,
+        case when item_type in ('invoice', 'debit_memo') then original_amount else -original_amount end as amount
+    from items
+),
+
+voided as (
+    select
+        item_id,
+        greatest(voided_on, document_date) as moved_on,
+        case item_type when 'payment' then 'cash_reversed' else 'void' end as kind,
+        case when item_type in ('invoice', 'debit_memo') then -original_amount else original_amount end as amount
+    from items
+    where voided_on is not null
+),
+
+-- Each allocation lowers the item it lies on and, where it comes from a payment or credit memo, uses that up by as much.
+allocation_sides as (
+    select
+        item_id,
+        case when source_type in ('payment', 'credit_memo') then 'application' else source_type end as kind,
+        -amount as amount,
+        effective_on,
+        ended_on
+    from item_allocations
+    union all
+    select
+        case source_type when 'payment' then 'payment/' || payment_id else credit_memo_id end as item_id,
+        'application' as kind,
+        amount,
+        effective_on,
+        ended_on
+    from allocations
+    where source_type in ('payment', 'credit_memo')
+),
+
+allocated as (
+    select
+        item_id,
+        effective_on as moved_on,
+        kind,
+        amount
+    from allocation_sides
+    union all
+    select
+        item_id,
+        ended_on as moved_on,
+        kind,
+        -amount as amount
+    from allocation_sides
+    where ended_on is not null
+),
+
+movements as (
+    select item_id, moved_on, kind, amount from issued
+    union all
+    select item_id, moved_on, kind, amount from voided
+    union all
+    select item_id, moved_on, kind, amount from allocated
+)
+
+select
+    movements.item_id,
+    items.item_type,
+    items.company_id,
+    items.customer_id,
+    items.currency,
+    movements.moved_on,
+    movements.kind,
+    cast(movements.amount as decimal(18, 4)) as amount
+from movements
+inner join items on movements.item_id = items.item_id

@@ -1,0 +1,128 @@
+with promises as (
+    select * from {{ ref('stg_erp__promises') }}
+    where made_on <= {{ as_of() }}
+),
+
+documents as (
+    select * from {{ ref('int_documents') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
+business_days as (
+    select * from {{ ref('int_business_days') }}
+),
+
+allocations as (
+    select * from {{ ref('int_allocations') }}
+    where source_type = 'payment' and ended_on is null
+),
+
+payments as (
+    select * from {{ ref('stg_erp__payments') }}
+    where payment_date <= {{ as_of() }} and (reversed_on is null or reversed_on > {{ as_of() }})
+),
+
+-- Promises of one plan are kept or broken together: what counts is whether enough came in by each date. A promise without a plan
+-- is a plan of one.
+planned as (
+    select
+        promises.promise_id,
+        promises.customer_id,
+        promises.invoice_id,
+        promises.plan_id,
+        promises.made_on,
+        promises.promised_date,
+        promises.amount,
+        coalesce(documents.currency, customers.currency, companies.currency) as currency,
+        companies.calendar,
+        min(promises.made_on) over (
+            partition by promises.customer_id, coalesce(promises.plan_id, promises.promise_id), promises.invoice_id
+        ) as agreed_on,
+        sum(promises.amount) over (
+            partition by promises.customer_id, coalesce(promises.plan_id, promises.promise_id), promises.invoice_id
+            order by promises.promised_date, promises.promise_id
+            rows between unbounded preceding and current row
+        ) as amount_by_then
+    from promises
+    left join customers on promises.customer_id = customers.customer_id
+    left join documents on promises.invoice_id = documents.invoice_id
+    left join companies on coalesce(documents.company_id, customers.company_id) = companies.company_id
+),
+
+-- A date older than the calendar reaches is far past its grace anyway.
+with_grace as (
+    select
+        planned.*,
+        coalesce(last_day.date_day, {{ days_after('planned.promised_date', 4) }}) as grace_until
+    from planned
+    left join business_days as promised_day
+        on planned.calendar = promised_day.calendar
+        and planned.promised_date = promised_day.date_day
+    left join business_days as last_day
+        on promised_day.calendar = last_day.calendar
+        and last_day.is_business_day
+        and promised_day.business_day_number
+        + (select cast(value as integer) from {{ ref('dunning_policy') }} where parameter = 'promise_grace_business_days' and {{ in_force() }})
+        = last_day.business_day_number
+),
+
+paid_on_invoice as (
+    select
+        with_grace.promise_id,
+        sum(allocations.amount) as amount
+    from with_grace
+    inner join allocations
+        on with_grace.invoice_id = allocations.invoice_id
+        and allocations.payment_date between with_grace.agreed_on and with_grace.grace_until
+    group by with_grace.promise_id
+),
+
+paid_by_customer as (
+    select
+        with_grace.promise_id,
+        sum(payments.amount) as amount
+    from with_grace
+    inner join payments
+        on with_grace.customer_id = payments.customer_id
+        and with_grace.currency = payments.currency
+        and payments.payment_date between with_grace.agreed_on and with_grace.grace_until
+    where with_grace.invoice_id is null
+    group by with_grace.promise_id
+),
+
+judged as (
+    select
+        with_grace.*,
+        case
+            when coalesce(paid_on_invoice.amount, paid_by_customer.amount, 0) >= with_grace.amount_by_then then 'kept'
+            when with_grace.grace_until >= {{ as_of() }} then 'pending'
+            else 'broken'
+        end as state
+    from with_grace
+    left join paid_on_invoice on with_grace.promise_id = paid_on_invoice.promise_id
+    left join paid_by_customer on with_grace.promise_id = paid_by_customer.promise_id
+)
+
+select
+    promise_id,
+    customer_id,
+    invoice_id,
+    plan_id,
+    made_on,
+    promised_date,
+    grace_until,
+    amount,
+    currency,
+    state,
+    case
+        when plan_id is null then null
+        else sum(case when state = 'broken' then 1 else 0 end) over (partition by customer_id, plan_id) = 0
+    end as plan_in_good_standing
+from judged

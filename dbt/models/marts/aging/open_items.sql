@@ -1,0 +1,70 @@
+with snapshot as (
+    select * from {{ ref('int_items_snapshot') }}
+    where is_as_of
+),
+
+items as (
+    select * from {{ ref('int_receivable_items') }}
+),
+
+disputes as (
+    select * from {{ ref('int_disputes') }}
+),
+
+-- A dispute is about the invoice: its amount falls on the invoice's open instalments, oldest first.
+placed as (
+    select
+        item_id,
+        coalesce(
+            sum(greatest(open_amount, 0)) over (
+                partition by invoice_id
+                order by due_date, item_id
+                rows between unbounded preceding and 1 preceding
+            ),
+            0
+        ) as open_before
+    from snapshot
+    where item_type in ('invoice', 'debit_memo')
+)
+
+select
+    cast({{ as_of() }} as date) as as_of,
+    cast(snapshot.company_id as varchar) as company_id,
+    cast(snapshot.customer_id as varchar) as customer_id,
+    cast(snapshot.item_id as varchar) as item_id,
+    cast(snapshot.item_type as varchar) as item_type,
+    cast(snapshot.invoice_id as varchar) as invoice_id,
+    cast(items.document_number as varchar) as document_number,
+    cast(snapshot.document_date as date) as document_date,
+    cast(snapshot.due_date as date) as due_date,
+    cast(items.due_date_source as varchar) as due_date_source,
+    cast(snapshot.currency as varchar) as currency,
+    cast(
+        case when snapshot.item_type in ('invoice', 'debit_memo') then items.original_amount else -items.original_amount end
+        as decimal(18, 4)
+    ) as original_amount,
+    cast(snapshot.open_amount as decimal(18, 4)) as open_amount,
+    cast(snapshot.base_currency as varchar) as base_currency,
+    cast(snapshot.open_amount_base as decimal(18, 4)) as open_amount_base,
+    cast(snapshot.reporting_currency as varchar) as reporting_currency,
+    cast(snapshot.open_amount_reporting as decimal(18, 4)) as open_amount_reporting,
+    cast(snapshot.days_past_due as integer) as days_past_due,
+    cast(snapshot.aging_bucket as varchar) as aging_bucket,
+    cast(
+        greatest(least(snapshot.open_amount, coalesce(disputes.disputed_amount, 0) - placed.open_before), 0)
+        as decimal(18, 4)
+    ) as disputed_amount,
+    cast(
+        case when snapshot.item_type in ('invoice', 'debit_memo') then snapshot.open_amount < 0 else snapshot.open_amount > 0 end
+        as boolean
+    ) as over_allocated,
+    cast(items.product_line as varchar) as product_line,
+    cast(items.sales_rep as varchar) as sales_rep,
+    cast(items.region as varchar) as region,
+    cast(items.industry as varchar) as industry
+from snapshot
+inner join items on snapshot.item_id = items.item_id
+left join placed on snapshot.item_id = placed.item_id
+left join disputes
+    on snapshot.invoice_id = disputes.invoice_id
+    and snapshot.item_type in ('invoice', 'debit_memo')

@@ -1,0 +1,17 @@
+with latest as (
+    {{ latest_version(source('erp', 'allocations'), ['allocation_id']) }}
+)
+
+select
+    allocation_id,
+    invoice_id,
+    source_type,
+    allocated_on,
+    amount,
+    source_id,
+    instalment_number,
+    reversed_on,
+    reason,
+    updated_at,
+    _loaded_at as known_at
+from latest

@@ -1,0 +1,30 @@
+with latest as (
+    {{ latest_version(source('erp', 'customers'), ['customer_id']) }}
+)
+
+select
+    customer_id,
+    name,
+    company_id,
+    parent_customer_id,
+    country,
+    region,
+    industry,
+    currency,
+    customer_since,
+    credit_limit,
+    payment_terms,
+    registration_number,
+    email,
+    phone,
+    language,
+    collector,
+    sales_rep,
+    status,
+    requires_po,
+    do_not_dun,
+    gross_margin_pct,
+    strategic_value,
+    updated_at,
+    _loaded_at as known_at
+from latest

@@ -1,0 +1,26 @@
+with latest as (
+    {{ latest_version(source('erp', 'invoices'), ['invoice_id']) }}
+)
+
+select
+    invoice_id,
+    invoice_number,
+    customer_id,
+    document_type,
+    invoice_date,
+    currency,
+    amount,
+    company_id,
+    due_date,
+    payment_terms,
+    tax_amount,
+    po_number,
+    delivered_on,
+    sent_at,
+    order_number,
+    sales_rep,
+    product_line,
+    voided_on,
+    updated_at,
+    _loaded_at as known_at
+from latest

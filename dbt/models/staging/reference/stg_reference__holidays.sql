@@ -1,0 +1,9 @@
+with holidays as (
+    select * from {{ source('reference', 'holidays') }}
+)
+
+select
+    calendar,
+    holiday_date,
+    name
+from holidays

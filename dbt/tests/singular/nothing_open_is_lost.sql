@@ -1,0 +1,87 @@
+{{ config(meta={'description': 'Amounts, their standing allocations, the open items and the aging agree per customer, entity and currency: nothing lost, nothing counted twice.'}) }}
+
+-- Counted anew from the documents and payments that stand and the allocations on them, without the way the balances went.
+with items as (
+    select * from {{ ref('int_receivable_items') }}
+),
+
+allocations as (
+    select * from {{ ref('int_allocations') }}
+),
+
+open_items as (
+    select * from {{ ref('open_items') }}
+),
+
+aging as (
+    select * from {{ ref('aging_by_customer') }}
+),
+
+allocated_to_invoices as (
+    select
+        invoice_id,
+        sum(amount) as amount
+    from allocations
+    where ended_on is null
+    group by invoice_id
+),
+
+allocated_from_sources as (
+    select
+        source_type,
+        source_id,
+        sum(amount) as amount
+    from allocations
+    where ended_on is null and source_type in ('payment', 'credit_memo')
+    group by source_type, source_id
+),
+
+standing_documents as (
+    select
+        company_id,
+        customer_id,
+        currency,
+        invoice_id,
+        payment_id,
+        item_type,
+        sum(original_amount) as amount
+    from items
+    where voided_on is null
+    group by company_id, customer_id, currency, invoice_id, payment_id, item_type
+),
+
+recounted as (
+    select
+        standing_documents.company_id,
+        standing_documents.customer_id,
+        standing_documents.currency,
+        case
+            when standing_documents.item_type in ('invoice', 'debit_memo')
+                then standing_documents.amount - coalesce(allocated_to_invoices.amount, 0)
+            else coalesce(allocated_from_sources.amount, 0) - standing_documents.amount
+        end as amount
+    from standing_documents
+    left join allocated_to_invoices on standing_documents.invoice_id = allocated_to_invoices.invoice_id
+    left join allocated_from_sources
+        on allocated_from_sources.source_type = standing_documents.item_type
+        and allocated_from_sources.source_id = coalesce(standing_documents.payment_id, standing_documents.invoice_id)
+),
+
+views as (
+    select company_id, customer_id, currency, amount as recounted, 0 as open_items, 0 as aging from recounted
+    union all
+    select company_id, customer_id, currency, 0 as recounted, open_amount as open_items, 0 as aging from open_items
+    union all
+    select company_id, customer_id, currency, 0 as recounted, 0 as open_items, balance as aging from aging
+)
+
+select
+    company_id,
+    customer_id,
+    currency,
+    sum(recounted) as recounted,
+    sum(open_items) as open_items,
+    sum(aging) as aging
+from views
+group by company_id, customer_id, currency
+having sum(recounted) <> sum(open_items) or sum(open_items) <> sum(aging)
