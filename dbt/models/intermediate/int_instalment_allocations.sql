@@ -157,7 +157,7 @@ filled as (
 ),
 
 pieces as (
-    select allocation_id, item_id, amount, effective_on, ended_on from standing where item_id is not null
+    select allocation_id, item_id, amount, effective_on, ended_on from addressed where item_id is not null
     union all
     select allocation_id, item_id, amount, effective_on, ended_on from filled where amount > 0
 )

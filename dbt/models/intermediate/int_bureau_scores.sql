@@ -1,0 +1,148 @@
+with scores as (
+    select * from {{ ref('stg_bureau__credit_scores') }}
+    where scored_on <= {{ as_of() }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+scales as (
+    select * from {{ ref('bureau_scales') }}
+),
+
+statuses as (
+    select * from {{ ref('bureau_statuses') }}
+),
+
+-- A registration number is one legal entity; each of its accounts gets what the bureau says of it.
+matched as (
+    select
+        scores.*,
+        customers.customer_id as matched_customer_id,
+        case when scores.customer_id is not null then 'customer_id' else 'registration_number' end as matched_by
+    from scores
+    inner join customers on scores.customer_id = customers.customer_id
+    where scores.customer_id is not null
+    union all
+    select
+        scores.*,
+        customers.customer_id as matched_customer_id,
+        'registration_number' as matched_by
+    from scores
+    inner join customers
+        on upper(trim(scores.registration_number)) = upper(trim(customers.registration_number))
+    where scores.customer_id is null
+),
+
+believed as (
+    select * from matched
+    where match_confidence is null or match_confidence >= {{ policy_value('risk_policy', 'match_confidence_min') }}
+),
+
+latest as (
+    select *
+    from (
+        select
+            believed.*,
+            row_number() over (
+                partition by matched_customer_id, bureau, score_code, coalesce(model_code, ''), scored_on
+                order by fetched_at desc nulls last, matched_by, known_at desc, raw_score
+            ) as version
+        from believed
+    ) as versions
+    where version = 1
+),
+
+scaled as (
+    select
+        latest.*,
+        upper(trim(latest.raw_score)) as raw_text,
+        coalesce(exact_scale.raw_min, any_scale.raw_min) as raw_min,
+        coalesce(exact_scale.raw_max, any_scale.raw_max) as raw_max,
+        coalesce(exact_scale.direction, any_scale.direction) as direction,
+        coalesce(exact_scale.sentinels, any_scale.sentinels) as sentinels,
+        coalesce(exact_scale.usable, any_scale.usable) as usable
+    from latest
+    left join scales as exact_scale
+        on lower(latest.bureau) = exact_scale.bureau
+        and lower(latest.score_code) = exact_scale.score_code
+        and lower(latest.model_code) = exact_scale.model_code
+    left join scales as any_scale
+        on lower(latest.bureau) = any_scale.bureau
+        and lower(latest.score_code) = any_scale.score_code
+        and any_scale.model_code = '*'
+),
+
+-- A sentinel ("UN", 0) is an answer in words; it never becomes a number.
+read_out as (
+    select
+        scaled.*,
+        try_cast(raw_text as decimal(18, 6)) as raw_number,
+        case
+            when usable is null then 'unmapped'
+            when not usable then 'not_counted'
+            when raw_text is null or raw_text = '' then 'blank'
+            when position('|' || raw_text || '|' in '|' || upper(coalesce(sentinels, '')) || '|') > 0 then 'sentinel'
+            when try_cast(raw_text as decimal(18, 6)) is null then 'unreadable'
+            when try_cast(raw_text as decimal(18, 6)) not between raw_min and raw_max then 'out_of_range'
+        end as unused_reason
+    from scaled
+),
+
+normalised as (
+    select
+        read_out.*,
+        case
+            when unused_reason is not null then null
+            when direction = 'high_good' then {{ ratio('100 * (raw_number - raw_min)', 'raw_max - raw_min') }}
+            when direction = 'low_good' then {{ ratio('100 * (raw_max - raw_number)', 'raw_max - raw_min') }}
+        end as score,
+        coalesce(unused_reason, '') not in ('unmapped', 'not_counted') as speaks,
+        dbt is not null
+        or industry_dbt is not null
+        or current_ratio is not null
+        or quick_ratio is not null
+        or debt_to_equity is not null
+        or status is not null as has_facts
+    from read_out
+)
+
+select
+    normalised.matched_customer_id as customer_id,
+    normalised.bureau,
+    normalised.score_code,
+    normalised.model_code,
+    normalised.scored_on,
+    normalised.matched_by,
+    normalised.match_confidence,
+    normalised.raw_score,
+    normalised.score,
+    normalised.unused_reason,
+    normalised.risk_class,
+    normalised.speaks,
+    -- The newest answer of a bureau and code holds until it gives another, a sentinel included.
+    case when normalised.speaks then
+        lead(normalised.scored_on) over (
+            partition by normalised.matched_customer_id, normalised.bureau, normalised.score_code, normalised.speaks
+            order by normalised.scored_on, coalesce(normalised.model_code, '')
+        )
+    end as score_until,
+    normalised.has_facts,
+    normalised.dbt as bureau_dbt,
+    normalised.industry_dbt,
+    normalised.current_ratio,
+    normalised.quick_ratio,
+    normalised.debt_to_equity,
+    case when normalised.status is not null then coalesce(statuses.canonical, 'unknown') end as status,
+    coalesce(statuses.severity, 1) as status_severity,
+    case when normalised.has_facts then
+        lead(normalised.scored_on) over (
+            partition by normalised.matched_customer_id, normalised.bureau, normalised.has_facts
+            order by normalised.scored_on, normalised.score_code, coalesce(normalised.model_code, '')
+        )
+    end as facts_until,
+    normalised.recommended_limit,
+    normalised.currency
+from normalised
+left join statuses on lower(trim(normalised.status)) = statuses.status

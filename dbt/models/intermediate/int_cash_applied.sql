@@ -1,0 +1,82 @@
+with pieces as (
+    select * from {{ ref('int_item_allocations') }}
+    where
+        source_type = 'payment'
+        and payment_date is not null
+        -- What the longest window sees from the oldest snapshot date.
+        and {{ month_index('allocation_effective_on') }} >= (
+            select min({{ month_index('snapshot_date') }}) - 24 from {{ ref('int_snapshot_dates') }}
+        )
+),
+
+items as (
+    select * from {{ ref('int_receivable_items') }}
+),
+
+exchange_rates as (
+    select * from {{ ref('int_exchange_rates') }}
+),
+
+dated as (
+    select
+        pieces.allocation_id,
+        pieces.item_id,
+        pieces.invoice_id,
+        pieces.payment_id,
+        pieces.customer_id,
+        pieces.currency,
+        pieces.amount,
+        items.reporting_currency,
+        pieces.allocation_effective_on,
+        pieces.effective_on,
+        pieces.ended_on,
+        pieces.payment_date,
+        pieces.due_date,
+        items.document_date,
+        least(
+            cast({{ dbt.last_day('pieces.allocation_effective_on', 'month') }} as date),
+            {{ as_of() }}
+        ) as month_end
+    from pieces
+    inner join items on pieces.item_id = items.item_id
+),
+
+standing as (
+    select
+        *,
+        effective_on = allocation_effective_on and ended_on is null as is_lasting,
+        effective_on <= month_end and (ended_on is null or ended_on > month_end) as stands_at_month_end
+    from dated
+)
+
+select
+    standing.allocation_id,
+    standing.item_id,
+    standing.invoice_id,
+    standing.payment_id,
+    standing.customer_id,
+    standing.currency,
+    standing.amount,
+    {{ converted('standing.amount', 'standing.currency', 'standing.reporting_currency', 'exchange_rates.rate') }} as amount_reporting,
+    {{ month_index('standing.allocation_effective_on') }} as month_index,
+    standing.month_end,
+    standing.effective_on,
+    standing.ended_on,
+    standing.is_lasting,
+    standing.stands_at_month_end,
+    cast({{ dbt.datediff('standing.due_date', 'standing.payment_date', 'day') }} as integer) as days_late,
+    cast({{ dbt.datediff('standing.document_date', 'standing.payment_date', 'day') }} as integer) as days_to_pay,
+    row_number() over (
+        partition by standing.invoice_id
+        order by
+            case when standing.is_lasting then 0 else 1 end,
+            standing.allocation_effective_on,
+            standing.allocation_id,
+            standing.item_id
+    ) = 1 as is_first_of_invoice
+from standing
+left join exchange_rates
+    on standing.currency = exchange_rates.from_currency
+    and standing.reporting_currency = exchange_rates.to_currency
+    and exchange_rates.valid_from <= standing.allocation_effective_on
+    and (exchange_rates.valid_to is null or exchange_rates.valid_to > standing.allocation_effective_on)

@@ -1,0 +1,105 @@
+with open_items as (
+    select * from {{ ref('int_items_snapshot') }}
+    where is_as_of
+),
+
+receivable_items as (
+    select * from {{ ref('int_receivable_items') }}
+),
+
+disputes as (
+    select * from {{ ref('int_disputes') }}
+),
+
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
+risk_tiers as (
+    select * from {{ ref('risk_tiers') }}
+),
+
+debits as (
+    select *
+    from open_items
+    where item_type in ('invoice', 'debit_memo')
+),
+
+-- Credits cover items of their own customer, entity and currency only.
+credits as (
+    select
+        customer_id,
+        company_id,
+        currency,
+        -sum(open_amount) as amount
+    from open_items
+    where item_type not in ('invoice', 'debit_memo')
+    group by customer_id, company_id, currency
+),
+
+-- A dispute is about an invoice; over instalments it lies on the oldest first, as allocations do.
+undisputed as (
+    select
+        debits.*,
+        cast(coalesce(least(
+            greatest(debits.open_amount, 0),
+            greatest(disputes.disputed_amount - coalesce(sum(greatest(debits.open_amount, 0)) over (
+                partition by debits.invoice_id
+                order by debits.due_date, debits.item_id
+                rows between unbounded preceding and 1 preceding
+            ), 0), 0)
+        ), 0) as decimal(18, 4)) as disputed_amount
+    from debits
+    left join disputes on debits.invoice_id = disputes.invoice_id
+),
+
+claims as (
+    select
+        *,
+        greatest(open_amount, 0) - disputed_amount as claim,
+        coalesce(sum(greatest(open_amount, 0) - disputed_amount) over (
+            partition by customer_id, company_id, currency
+            order by due_date nulls last, document_date, item_id
+            rows between unbounded preceding and 1 preceding
+        ), 0) as older_claims
+    from undisputed
+),
+
+covered as (
+    select
+        claims.*,
+        cast(least(claims.claim, greatest(coalesce(credits.amount, 0) - claims.older_claims, 0)) as decimal(18, 4)) as covered_amount
+    from claims
+    left join credits
+        on claims.customer_id = credits.customer_id
+        and claims.company_id = credits.company_id
+        and claims.currency = credits.currency
+)
+
+select
+    covered.item_id,
+    covered.item_type,
+    covered.invoice_id,
+    receivable_items.document_number,
+    covered.company_id,
+    covered.customer_id,
+    covered.currency,
+    covered.document_date,
+    covered.due_date,
+    covered.aging_bucket,
+    cast({{ dbt.datediff('covered.due_date', as_of(), 'day') }} as integer) as days_past_due,
+    companies.calendar,
+    risk_tiers.tier_in_force as tier,
+    covered.open_amount,
+    covered.disputed_amount,
+    covered.covered_amount,
+    cast(covered.claim - covered.covered_amount as decimal(18, 4)) as dunnable_amount,
+    covered.reporting_currency,
+    covered.open_amount_reporting,
+    {{ share_of('covered.open_amount_reporting', 'covered.claim - covered.covered_amount', 'covered.open_amount') }}
+        as dunnable_amount_reporting,
+    {{ share_of('covered.open_amount_reporting', 'covered.disputed_amount', 'covered.open_amount') }} as disputed_amount_reporting
+from covered
+left join receivable_items on covered.item_id = receivable_items.item_id
+left join companies on covered.company_id = companies.company_id
+left join risk_tiers on covered.customer_id = risk_tiers.customer_id

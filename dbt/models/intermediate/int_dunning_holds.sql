@@ -1,0 +1,205 @@
+with candidates as (
+    select * from {{ ref('int_dunning_candidates') }}
+),
+
+steps_due as (
+    select * from {{ ref('int_dunning_steps_due') }}
+),
+
+dunning_steps as (
+    select * from {{ ref('dunning_steps') }}
+    where {{ in_force() }}
+),
+
+policy as (
+    select * from {{ ref('dunning_policy') }}
+    where {{ in_force() }}
+),
+
+held_reasons as (
+    select * from {{ ref('held_reasons') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
+contacts as (
+    select * from {{ ref('stg_erp__contacts') }}
+),
+
+promises as (
+    select * from {{ ref('int_promises') }}
+    where state = 'pending' and (plan_id is null or plan_in_good_standing)
+),
+
+contacts_made as (
+    select * from {{ ref('int_contacts_made') }}
+    where in_cadence
+),
+
+-- A promise for an invoice holds that invoice; one that names none holds all the customer owed when it was made.
+promised as (
+    select
+        candidates.item_id,
+        max(case when promises.plan_id is null then promises.grace_until end) as promise_until,
+        max(case when promises.plan_id is not null then promises.grace_until end) as plan_until
+    from candidates
+    inner join promises
+        on candidates.customer_id = promises.customer_id
+        and (
+            candidates.invoice_id = promises.invoice_id
+            or (promises.invoice_id is null and candidates.document_date <= promises.made_on)
+        )
+    group by candidates.item_id
+),
+
+last_contact as (
+    select
+        customer_id,
+        max(contacted_on) as contacted_on
+    from contacts_made
+    group by customer_id
+),
+
+reachable as (
+    select customer_id from customers
+    where email is not null or phone is not null
+    union
+    select customer_id from contacts
+    where email is not null or phone is not null
+),
+
+-- Where the source gives no contact data at all, that a customer cannot be reached is not known, and no reason to hold.
+contact_data as (
+    select count(*) > 0 as is_kept
+    from reachable
+),
+
+cadence_steps as (
+    select distinct step
+    from dunning_steps
+    where in_cadence
+),
+
+judged as (
+    select
+        candidates.item_id,
+        candidates.customer_id,
+        candidates.due_date,
+        candidates.open_amount,
+        candidates.disputed_amount,
+        candidates.dunnable_amount,
+        candidates.dunnable_amount_reporting,
+        steps_due.step,
+        steps_due.next_step,
+        steps_due.next_step_on,
+        customers.status,
+        coalesce(customers.do_not_dun, false) as do_not_dun,
+        promised.promise_until,
+        promised.plan_until,
+        {{ days_after('last_contact.contacted_on', "(select cast(value as integer) from policy where parameter = 'min_days_between_contacts')") }} as contact_allowed_on,
+        cadence_steps.step is not null as is_in_cadence,
+        own_entities.company_id is not null as is_inter_company,
+        customers.customer_id is null or (reachable.customer_id is null and contact_data.is_kept) as has_no_contact
+    from candidates
+    inner join steps_due on candidates.item_id = steps_due.item_id
+    cross join contact_data
+    left join customers on candidates.customer_id = customers.customer_id
+    left join promised on candidates.item_id = promised.item_id
+    left join last_contact on candidates.customer_id = last_contact.customer_id
+    left join reachable on candidates.customer_id = reachable.customer_id
+    left join cadence_steps on steps_due.step = cadence_steps.step
+    left join companies as own_entities
+        on not own_entities.is_assumed
+        and own_entities.company_id in (customers.customer_id, customers.parent_customer_id)
+    where candidates.days_past_due > 0 or candidates.due_date is null or steps_due.a_step_date_has_come
+),
+
+-- The minimum is asked of the customer, over what is neither contested, promised nor covered: a small item rides along with a large one.
+worth_asking as (
+    select
+        customer_id,
+        sum(dunnable_amount_reporting) as amount
+    from judged
+    where promise_until is null and plan_until is null and step is not null
+    group by customer_id
+),
+
+reasons as (
+    select item_id, 'insolvent' as reason, cast(null as date) as held_until from judged where status = 'insolvent'
+    union all
+    select item_id, 'at_agency', cast(null as date) from judged where status = 'at_agency'
+    union all
+    select item_id, 'disputed', cast(null as date) from judged where disputed_amount > 0 and disputed_amount >= open_amount
+    union all
+    select item_id, 'promise_pending', promise_until from judged where promise_until is not null
+    union all
+    select item_id, 'payment_plan', plan_until from judged where plan_until is not null
+    union all
+    select item_id, 'covered_by_credit', cast(null as date)
+    from judged
+    where dunnable_amount <= 0 and not (disputed_amount > 0 and disputed_amount >= open_amount)
+    union all
+    select judged.item_id, 'below_minimum', cast(null as date)
+    from judged
+    inner join worth_asking on judged.customer_id = worth_asking.customer_id
+    where
+        judged.step is not null
+        and judged.dunnable_amount > 0
+        and worth_asking.amount < (select cast(value as decimal(18, 4)) from policy where parameter = 'minimum_amount')
+    union all
+    select item_id, 'do_not_dun', cast(null as date) from judged where do_not_dun
+    union all
+    select item_id, 'no_due_date', cast(null as date) from judged where due_date is null
+    union all
+    select item_id, 'contacted_recently', contact_allowed_on
+    from judged
+    where is_in_cadence and contact_allowed_on > {{ as_of() }}
+    union all
+    select item_id, 'inter_company', cast(null as date) from judged where is_inter_company
+    union all
+    select item_id, 'no_contact', cast(null as date) from judged where has_no_contact
+    union all
+    select item_id, 'waiting_next_step', next_step_on from judged where step is null and next_step is not null
+    union all
+    select item_id, 'last_step_done', cast(null as date)
+    from judged
+    where step is null and next_step is null and due_date is not null
+),
+
+ranked as (
+    select
+        reasons.item_id,
+        reasons.reason,
+        reasons.held_until,
+        held_reasons.list,
+        held_reasons.rank as reason_rank,
+        row_number() over (partition by reasons.item_id order by held_reasons.rank) as position
+    from reasons
+    left join held_reasons on reasons.reason = held_reasons.reason
+),
+
+held as (
+    select
+        item_id,
+        max(case when position = 1 then reason end) as held_reason,
+        max(case when position = 1 then held_until end) as held_until,
+        max(case when position = 1 then list end) as held_list,
+        {{ dbt.listagg('reason', "','", 'order by reason_rank') }} as all_held_reasons
+    from ranked
+    group by item_id
+)
+
+select
+    judged.item_id,
+    held.held_reason,
+    held.held_until,
+    held.held_list,
+    held.all_held_reasons
+from judged
+left join held on judged.item_id = held.item_id

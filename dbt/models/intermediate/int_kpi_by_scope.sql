@@ -1,0 +1,73 @@
+with measures as (
+    select * from {{ ref('int_kpi_measures') }}
+),
+
+months as (
+    select
+        month,
+        snapshot_date,
+        row_number() over (order by month) > 1 as has_opening
+    from {{ ref('int_snapshot_dates') }}
+    where not is_as_of
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+tier_history as (
+    select * from {{ ref('risk_tier_history') }}
+),
+
+policy as (
+    select * from {{ ref('kpi_policy') }}
+    where {{ in_force() }}
+),
+
+-- The tier is that of the month's end; what the source keeps no history of (region, industry, collector, sales rep) is today's.
+attributed as (
+    select
+        measures.*,
+        coalesce(tier_history.tier_indicated, 'unknown') as tier,
+        coalesce(customers.region, 'unknown') as region,
+        coalesce(customers.industry, 'unknown') as industry,
+        coalesce(customers.collector, 'unknown') as collector,
+        coalesce(customers.sales_rep, 'unknown') as sales_rep
+    from measures
+    inner join months on measures.month = months.month
+    left join customers on measures.customer_id = customers.customer_id
+    left join tier_history
+        on measures.customer_id = tier_history.customer_id
+        and months.snapshot_date = tier_history.snapshot_date
+),
+
+scoped as (
+    {%- for scope in ['total', 'company', 'tier', 'region', 'industry', 'collector', 'sales_rep'] %}
+    select
+        month,
+        '{{ scope }}' as scope,
+        {{ {'total': 'cast(null as varchar)', 'company': 'company_id'}.get(scope, scope) }} as scope_value,
+        count(distinct customer_id) as n
+        {%- for measure in [
+            'receivables', 'opening_receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
+            'past_due', 'opening_past_due', 'past_due_x_days', 'disputed',
+            'billed_month', 'billed_window', 'billed_quarter', 'written_off_quarter',
+            'paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due',
+        ] %},
+        sum({{ measure }}) as {{ measure }}
+        {%- endfor %}
+    from attributed
+    group by {{ 'month' if scope == 'total' else 'month, ' ~ ('company_id' if scope == 'company' else scope) }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+)
+
+select
+    scoped.*,
+    months.has_opening,
+    cast({{ dbt.datediff('scoped.month', 'months.snapshot_date', 'day') }} + 1 as integer) as days_in_month,
+    (select cast(value as integer) from policy where parameter = 'billed_window_days') as window_days
+from scoped
+inner join months on scoped.month = months.month

@@ -1,0 +1,229 @@
+{%- set measures = [
+    'receivables', 'opening_receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
+    'past_due', 'opening_past_due', 'past_due_x_days', 'disputed',
+    'billed_month', 'billed_window', 'billed_quarter', 'written_off_quarter',
+    'paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due',
+] -%}
+with months as (
+    select
+        month,
+        snapshot_date,
+        {{ days_after('snapshot_date', "-(select cast(value as integer) from " ~ ref('kpi_policy') ~ " where parameter = 'billed_window_days' and " ~ in_force() ~ ")") }} as before_window,
+        cast({{ dbt.dateadd('month', -2, 'month') }} as date) as quarter_start
+    from {{ ref('int_snapshot_dates') }}
+    where not is_as_of
+),
+
+snapshot as (
+    select * from {{ ref('int_items_snapshot') }}
+    where not is_as_of
+),
+
+aging_buckets as (
+    select * from {{ ref('aging_buckets') }}
+),
+
+disputes as (
+    select * from {{ ref('stg_erp__disputes') }}
+),
+
+billed_daily as (
+    select * from {{ ref('int_billed_daily') }}
+),
+
+movements as (
+    select * from {{ ref('int_item_movements') }}
+    where kind = 'write_off'
+),
+
+exchange_rates as (
+    select * from {{ ref('int_exchange_rates') }}
+),
+
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
+items as (
+    select * from {{ ref('int_receivable_items') }}
+),
+
+cash_applied as (
+    select * from {{ ref('int_cash_applied') }}
+    where stands_at_month_end
+),
+
+-- The share of an invoice in dispute at a month's end: all of it where one of its disputes names no amount.
+disputed_share_at as (
+    select
+        months.snapshot_date,
+        disputes.invoice_id,
+        case when count(*) > count(disputes.amount) then null else sum(disputes.amount) end as amount
+    from disputes
+    inner join months
+        on disputes.opened_on <= months.snapshot_date
+        and (disputes.resolved_on is null or disputes.resolved_on > months.snapshot_date)
+    group by months.snapshot_date, disputes.invoice_id
+),
+
+invoices_at as (
+    select
+        snapshot_date,
+        invoice_id,
+        sum(open_amount) as open_amount
+    from snapshot
+    where item_type in ('invoice', 'debit_memo')
+    group by snapshot_date, invoice_id
+),
+
+disputed_at as (
+    select
+        invoices_at.snapshot_date,
+        invoices_at.invoice_id,
+        invoices_at.open_amount,
+        least(coalesce(disputed_share_at.amount, invoices_at.open_amount), invoices_at.open_amount) as amount
+    from disputed_share_at
+    inner join invoices_at
+        on disputed_share_at.snapshot_date = invoices_at.snapshot_date
+        and disputed_share_at.invoice_id = invoices_at.invoice_id
+    where invoices_at.open_amount > 0
+),
+
+standing as (
+    select
+        months.month,
+        snapshot.company_id,
+        snapshot.customer_id,
+        sum(snapshot.open_amount_reporting) as receivables,
+        {%- for column in ['current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus'] %}
+        sum(case when aging_buckets.amount_column = '{{ column }}' then snapshot.open_amount_reporting else 0 end) as {{ column }},
+        {%- endfor %}
+        sum(case when snapshot.aging_bucket = 'no_due_date' then snapshot.open_amount_reporting else 0 end) as no_due_date,
+        -sum(case when snapshot.aging_bucket is null then snapshot.open_amount_reporting else 0 end) as credits,
+        sum(
+            case
+                when snapshot.aging_bucket is not null and snapshot.due_date < snapshot.snapshot_date and snapshot.open_amount > 0
+                    then snapshot.open_amount_reporting
+                else 0
+            end
+        ) as past_due,
+        sum(
+            case
+                when snapshot.aging_bucket is not null and snapshot.due_date < snapshot.snapshot_date and snapshot.open_amount > 0
+                    then
+                        snapshot.open_amount_reporting
+                        * cast({{ dbt.datediff('snapshot.due_date', 'snapshot.snapshot_date', 'day') }} as integer)
+                else 0
+            end
+        ) as past_due_x_days,
+        sum(
+            case
+                when disputed_at.invoice_id is not null
+                    then {{ share_of('snapshot.open_amount_reporting', 'disputed_at.amount', 'disputed_at.open_amount') }}
+                else 0
+            end
+        ) as disputed
+    from snapshot
+    inner join months on snapshot.snapshot_date = months.snapshot_date
+    left join aging_buckets on snapshot.aging_bucket = aging_buckets.bucket
+    left join disputed_at
+        on snapshot.snapshot_date = disputed_at.snapshot_date
+        and snapshot.invoice_id = disputed_at.invoice_id
+        and snapshot.item_type in ('invoice', 'debit_memo')
+    group by months.month, snapshot.company_id, snapshot.customer_id
+),
+
+opening as (
+    select
+        months.month,
+        standing.company_id,
+        standing.customer_id,
+        standing.receivables as opening_receivables,
+        standing.past_due as opening_past_due
+    from standing
+    inner join months on {{ dbt.dateadd('month', 1, 'standing.month') }} = months.month
+),
+
+billed as (
+    select
+        months.month,
+        billed_daily.company_id,
+        billed_daily.customer_id,
+        sum(case when billed_daily.month = months.month then billed_daily.billed else 0 end) as billed_month,
+        sum(case when billed_daily.document_date > months.before_window then billed_daily.billed else 0 end) as billed_window,
+        sum(case when billed_daily.document_date >= months.quarter_start then billed_daily.billed else 0 end) as billed_quarter
+    from billed_daily
+    inner join months
+        on billed_daily.document_date <= months.snapshot_date
+        and (billed_daily.document_date > months.before_window or billed_daily.document_date >= months.quarter_start)
+    group by months.month, billed_daily.company_id, billed_daily.customer_id
+),
+
+written_off as (
+    select
+        months.month,
+        movements.company_id,
+        movements.customer_id,
+        -sum({{ converted('movements.amount', 'movements.currency', 'companies.reporting_currency', 'exchange_rates.rate') }})
+            as written_off_quarter
+    from movements
+    inner join months
+        on movements.moved_on <= months.snapshot_date
+        and movements.moved_on >= months.quarter_start
+    left join companies on movements.company_id = companies.company_id
+    left join exchange_rates
+        on movements.currency = exchange_rates.from_currency
+        and companies.reporting_currency = exchange_rates.to_currency
+        and exchange_rates.valid_from <= movements.moved_on
+        and (exchange_rates.valid_to is null or exchange_rates.valid_to > movements.moved_on)
+    group by months.month, movements.company_id, movements.customer_id
+),
+
+collected as (
+    select
+        months.month,
+        items.company_id,
+        cash_applied.customer_id,
+        sum(cash_applied.amount_reporting) as paid,
+        sum(case when cash_applied.days_late is not null then cash_applied.amount_reporting else 0 end) as paid_with_due_date,
+        sum(case when cash_applied.days_late <= 0 then cash_applied.amount_reporting else 0 end) as paid_on_time,
+        sum(cash_applied.amount_reporting * greatest(coalesce(cash_applied.days_late, 0), 0)) as paid_x_days_late,
+        sum(case when cash_applied.days_late > 0 then cash_applied.amount_reporting else 0 end) as paid_past_due
+    from cash_applied
+    inner join months on cash_applied.month_end = months.snapshot_date
+    inner join items on cash_applied.item_id = items.item_id
+    group by months.month, items.company_id, cash_applied.customer_id
+),
+
+-- Each part knows its own measures; laid over each other, a customer that was only billed and one that only paid both count.
+parts as (
+    {%- for part, known in [
+        ('standing', ['receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits', 'past_due', 'past_due_x_days', 'disputed']),
+        ('opening', ['opening_receivables', 'opening_past_due']),
+        ('billed', ['billed_month', 'billed_window', 'billed_quarter']),
+        ('written_off', ['written_off_quarter']),
+        ('collected', ['paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due']),
+    ] %}
+    select
+        month,
+        company_id,
+        customer_id
+        {%- for measure in measures %},
+        {{ measure if measure in known else '0 as ' ~ measure }}
+        {%- endfor %}
+    from {{ part }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+)
+
+select
+    month,
+    company_id,
+    customer_id
+    {%- for measure in measures %},
+    cast(sum({{ measure }}) as decimal(24, 4)) as {{ measure }}
+    {%- endfor %}
+from parts
+group by month, company_id, customer_id

@@ -1,0 +1,127 @@
+{#- kpi, numerator, denominator, what the ratio is multiplied by, variant. The value is null where the denominator is not positive. -#}
+{%- set window = "concat('trailing_', cast(window_days as varchar), '_days')" -%}
+{%- set ratios = [
+    ('dso', 'receivables', 'billed_window', 'window_days', window),
+    ('best_possible_dso', 'current_amount', 'billed_window', 'window_days', window),
+    ('aging_share_current', 'current_amount', 'receivables', '1', "'of_balance'"),
+    ('aging_share_1_30', 'd1_30', 'receivables', '1', "'of_balance'"),
+    ('aging_share_31_60', 'd31_60', 'receivables', '1', "'of_balance'"),
+    ('aging_share_61_90', 'd61_90', 'receivables', '1', "'of_balance'"),
+    ('aging_share_90_plus', 'd90_plus', 'receivables', '1', "'of_balance'"),
+    ('aging_share_no_due_date', 'no_due_date', 'receivables', '1', "'of_balance'"),
+    ('unapplied_share', 'credits', 'receivables', '1', "'of_balance'"),
+    ('disputed_share', 'disputed', 'receivables', '1', "'of_balance'"),
+    ('write_off_rate', 'written_off_quarter', 'billed_quarter', '1', "'trailing_3_months'"),
+    ('dbt_days', 'paid_x_days_late + past_due_x_days', 'paid_with_due_date + past_due', '1', "'paid_in_month_and_past_due_at_end'"),
+    ('on_time_share', 'paid_on_time', 'paid_with_due_date', '1', "'paid_in_month'"),
+] -%}
+with scoped as (
+    select * from {{ ref('int_kpi_by_scope') }}
+),
+
+countback as (
+    select * from {{ ref('int_dso_countback') }}
+),
+
+ratios as (
+    {%- for kpi, numerator, denominator, factor, variant in ratios %}
+    select
+        month,
+        scope,
+        scope_value,
+        n,
+        '{{ kpi }}' as kpi,
+        {{ variant }} as variant,
+        {{ numerator }} as numerator,
+        {{ denominator }} as denominator,
+        {{ factor }} as factor
+    from scoped
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+    union all
+    -- Without an opening balance there is nothing to collect from: the denominator is unknown, not small.
+    select
+        month,
+        scope,
+        scope_value,
+        n,
+        'cei' as kpi,
+        'monthly' as variant,
+        case when has_opening then opening_receivables + billed_month - receivables end as numerator,
+        case when has_opening then opening_receivables + billed_month - current_amount end as denominator,
+        100 as factor
+    from scoped
+),
+
+divided as (
+    select
+        month,
+        scope,
+        scope_value,
+        n,
+        kpi,
+        case
+            when denominator is null then concat(variant, '_no_opening')
+            when denominator <= 0 then concat(variant, '_nothing_to_weigh')
+            when kpi = 'cei' and numerator > denominator then concat(variant, '_above_100')
+            else variant
+        end as variant,
+        numerator,
+        denominator,
+        case
+            when denominator <= 0 or (kpi = 'cei' and numerator > denominator) then null
+            else cast(cast(numerator as double) * factor / cast(denominator as double) as decimal(18, 4))
+        end as value
+    from ratios
+)
+
+select
+    month,
+    scope,
+    scope_value,
+    kpi,
+    variant,
+    cast(numerator as decimal(24, 4)) as numerator,
+    cast(denominator as decimal(24, 4)) as denominator,
+    cast(n as integer) as n,
+    value
+from divided
+union all
+select
+    dso.month,
+    dso.scope,
+    dso.scope_value,
+    'average_days_delinquent' as kpi,
+    dso.variant,
+    cast(dso.numerator - best_possible.numerator as decimal(24, 4)) as numerator,
+    cast(dso.denominator as decimal(24, 4)) as denominator,
+    cast(dso.n as integer) as n,
+    dso.value - best_possible.value as value
+from divided as dso
+inner join divided as best_possible
+    on dso.month = best_possible.month
+    and dso.scope = best_possible.scope
+    and coalesce(dso.scope_value, '') = coalesce(best_possible.scope_value, '')
+where dso.kpi = 'dso' and best_possible.kpi = 'best_possible_dso'
+union all
+select
+    scoped.month,
+    scoped.scope,
+    scoped.scope_value,
+    'dso_countback' as kpi,
+    case
+        when countback.days is null then 'whole_months_nothing_to_weigh'
+        when countback.is_capped then 'whole_months_capped'
+        else 'whole_months'
+    end as variant,
+    cast(scoped.receivables as decimal(24, 4)) as numerator,
+    cast(countback.billed_counted as decimal(24, 4)) as denominator,
+    cast(scoped.n as integer) as n,
+    countback.days as value
+from scoped
+left join countback
+    on scoped.month = countback.month
+    and scoped.scope = countback.scope
+    and coalesce(scoped.scope_value, '') = coalesce(countback.scope_value, '')

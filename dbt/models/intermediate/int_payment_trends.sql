@@ -1,0 +1,100 @@
+with months as (
+    select * from {{ ref('int_payment_months') }}
+    where is_complete
+),
+
+customer_snapshots as (
+    select * from {{ ref('int_customer_snapshots') }}
+),
+
+-- A month without activity is a row without a value: the windows below count months, not rows.
+cells as (
+    select
+        customer_id,
+        month_index,
+        dbt_days,
+        weighed_amount,
+        weighed_x_days,
+        false as is_needed
+    from months
+    union all
+    select
+        customer_id,
+        last_complete_month_index as month_index,
+        cast(null as decimal(18, 4)) as dbt_days,
+        null as weighed_amount,
+        null as weighed_x_days,
+        true as is_needed
+    from customer_snapshots
+),
+
+month_rows as (
+    select
+        customer_id,
+        month_index,
+        cast(max(dbt_days) as double) as dbt_days,
+        sum(weighed_amount) as weighed_amount,
+        sum(weighed_x_days) as weighed_x_days,
+        max(case when is_needed then 1 else 0 end) = 1 as is_needed
+    from cells
+    group by customer_id, month_index
+),
+
+windowed as (
+    select
+        customer_id,
+        month_index,
+        is_needed,
+        count(dbt_days) over trailing_year as active_months,
+        regr_slope(dbt_days, month_index) over trailing_year as slope,
+        regr_r2(dbt_days, month_index) over trailing_year as r2,
+        stddev_samp(dbt_days) over trailing_year as stddev,
+        sum(weighed_amount) over recent as recent_amount,
+        sum(weighed_x_days) over recent as recent_x_days,
+        sum(weighed_amount) over before_recent as prior_amount,
+        sum(weighed_x_days) over before_recent as prior_x_days
+    from month_rows
+    window
+        trailing_year as (partition by customer_id order by month_index range between 11 preceding and current row),
+        recent as (partition by customer_id order by month_index range between 2 preceding and current row),
+        before_recent as (partition by customer_id order by month_index range between 5 preceding and 3 preceding)
+),
+
+-- One point has no slope; what engines answer differs (NaN or null).
+trends as (
+    select
+        customer_id,
+        month_index,
+        active_months,
+        case when active_months >= 2 then cast(slope as decimal(18, 4)) end as dbt_slope,
+        case when active_months >= 3 then cast(r2 as decimal(18, 4)) end as dbt_r2,
+        case when active_months >= 2 then cast(stddev as decimal(18, 4)) end as dbt_stddev,
+        {{ ratio('recent_x_days', 'recent_amount') }} as dbt_days_recent,
+        {{ ratio('prior_x_days', 'prior_amount') }} as dbt_days_prior
+    from windowed
+    where is_needed
+)
+
+select
+    customer_id,
+    month_index,
+    cast(active_months as integer) as active_months,
+    case when active_months >= {{ policy_value('behaviour_policy', 'trend_min_months') }} then dbt_slope end as dbt_slope,
+    case when active_months >= {{ policy_value('behaviour_policy', 'trend_min_months') }} then dbt_r2 end as dbt_r2,
+    dbt_stddev,
+    dbt_days_recent,
+    dbt_days_prior,
+    case
+        when active_months < {{ policy_value('behaviour_policy', 'trend_min_months') }} then 'insufficient_history'
+        when
+            dbt_slope >= {{ policy_value('behaviour_policy', 'trend_slope_days', 'decimal(18, 4)') }}
+            and dbt_days_recent - dbt_days_prior >= {{ policy_value('behaviour_policy', 'trend_change_days', 'decimal(18, 4)') }}
+            then 'rising'
+        when
+            dbt_slope <= -{{ policy_value('behaviour_policy', 'trend_slope_days', 'decimal(18, 4)') }}
+            and dbt_days_prior - dbt_days_recent >= {{ policy_value('behaviour_policy', 'trend_change_days', 'decimal(18, 4)') }}
+            then 'falling'
+        when dbt_stddev >= {{ policy_value('behaviour_policy', 'trend_erratic_days', 'decimal(18, 4)') }} then 'erratic'
+        else 'steady'
+    end as direction
+from trends

@@ -1,0 +1,155 @@
+{%- set windows = [3, 6, 12, 24] -%}
+with cash as (
+    select * from {{ ref('int_cash_applied') }}
+),
+
+months as (
+    select * from {{ ref('int_payment_months') }}
+),
+
+customer_snapshots as (
+    select * from {{ ref('int_customer_snapshots') }}
+),
+
+-- Money that has stood since it came is summed by month once; the windows then run over months.
+lasting as (
+    select
+        customer_id,
+        month_index,
+        amount_reporting as paid,
+        amount_reporting * days_to_pay as paid_x_days_to_pay,
+        case when days_late is not null then amount_reporting end as paid_with_due_date,
+        amount_reporting * greatest(days_late, 0) as paid_x_days_late,
+        case when days_late <= 0 then amount_reporting end as paid_on_time,
+        days_late,
+        case when is_first_of_invoice then 1 else 0 end as paid_invoices
+    from cash
+    where is_lasting
+),
+
+cells as (
+    select
+        customer_id,
+        month_index,
+        sum(paid) as paid,
+        sum(paid_x_days_to_pay) as paid_x_days_to_pay,
+        sum(paid_with_due_date) as paid_with_due_date,
+        sum(paid_x_days_late) as paid_x_days_late,
+        sum(paid_on_time) as paid_on_time,
+        max(days_late) as max_days_late,
+        sum(paid_invoices) as paid_invoices
+    from lasting
+    group by customer_id, month_index
+),
+
+spine as (
+    select customer_id, month_index from cells
+    union
+    select customer_id, month_index from customer_snapshots
+),
+
+lasting_windows as (
+    select
+        spine.customer_id,
+        spine.month_index,
+        {%- for n in windows %}
+        sum(cells.paid_with_due_date) over last_{{ n }} as weighed_{{ n }}m,
+        sum(cells.paid_x_days_late) over last_{{ n }} as weighed_x_days_{{ n }}m,
+        {%- endfor %}
+        sum(cells.paid_on_time) over last_12 as on_time_12m,
+        sum(cells.paid_on_time) over last_24 as on_time_24m,
+        sum(cells.paid) over last_12 as paid_12m,
+        sum(cells.paid_x_days_to_pay) over last_12 as paid_x_days_to_pay_12m,
+        max(cells.max_days_late) over last_12 as max_days_late_12m,
+        sum(cells.paid_invoices) over last_24 as paid_invoices_24m
+    from spine
+    left join cells
+        on spine.customer_id = cells.customer_id
+        and spine.month_index = cells.month_index
+    window
+        {%- for n in windows %}
+        last_{{ n }} as (
+            partition by spine.customer_id
+            order by spine.month_index
+            range between {{ n }} preceding and current row
+        ){{ ',' if not loop.last }}
+        {%- endfor %}
+),
+
+-- Money that was taken back, or moved between instalments, counts at the snapshot dates on which it lay there: few rows, each by itself.
+passing as (
+    select
+        customer_snapshots.customer_id,
+        customer_snapshots.snapshot_date,
+        {%- for n in windows %}
+        {%- set within = 'cash.month_index >= customer_snapshots.month_index - ' ~ n %}
+        sum(case when {{ within }} and cash.days_late is not null then cash.amount_reporting end) as weighed_{{ n }}m,
+        sum(case when {{ within }} then cash.amount_reporting * greatest(cash.days_late, 0) end) as weighed_x_days_{{ n }}m,
+        {%- endfor %}
+        {%- set within = 'cash.month_index >= customer_snapshots.month_index - 12' %}
+        sum(case when {{ within }} and cash.days_late <= 0 then cash.amount_reporting end) as on_time_12m,
+        sum(case when cash.days_late <= 0 then cash.amount_reporting end) as on_time_24m,
+        sum(case when {{ within }} then cash.amount_reporting end) as paid_12m,
+        sum(case when {{ within }} then cash.amount_reporting * cash.days_to_pay end) as paid_x_days_to_pay_12m,
+        max(case when {{ within }} then cash.days_late end) as max_days_late_12m,
+        count(distinct case when cash.is_first_of_invoice then cash.invoice_id end) as paid_invoices_24m
+    from cash
+    inner join customer_snapshots
+        on cash.customer_id = customer_snapshots.customer_id
+        and cash.effective_on <= customer_snapshots.snapshot_date
+        and (cash.ended_on is null or cash.ended_on > customer_snapshots.snapshot_date)
+        and cash.month_index >= customer_snapshots.month_index - 24
+    where not cash.is_lasting
+    group by customer_snapshots.customer_id, customer_snapshots.snapshot_date
+),
+
+sums as (
+    select
+        customer_snapshots.customer_id,
+        customer_snapshots.snapshot_date,
+        customer_snapshots.is_as_of,
+        customer_snapshots.customer_since,
+        customer_snapshots.first_document_on,
+        customer_snapshots.last_complete_month_index,
+        {%- for measure in ['weighed_3m', 'weighed_6m', 'weighed_12m', 'weighed_24m', 'weighed_x_days_3m', 'weighed_x_days_6m',
+                            'weighed_x_days_12m', 'weighed_x_days_24m', 'on_time_12m', 'on_time_24m', 'paid_12m',
+                            'paid_x_days_to_pay_12m', 'paid_invoices_24m'] %}
+        coalesce(lasting_windows.{{ measure }}, 0) + coalesce(passing.{{ measure }}, 0) as {{ measure }},
+        {%- endfor %}
+        greatest(
+            coalesce(lasting_windows.max_days_late_12m, passing.max_days_late_12m),
+            coalesce(passing.max_days_late_12m, lasting_windows.max_days_late_12m)
+        ) as max_days_late_12m,
+        coalesce(months.past_due_amount, 0) as past_due_amount,
+        coalesce(months.past_due_x_days, 0) as past_due_x_days
+    from customer_snapshots
+    inner join lasting_windows
+        on customer_snapshots.customer_id = lasting_windows.customer_id
+        and customer_snapshots.month_index = lasting_windows.month_index
+    left join passing
+        on customer_snapshots.customer_id = passing.customer_id
+        and customer_snapshots.snapshot_date = passing.snapshot_date
+    left join months
+        on customer_snapshots.customer_id = months.customer_id
+        and customer_snapshots.snapshot_date = months.month_end
+)
+
+select
+    customer_id,
+    snapshot_date,
+    is_as_of,
+    customer_since,
+    first_document_on,
+    last_complete_month_index,
+    {%- for n in windows %}
+    {{ ratio('weighed_x_days_' ~ n ~ 'm + past_due_x_days', 'weighed_' ~ n ~ 'm + past_due_amount') }} as dbt_days_{{ n }}m,
+    {%- endfor %}
+    {{ ratio('on_time_12m', 'weighed_12m') }} as on_time_share_12m,
+    {{ ratio('on_time_24m', 'weighed_24m') }} as on_time_share_24m,
+    {{ ratio('weighed_12m - on_time_12m + past_due_amount', 'weighed_12m + past_due_amount') }} as late_share_12m,
+    {{ ratio('paid_x_days_to_pay_12m', 'paid_12m') }} as days_to_pay_12m,
+    cast(paid_12m as decimal(18, 4)) as paid_amount_12m,
+    cast(max_days_late_12m as integer) as max_days_late_12m,
+    cast(paid_invoices_24m as integer) as paid_invoices_24m,
+    cast(past_due_amount as decimal(18, 4)) as past_due_amount
+from sums

@@ -1,0 +1,138 @@
+with payments as (
+    select * from {{ ref('stg_erp__payments') }}
+    where payment_date <= {{ as_of() }}
+),
+
+allocations as (
+    select * from {{ ref('stg_erp__allocations') }}
+),
+
+documents as (
+    select * from {{ ref('int_documents') }}
+),
+
+source_allocations as (
+    select * from {{ ref('int_source_allocations') }}
+),
+
+allocated_payments as (
+    select distinct source_id as payment_id
+    from allocations
+    where source_type = 'payment'
+),
+
+{% set separators = ",;:.()#" -%}
+-- A number counts where it stands in the reference as a word of its own.
+unallocated_payments as (
+    select
+        payments.payment_id,
+        payments.customer_id,
+        payments.currency,
+        payments.payment_date,
+        payments.amount,
+        ' ' || translate(lower(payments.reference), '{{ separators }}', '{{ ' ' * separators | length }}') || ' ' as reference_words
+    from payments
+    left join allocated_payments on payments.payment_id = allocated_payments.payment_id
+    where
+        payments.reference is not null
+        and allocated_payments.payment_id is null
+        and (payments.reversed_on is null or payments.reversed_on > {{ as_of() }})
+        and {{ policy_value('cash_application_policy', 'counted_matches', 'varchar') }} = 'reference'
+),
+
+standing as (
+    select
+        invoice_id,
+        sum(amount) as amount
+    from source_allocations
+    where ended_on is null
+    group by invoice_id
+),
+
+open_invoices as (
+    select
+        documents.invoice_id,
+        documents.customer_id,
+        documents.currency,
+        documents.due_date,
+        documents.document_date,
+        documents.amount - coalesce(standing.amount, 0) as open_amount,
+        ' ' || trim(translate(lower(documents.document_number), '{{ separators }}', '{{ ' ' * separators | length }}')) || ' ' as number_words
+    from documents
+    left join standing on documents.invoice_id = standing.invoice_id
+    where
+        documents.document_type in ('invoice', 'debit_memo')
+        and documents.voided_on is null
+        and documents.amount > coalesce(standing.amount, 0)
+        and length(documents.document_number) >= {{ policy_value('cash_application_policy', 'shortest_number') }}
+),
+
+-- A number that two open invoices of the customer bear names neither.
+pairs as (
+    select
+        unallocated_payments.payment_id,
+        unallocated_payments.payment_date,
+        unallocated_payments.amount as payment_amount,
+        open_invoices.invoice_id,
+        open_invoices.open_amount,
+        open_invoices.due_date,
+        open_invoices.document_date,
+        count(*) over (partition by unallocated_payments.payment_id, open_invoices.number_words) as bearers
+    from unallocated_payments
+    inner join open_invoices
+        on unallocated_payments.customer_id = open_invoices.customer_id
+        and unallocated_payments.currency = open_invoices.currency
+        and instr(unallocated_payments.reference_words, open_invoices.number_words) > 0
+),
+
+-- A payment fills the invoices it names, oldest due first; an invoice takes its payments in the order they came, and no more than is open.
+-- What finds no room stays unapplied.
+offered as (
+    select
+        payment_id,
+        payment_date,
+        invoice_id,
+        open_amount,
+        least(
+            open_amount,
+            greatest(
+                payment_amount - (
+                    sum(open_amount) over (
+                        partition by payment_id
+                        order by due_date nulls last, document_date, invoice_id
+                        rows between unbounded preceding and current row
+                    ) - open_amount
+                ),
+                0
+            )
+        ) as amount
+    from pairs
+    where bearers = 1
+),
+
+taken as (
+    select
+        payment_id,
+        invoice_id,
+        least(
+            amount,
+            greatest(
+                open_amount - (
+                    sum(amount) over (
+                        partition by invoice_id
+                        order by payment_date, payment_id
+                        rows between unbounded preceding and current row
+                    ) - amount
+                ),
+                0
+            )
+        ) as amount
+    from offered
+)
+
+select
+    payment_id,
+    invoice_id,
+    cast(amount as decimal(18, 4)) as amount
+from taken
+where amount > 0

@@ -1,0 +1,205 @@
+with payment_windows as (
+    select * from {{ ref('int_payment_windows') }}
+),
+
+trends as (
+    select * from {{ ref('int_payment_trends') }}
+),
+
+snapshot_items as (
+    select * from {{ ref('int_items_snapshot') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
+exchange_rates as (
+    select * from {{ ref('int_exchange_rates') }}
+),
+
+snapshot_dates as (
+    select * from {{ ref('int_snapshot_dates') }}
+),
+
+disputes as (
+    select * from {{ ref('stg_erp__disputes') }}
+),
+
+promises as (
+    select * from {{ ref('int_promises') }}
+    where state = 'broken'
+),
+
+bureau_signals as (
+    select * from {{ ref('int_bureau_signals') }}
+),
+
+-- Whether the source keeps disputes and promises at all: without the dataset the figure is unknown, not none.
+kept_records as (
+    select
+        (select count(*) from {{ ref('stg_erp__disputes') }}) > 0 as has_disputes,
+        (select count(*) from {{ ref('stg_erp__promises') }}) > 0 as has_promises
+),
+
+open_on as (
+    select
+        customer_id,
+        snapshot_date,
+        sum(open_amount_reporting) as balance,
+        sum(case when item_type in ('invoice', 'debit_memo') then greatest(open_amount_reporting, 0) end) as owed,
+        sum(case when due_date < {{ dbt.dateadd('day', -30, 'snapshot_date') }} then greatest(open_amount_reporting, 0) else 0 end)
+            as past_due_30,
+        sum(case when due_date < {{ dbt.dateadd('day', -60, 'snapshot_date') }} then greatest(open_amount_reporting, 0) else 0 end)
+            as past_due_60,
+        max(case when due_date < snapshot_date and open_amount > 0 then {{ dbt.datediff('due_date', 'snapshot_date', 'day') }} end)
+            as oldest_past_due
+    from snapshot_items
+    group by customer_id, snapshot_date
+),
+
+disputed_invoices as (
+    select
+        disputes.invoice_id,
+        snapshot_dates.snapshot_date,
+        sum(disputes.amount) as amount,
+        count(*) > count(disputes.amount) as is_whole
+    from disputes
+    inner join snapshot_dates
+        on disputes.opened_on <= snapshot_dates.snapshot_date
+        and (disputes.resolved_on is null or disputes.resolved_on > snapshot_dates.snapshot_date)
+    group by disputes.invoice_id, snapshot_dates.snapshot_date
+),
+
+open_invoices as (
+    select
+        customer_id,
+        snapshot_date,
+        invoice_id,
+        sum(open_amount) as open_amount,
+        sum(open_amount_reporting) as open_amount_reporting
+    from snapshot_items
+    where
+        item_type in ('invoice', 'debit_memo')
+        and invoice_id in (select invoice_id from disputed_invoices)
+    group by customer_id, snapshot_date, invoice_id
+    having sum(open_amount) > 0
+),
+
+disputed_on as (
+    select
+        open_invoices.customer_id,
+        open_invoices.snapshot_date,
+        sum(
+            case
+                when disputed_invoices.is_whole or disputed_invoices.amount >= open_invoices.open_amount then open_invoices.open_amount_reporting
+                else open_invoices.open_amount_reporting * {{ ratio('disputed_invoices.amount', 'open_invoices.open_amount') }}
+            end
+        ) as disputed
+    from open_invoices
+    inner join disputed_invoices
+        on open_invoices.invoice_id = disputed_invoices.invoice_id
+        and open_invoices.snapshot_date = disputed_invoices.snapshot_date
+    group by open_invoices.customer_id, open_invoices.snapshot_date
+),
+
+broken_on as (
+    select
+        promises.customer_id,
+        snapshot_dates.snapshot_date,
+        count(*) as broken_promises
+    from promises
+    inner join snapshot_dates
+        on promises.grace_until < snapshot_dates.snapshot_date
+        and promises.promised_date > {{ dbt.dateadd('month', -12, 'snapshot_dates.snapshot_date') }}
+    group by promises.customer_id, snapshot_dates.snapshot_date
+),
+
+limits as (
+    select
+        customers.customer_id,
+        customers.credit_limit,
+        coalesce(customers.currency, companies.currency) as currency,
+        companies.reporting_currency
+    from customers
+    left join companies on customers.company_id = companies.company_id
+    where customers.credit_limit > 0
+),
+
+limits_on as (
+    select
+        limits.customer_id,
+        snapshot_dates.snapshot_date,
+        {{ converted('limits.credit_limit', 'limits.currency', 'limits.reporting_currency', 'exchange_rates.rate') }} as credit_limit
+    from limits
+    cross join snapshot_dates
+    left join exchange_rates
+        on limits.currency = exchange_rates.from_currency
+        and limits.reporting_currency = exchange_rates.to_currency
+        and exchange_rates.valid_from <= snapshot_dates.snapshot_date
+        and (exchange_rates.valid_to is null or exchange_rates.valid_to > snapshot_dates.snapshot_date)
+)
+
+select
+    payment_windows.customer_id,
+    payment_windows.snapshot_date,
+    payment_windows.is_as_of,
+    payment_windows.dbt_days_24m,
+    payment_windows.dbt_days_6m,
+    trends.dbt_slope,
+    trends.direction as dbt_direction,
+    payment_windows.max_days_late_12m,
+    -- Nothing past due is a known nought, not a missing value.
+    coalesce(open_on.oldest_past_due, 0) as oldest_past_due,
+    {{ ratio('open_on.past_due_30', 'open_on.owed') }} as past_due_share_30,
+    {{ ratio('open_on.past_due_60', 'open_on.owed') }} as past_due_share_60,
+    payment_windows.on_time_share_24m,
+    payment_windows.paid_invoices_24m,
+    {{ ratio(dbt.datediff('payment_windows.customer_since', 'payment_windows.snapshot_date', 'day'), '365.25') }} as relationship_years,
+    case when kept_records.has_disputes then {{ ratio('coalesce(disputed_on.disputed, 0)', 'open_on.owed') }} end as disputed_share,
+    case when kept_records.has_promises then coalesce(broken_on.broken_promises, 0) end as broken_promises_12m,
+    -- The source says what the account is today, not since when: history must not inherit it.
+    case when payment_windows.is_as_of then customers.status end as account_status,
+    {{ ratio('coalesce(open_on.balance, 0)', 'limits_on.credit_limit') }} as credit_used_share,
+    customers.gross_margin_pct,
+    customers.strategic_value,
+    bureau_signals.bureau_score,
+    bureau_signals.bureau_score_source,
+    bureau_signals.bureau_score_weight,
+    bureau_signals.bureau_score_change_6m,
+    bureau_signals.bureau_dbt,
+    bureau_signals.bureau_dbt_source,
+    bureau_signals.bureau_dbt_weight,
+    bureau_signals.bureau_dbt - bureau_signals.industry_dbt as industry_dbt_gap,
+    bureau_signals.bureau_status,
+    bureau_signals.bureau_status_source,
+    bureau_signals.current_ratio,
+    bureau_signals.quick_ratio,
+    bureau_signals.debt_to_equity,
+    bureau_signals.ratios_source,
+    bureau_signals.ratios_weight
+from payment_windows
+cross join kept_records
+inner join customers on payment_windows.customer_id = customers.customer_id
+left join trends
+    on payment_windows.customer_id = trends.customer_id
+    and payment_windows.last_complete_month_index = trends.month_index
+left join open_on
+    on payment_windows.customer_id = open_on.customer_id
+    and payment_windows.snapshot_date = open_on.snapshot_date
+left join disputed_on
+    on payment_windows.customer_id = disputed_on.customer_id
+    and payment_windows.snapshot_date = disputed_on.snapshot_date
+left join broken_on
+    on payment_windows.customer_id = broken_on.customer_id
+    and payment_windows.snapshot_date = broken_on.snapshot_date
+left join limits_on
+    on payment_windows.customer_id = limits_on.customer_id
+    and payment_windows.snapshot_date = limits_on.snapshot_date
+left join bureau_signals
+    on payment_windows.customer_id = bureau_signals.customer_id
+    and payment_windows.snapshot_date = bureau_signals.snapshot_date

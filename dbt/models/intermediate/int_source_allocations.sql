@@ -1,0 +1,80 @@
+with allocations as (
+    select * from {{ ref('stg_erp__allocations') }}
+    where allocated_on <= {{ as_of() }}
+),
+
+documents as (
+    select * from {{ ref('int_documents') }}
+),
+
+payments as (
+    select * from {{ ref('stg_erp__payments') }}
+),
+
+-- Its parents must exist and share the invoice's currency: the test `allocations_have_parents` names those that do not.
+-- An allocation takes effect on the latest of its own and its parents' dates and ends with the first of them to end.
+dated as (
+    select
+        allocations.allocation_id,
+        allocations.invoice_id,
+        allocations.source_type,
+        allocations.source_id,
+        payments.payment_id,
+        credit_memos.invoice_id as credit_memo_id,
+        documents.company_id,
+        documents.customer_id,
+        documents.currency,
+        allocations.amount,
+        allocations.reason,
+        greatest(
+            allocations.allocated_on,
+            documents.document_date,
+            coalesce(payments.payment_date, credit_memos.document_date, allocations.allocated_on)
+        ) as effective_on,
+        least(
+            allocations.reversed_on,
+            documents.voided_on,
+            payments.reversed_on,
+            credit_memos.voided_on
+        ) as ended_on,
+        payments.payment_date,
+        allocations.instalment_number
+    from allocations
+    inner join documents
+        on allocations.invoice_id = documents.invoice_id
+        and documents.document_type in ('invoice', 'debit_memo')
+    left join payments
+        on allocations.source_type = 'payment'
+        and allocations.source_id = payments.payment_id
+    left join documents as credit_memos
+        on allocations.source_type = 'credit_memo'
+        and allocations.source_id = credit_memos.invoice_id
+        and credit_memos.document_type = 'credit_memo'
+    where
+        case allocations.source_type
+            when 'payment' then payments.currency = documents.currency
+            when 'credit_memo' then credit_memos.currency = documents.currency
+            else true
+        end
+)
+
+select
+    allocation_id,
+    invoice_id,
+    source_type,
+    source_id,
+    payment_id,
+    credit_memo_id,
+    company_id,
+    customer_id,
+    currency,
+    amount,
+    reason,
+    effective_on,
+    case when ended_on <= {{ as_of() }} then ended_on end as ended_on,
+    payment_date,
+    instalment_number
+from dated
+where
+    effective_on <= {{ as_of() }}
+    and (ended_on is null or ended_on > effective_on)

@@ -1,0 +1,85 @@
+with candidates as (
+    select * from {{ ref('int_dunning_candidates') }}
+),
+
+holds as (
+    select * from {{ ref('int_dunning_holds') }}
+),
+
+steps_due as (
+    select * from {{ ref('int_dunning_steps_due') }}
+),
+
+collectors as (
+    select * from {{ ref('int_collectors') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+documents as (
+    select * from {{ ref('int_documents') }}
+),
+
+payment_terms as (
+    select * from {{ ref('stg_erp__payment_terms') }}
+    where discount_pct > 0
+),
+
+-- The discount is offered on what is still to be asked for, while its days last.
+discounts as (
+    select
+        documents.invoice_id,
+        payment_terms.discount_pct,
+        {{ days_after('documents.document_date', 'payment_terms.discount_days') }} as discount_until,
+        {{ dbt.datediff('documents.document_date', 'documents.due_date', 'day') }} - payment_terms.discount_days as days_gained
+    from documents
+    inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
+    where {{ days_after('documents.document_date', 'payment_terms.discount_days') }} >= {{ as_of() }}
+)
+
+select
+    {{ as_of() }} as as_of,
+    cast(candidates.customer_id as varchar) as customer_id,
+    cast(coalesce(customers.name, candidates.customer_id) as varchar) as customer_name,
+    cast(candidates.company_id as varchar) as company_id,
+    cast(collectors.collector as varchar) as collector,
+    cast(candidates.item_id as varchar) as item_id,
+    cast(candidates.invoice_id as varchar) as invoice_id,
+    cast(candidates.document_number as varchar) as document_number,
+    cast(candidates.item_type as varchar) as item_type,
+    cast(candidates.document_date as date) as document_date,
+    cast(candidates.due_date as date) as due_date,
+    cast(candidates.currency as varchar) as currency,
+    cast(candidates.open_amount as decimal(18, 4)) as open_amount,
+    cast(candidates.disputed_amount as decimal(18, 4)) as disputed_amount,
+    cast(candidates.covered_amount as decimal(18, 4)) as covered_amount,
+    cast(candidates.dunnable_amount as decimal(18, 4)) as dunnable_amount,
+    cast(candidates.reporting_currency as varchar) as reporting_currency,
+    cast(candidates.open_amount_reporting as decimal(18, 4)) as open_amount_reporting,
+    cast(candidates.disputed_amount_reporting as decimal(18, 4)) as disputed_amount_reporting,
+    cast(candidates.dunnable_amount_reporting as decimal(18, 4)) as dunnable_amount_reporting,
+    cast(candidates.days_past_due as integer) as days_past_due,
+    cast(candidates.aging_bucket as varchar) as aging_bucket,
+    cast(steps_due.step as varchar) as step,
+    cast(steps_due.severity as integer) as severity,
+    cast(holds.held_reason as varchar) as held_reason,
+    cast(holds.all_held_reasons as varchar) as all_held_reasons,
+    cast(holds.held_list as varchar) as held_list,
+    cast(holds.held_until as date) as held_until,
+    cast(steps_due.next_step as varchar) as next_step,
+    cast(steps_due.next_step_on as date) as next_step_on,
+    cast(steps_due.last_step as varchar) as last_step,
+    cast(steps_due.last_step_on as date) as last_step_on,
+    cast(discounts.discount_until as date) as discount_until,
+    cast(round(candidates.dunnable_amount * discounts.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount,
+    {{ ratio('discounts.discount_pct * 36500', '(100 - discounts.discount_pct) * greatest(discounts.days_gained, 0)') }}
+        as discount_annualised_pct
+from holds
+inner join candidates on holds.item_id = candidates.item_id
+inner join steps_due on holds.item_id = steps_due.item_id
+left join collectors on candidates.customer_id = collectors.customer_id
+left join customers on candidates.customer_id = customers.customer_id
+left join documents on candidates.invoice_id = documents.invoice_id
+left join discounts on candidates.invoice_id = discounts.invoice_id

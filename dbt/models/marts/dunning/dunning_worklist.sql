@@ -1,0 +1,457 @@
+with items as (
+    select * from {{ ref('dunning_items') }}
+),
+
+policy_steps as (
+    select * from {{ ref('dunning_steps') }}
+    where {{ in_force() }}
+),
+
+dunning_tones as (
+    select * from {{ ref('dunning_tones') }}
+),
+
+policy as (
+    select * from {{ ref('dunning_policy') }}
+    where {{ in_force() }}
+),
+
+loss_rates as (
+    select * from {{ ref('worklist_priority') }}
+    where {{ in_force() }}
+),
+
+tier_terms as (
+    select * from {{ ref('risk_tier_terms') }}
+    where {{ in_force() }}
+),
+
+open_items as (
+    select * from {{ ref('int_items_snapshot') }}
+    where is_as_of
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
+exchange_rates as (
+    select * from {{ ref('int_exchange_rates') }}
+    where valid_from <= {{ as_of() }} and (valid_to is null or valid_to > {{ as_of() }})
+),
+
+contacts as (
+    select * from {{ ref('stg_erp__contacts') }}
+),
+
+contacts_made as (
+    select * from {{ ref('int_contacts_made') }}
+),
+
+promises as (
+    select * from {{ ref('int_promises') }}
+    where state = 'pending'
+),
+
+risk_tiers as (
+    select * from {{ ref('risk_tiers') }}
+),
+
+payment_behaviour as (
+    select * from {{ ref('payment_behaviour') }}
+),
+
+risk_factors as (
+    select * from {{ ref('int_risk_factors') }}
+    where snapshot_date = {{ as_of() }}
+),
+
+customer_items as (
+    select
+        customer_id,
+        sum(case when held_reason is not null then 1 else 0 end) as held_item_count,
+        sum(disputed_amount_reporting) as disputed_amount
+    from items
+    group by customer_id
+),
+
+acted_items as (
+    select
+        items.*,
+        risk_tiers.tier_in_force,
+        items.days_past_due > 0 as is_past_due,
+        case when items.days_past_due > 0 then items.dunnable_amount_reporting else 0 end as past_due,
+        coalesce(tier_loss.loss_pct, any_loss.loss_pct) as loss_pct
+    from items
+    left join risk_tiers on items.customer_id = risk_tiers.customer_id
+    left join loss_rates as tier_loss
+        on risk_tiers.tier_in_force = tier_loss.tier
+        and items.aging_bucket = tier_loss.aging_bucket
+    left join loss_rates as any_loss
+        on any_loss.tier = '*'
+        and items.aging_bucket = any_loss.aging_bucket
+    where items.held_reason is null
+),
+
+-- Sums are kept as exact decimals; each figure is divided and rounded once, at the end.
+actions as (
+    select
+        customer_id,
+        customer_name,
+        collector,
+        tier_in_force,
+        max(reporting_currency) as reporting_currency,
+        max(severity) as severity,
+        sum(past_due) as past_due_amount,
+        sum(dunnable_amount_reporting) - sum(past_due) as not_due_amount,
+        count(*) as item_count,
+        sum(case when is_past_due then 1 else 0 end) as past_due_item_count,
+        max(case when is_past_due then days_past_due end) as oldest_days_past_due,
+        sum(past_due * loss_pct) as past_due_x_loss_pct,
+        sum(past_due * days_past_due) as past_due_x_days,
+        max(last_step_on) as last_step_on
+    from acted_items
+    group by customer_id, customer_name, collector, tier_in_force
+),
+
+action_steps as (
+    select
+        customer_id,
+        step,
+        label,
+        channel,
+        audience,
+        tone,
+        template,
+        effect
+    from (
+        select
+            actions.customer_id,
+            policy_steps.*,
+            row_number() over (
+                partition by actions.customer_id order by case when policy_steps.tier = '*' then 1 else 0 end, policy_steps.step
+            ) as preference
+        from actions
+        inner join policy_steps
+            on actions.severity = policy_steps.severity
+            and policy_steps.tier in ('*', coalesce(actions.tier_in_force, '*'))
+    ) as applicable
+    where preference = 1
+),
+
+action_companies as (
+    select
+        customer_id,
+        company_id
+    from (
+        select
+            customer_id,
+            company_id,
+            row_number() over (
+                partition by customer_id order by sum(past_due) desc, sum(dunnable_amount_reporting) desc, company_id
+            ) as place
+        from acted_items
+        group by customer_id, company_id
+    ) as by_amount
+    where place = 1
+),
+
+document_currencies as (
+    select
+        customer_id,
+        {{ dbt.listagg('currency', "','", 'order by currency') }} as currencies
+    from (select distinct customer_id, currency from acted_items) as distinct_currencies
+    group by customer_id
+),
+
+balances as (
+    select
+        customer_id,
+        sum(open_amount_reporting) as balance,
+        -sum(case when item_type in ('invoice', 'debit_memo') then 0 else open_amount_reporting end) as credit_available
+    from open_items
+    group by customer_id
+),
+
+-- A limit is in the customer's currency, else in the entity's.
+limits as (
+    select
+        customers.customer_id,
+        {{ converted(
+            'customers.credit_limit', 'coalesce(customers.currency, companies.currency)', 'companies.reporting_currency',
+            'exchange_rates.rate'
+        ) }} as credit_limit
+    from customers
+    inner join companies on customers.company_id = companies.company_id
+    left join exchange_rates
+        on coalesce(customers.currency, companies.currency) = exchange_rates.from_currency
+        and companies.reporting_currency = exchange_rates.to_currency
+),
+
+ways_to_reach as (
+    select
+        customer_id,
+        role,
+        contact_id,
+        name,
+        email,
+        phone
+    from contacts
+    union all
+    select
+        customer_id,
+        'customer' as role,
+        '' as contact_id,
+        cast(null as varchar) as name,
+        email,
+        phone
+    from customers
+),
+
+-- Someone of the audience the step speaks to, else anyone the step's channel reaches, else the customer's own line.
+action_contacts as (
+    select
+        customer_id,
+        name,
+        email,
+        phone
+    from (
+        select
+            action_steps.customer_id,
+            ways_to_reach.name,
+            ways_to_reach.email,
+            ways_to_reach.phone,
+            row_number() over (
+                partition by action_steps.customer_id
+                order by
+                    case
+                        when action_steps.channel = 'email' and ways_to_reach.email is not null then 0
+                        when action_steps.channel <> 'email' and ways_to_reach.phone is not null then 0
+                        else 1
+                    end,
+                    case
+                        when ways_to_reach.role = action_steps.audience then 0
+                        when ways_to_reach.role = 'accounts_payable' then 1
+                        when ways_to_reach.role = 'customer' then 3
+                        else 2
+                    end,
+                    ways_to_reach.contact_id
+            ) as preference
+        from action_steps
+        inner join ways_to_reach on action_steps.customer_id = ways_to_reach.customer_id
+        where ways_to_reach.email is not null or ways_to_reach.phone is not null
+    ) as reachable
+    where preference = 1
+),
+
+last_contacts as (
+    select
+        customer_id,
+        contacted_on,
+        outcome
+    from (
+        select
+            customer_id,
+            contacted_on,
+            outcome,
+            row_number() over (partition by customer_id order by contacted_on desc, source, outcome) as recency
+        from contacts_made
+    ) as by_recency
+    where recency = 1
+),
+
+next_promises as (
+    select
+        customer_id,
+        promised_date,
+        amount,
+        currency
+    from (
+        select
+            customer_id,
+            promised_date,
+            amount,
+            currency,
+            row_number() over (partition by customer_id order by promised_date, promise_id) as nearness
+        from promises
+    ) as by_date
+    where nearness = 1
+),
+
+outside_evidence as (
+    select
+        customer_id,
+        max(case when factor = 'bureau_score' then value_number end) as bureau_score,
+        max(case when factor = 'current_ratio' then value_number end) as current_ratio,
+        max(case when factor = 'quick_ratio' then value_number end) as quick_ratio
+    from risk_factors
+    group by customer_id
+),
+
+arrangements as (
+    select
+        actions.customer_id,
+        case
+            when outside_evidence.bureau_score < (select cast(value as integer) from policy where parameter = 'looming_bureau_score')
+                then 'security_or_prepayment'
+            when
+                outside_evidence.current_ratio < (select cast(value as decimal(18, 4)) from policy where parameter = 'failing_current_ratio')
+                or outside_evidence.quick_ratio < (select cast(value as decimal(18, 4)) from policy where parameter = 'failing_quick_ratio')
+                then 'instalments'
+            when
+                payment_behaviour.payer_pattern = 'one_off'
+                and outside_evidence.bureau_score >= (select cast(value as integer) from policy where parameter = 'sound_bureau_score')
+                then 'more_time'
+        end as arrangement,
+        outside_evidence.bureau_score,
+        outside_evidence.current_ratio,
+        outside_evidence.quick_ratio
+    from actions
+    left join outside_evidence on actions.customer_id = outside_evidence.customer_id
+    left join payment_behaviour on actions.customer_id = payment_behaviour.customer_id
+),
+
+priced as (
+    select
+        actions.*,
+        cast(round(cast(cast(actions.past_due_x_loss_pct as double) / 100 as decimal(24, 6)), 2) as decimal(18, 4)) as expected_loss,
+        cast(round(cast(
+            cast(actions.past_due_x_days as double)
+            * (select cast(value as double) from policy where parameter = 'cost_of_capital_pct') / 36500 as decimal(24, 6)
+        ), 2) as decimal(18, 4)) as carrying_cost,
+        tier_terms.late_fee_pct_month,
+        cast(round(cast(
+            cast(actions.past_due_x_days as double) * cast(tier_terms.late_fee_pct_month as double) / 3000 as decimal(24, 6)
+        ), 2) as decimal(18, 4)) as late_fee_preview
+    from actions
+    left join tier_terms on actions.tier_in_force = tier_terms.tier
+)
+
+select
+    {{ as_of() }} as as_of,
+    cast(row_number() over (
+        order by
+            priced.expected_loss + priced.carrying_cost desc,
+            priced.past_due_amount desc,
+            priced.severity desc,
+            priced.customer_id
+    ) as integer) as rank,
+    cast(priced.customer_id as varchar) as customer_id,
+    cast(priced.customer_name as varchar) as customer_name,
+    cast(action_companies.company_id as varchar) as company_id,
+    cast(priced.collector as varchar) as collector,
+    cast(action_steps.step as varchar) as step,
+    cast(action_steps.label as varchar) as step_label,
+    cast(priced.severity as integer) as severity,
+    cast(
+        case
+            when action_steps.channel = 'email' and action_contacts.email is null and action_contacts.phone is not null then 'call'
+            when action_steps.channel = 'call' and action_contacts.phone is null and action_contacts.email is not null then 'email'
+            else action_steps.channel
+        end as varchar
+    ) as channel,
+    cast(action_steps.audience as varchar) as audience,
+    cast(coalesce(dunning_tones.tone_used, action_steps.tone) as varchar) as tone,
+    cast(action_steps.template as varchar) as template,
+    cast(action_steps.effect as varchar) as effect,
+    cast(priced.past_due_amount as decimal(18, 4)) as past_due_amount,
+    cast(priced.not_due_amount as decimal(18, 4)) as not_due_amount,
+    cast(priced.reporting_currency as varchar) as reporting_currency,
+    cast(document_currencies.currencies as varchar) as document_currencies,
+    cast(priced.item_count as integer) as item_count,
+    cast(priced.past_due_item_count as integer) as past_due_item_count,
+    cast(priced.oldest_days_past_due as integer) as oldest_days_past_due,
+    cast(priced.expected_loss + priced.carrying_cost as decimal(18, 4)) as priority,
+    cast(priced.expected_loss as decimal(18, 4)) as expected_loss,
+    cast(priced.carrying_cost as decimal(18, 4)) as carrying_cost,
+    cast(priced.tier_in_force as varchar) as tier_in_force,
+    cast(priced.late_fee_pct_month as decimal(18, 4)) as late_fee_rate_pct,
+    cast(priced.late_fee_preview as decimal(18, 4)) as late_fee_preview,
+    cast(customer_items.disputed_amount as decimal(18, 4)) as disputed_amount,
+    cast(customer_items.held_item_count as integer) as held_item_count,
+    cast(balances.credit_available as decimal(18, 4)) as credit_available,
+    cast(limits.credit_limit as decimal(18, 4)) as credit_limit,
+    cast(balances.balance as decimal(18, 4)) as credit_used,
+    {{ ratio('balances.balance', 'limits.credit_limit') }} as credit_used_share,
+    cast(payment_behaviour.payer_pattern as varchar) as payer_pattern,
+    cast(payment_behaviour.direction as varchar) as direction,
+    cast(action_contacts.name as varchar) as contact_name,
+    cast(action_contacts.email as varchar) as contact_email,
+    cast(action_contacts.phone as varchar) as contact_phone,
+    cast(last_contacts.contacted_on as date) as last_contact_on,
+    cast(last_contacts.outcome as varchar) as last_contact_outcome,
+    cast(next_promises.promised_date as date) as promised_on,
+    cast(next_promises.amount as decimal(18, 4)) as promised_amount,
+    cast(next_promises.currency as varchar) as promised_currency,
+    cast(arrangements.arrangement as varchar) as suggested_arrangement,
+    cast(
+        case arrangements.arrangement
+            when 'security_or_prepayment'
+                then concat('The bureau scores it ', cast(cast(arrangements.bureau_score as decimal(18, 0)) as varchar), ' of 100: insolvency looms.')
+            when 'instalments'
+                then concat(
+                    'Liquidity is failing: ',
+                    case
+                        when
+                            arrangements.current_ratio
+                            < (select cast(value as decimal(18, 4)) from policy where parameter = 'failing_current_ratio')
+                            then concat('current ratio ', cast(cast(arrangements.current_ratio as decimal(18, 2)) as varchar))
+                        else concat('quick ratio ', cast(cast(arrangements.quick_ratio as decimal(18, 2)) as varchar))
+                    end,
+                    '.'
+                )
+            when 'more_time'
+                then concat(
+                    'Late this once, and the bureau scores it ', cast(cast(arrangements.bureau_score as decimal(18, 0)) as varchar), ' of 100.'
+                )
+        end as varchar
+    ) as arrangement_reason,
+    cast(
+        concat(
+            action_steps.label,
+            ': ',
+            case
+                when priced.past_due_item_count > 0
+                    then concat(
+                        cast(priced.past_due_item_count as varchar),
+                        case when priced.past_due_item_count = 1 then ' item ' else ' items, the oldest ' end,
+                        cast(priced.oldest_days_past_due as varchar),
+                        case when priced.oldest_days_past_due = 1 then ' day past due, ' else ' days past due, ' end,
+                        cast(cast(priced.past_due_amount as decimal(18, 2)) as varchar)
+                    )
+                else concat(
+                    cast(priced.item_count as varchar),
+                    case when priced.item_count = 1 then ' item not yet due, ' else ' items not yet due, ' end,
+                    cast(cast(priced.not_due_amount as decimal(18, 2)) as varchar)
+                )
+            end,
+            ' ',
+            priced.reporting_currency,
+            case when priced.last_step_on is null then '' else concat('; last step sent on ', cast(priced.last_step_on as varchar)) end,
+            case payment_behaviour.payer_pattern
+                when 'chronic' then '; pays late as a rule'
+                when 'one_off' then '; normally pays on time'
+                else ''
+            end,
+            '.'
+        ) as varchar
+    ) as why
+from priced
+left join action_steps on priced.customer_id = action_steps.customer_id
+left join action_companies on priced.customer_id = action_companies.customer_id
+left join document_currencies on priced.customer_id = document_currencies.customer_id
+left join customer_items on priced.customer_id = customer_items.customer_id
+left join payment_behaviour on priced.customer_id = payment_behaviour.customer_id
+left join dunning_tones
+    on payment_behaviour.payer_pattern = dunning_tones.payer_pattern
+    and action_steps.tone = dunning_tones.tone
+left join balances on priced.customer_id = balances.customer_id
+left join limits on priced.customer_id = limits.customer_id
+left join action_contacts on priced.customer_id = action_contacts.customer_id
+left join last_contacts on priced.customer_id = last_contacts.customer_id
+left join next_promises on priced.customer_id = next_promises.customer_id
+left join arrangements on priced.customer_id = arrangements.customer_id

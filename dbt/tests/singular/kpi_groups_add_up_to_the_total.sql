@@ -1,0 +1,58 @@
+{{ config(meta={'description': 'In every scope the groups add up to the total, above and below the line, and the shares of the buckets less unapplied credits are the whole balance.'}) }}
+
+with figures as (
+    select * from {{ ref('kpi_monthly') }}
+),
+
+totals as (
+    select
+        month,
+        kpi,
+        numerator,
+        denominator
+    from figures
+    where scope = 'total'
+),
+
+groups as (
+    select
+        month,
+        kpi,
+        scope,
+        sum(numerator) as numerator,
+        sum(denominator) as denominator
+    from figures
+    where scope <> 'total' and kpi <> 'dso_countback'
+    group by month, kpi, scope
+),
+
+balances as (
+    select
+        month,
+        scope,
+        scope_value,
+        max(denominator) as receivables,
+        sum(case when kpi = 'unapplied_share' then -numerator else numerator end) as parts
+    from figures
+    where kpi like 'aging_share_%' or kpi = 'unapplied_share'
+    group by month, scope, scope_value
+)
+
+select
+    groups.month,
+    groups.scope,
+    groups.kpi,
+    groups.numerator as found,
+    totals.numerator as expected
+from groups
+inner join totals on groups.month = totals.month and groups.kpi = totals.kpi
+where groups.numerator <> totals.numerator or groups.denominator <> totals.denominator
+union all
+select
+    month,
+    scope,
+    scope_value as kpi,
+    parts as found,
+    receivables as expected
+from balances
+where parts <> receivables
