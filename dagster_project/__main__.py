@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from datetime import date
 from typing import ClassVar
 
@@ -73,6 +74,7 @@ def _instance(settings: Settings, options: argparse.Namespace) -> int:
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
     began = time.monotonic()
+    warnings.simplefilter("ignore")  # libraries speak of their own future here; the run's log and the tests hear them
     as_of, today = options.date or settings.today(), settings.today()
     if as_of > today:
         print(f"\n{as_of} has not come yet: today is {today} in {settings.timezone}.", file=sys.stderr)
@@ -81,7 +83,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     if settings.source == "demo":
         from dagster_project import demo
 
-        demo.start(as_of)  # it builds its book while this process is still importing
+        demo.start_early(as_of)  # it builds its book while this process is still importing
     _show_progress()
     if _prepare(settings, options):
         return 1
@@ -132,6 +134,7 @@ def _show_progress() -> None:
     logger = logging.getLogger("arrears")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
+    logger.propagate = False  # Dagster listens on this very logger, and the root belongs to the libraries
 
 
 if __name__ == "__main__":

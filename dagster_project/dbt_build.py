@@ -78,7 +78,7 @@ def prepare() -> None:
     if is_prepared():
         return
     runner = _runner()
-    args = ["parse", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--no-partial-parse"]
+    args = ["parse", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     outcome = runner.invoke([*args, "--target-path", str(TARGET), "--log-path", str(TARGET), *QUIET])
     if not outcome.success:
         raise DbtError(f"the dbt project does not parse: {outcome.exception}")

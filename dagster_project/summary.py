@@ -85,9 +85,7 @@ def _receivables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 
 def _control(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    rows = con.execute(
-        "select company_id, state, subledger_balance, base_currency from control_reconciliation order by 1"
-    ).fetchall()
+    rows = con.execute("select company_id, state, subledger_balance, currency from control_reconciliation order by 1").fetchall()
     words = {
         "tied": "ties to the ledger's control account",
         "unverified": "unverified: the source gives no control balance",

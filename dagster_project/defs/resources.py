@@ -14,6 +14,7 @@ import dagster as dg
 from dagster_project.landing import Landing
 from dagster_project.quality import Worker
 from dagster_project.settings import Settings
+from dagster_project.sources.catalogue import Sources
 from dagster_project.warehouse import Warehouse, tidy
 
 
@@ -28,11 +29,18 @@ def default_resources(settings: Settings) -> Mapping[str, Any]:
         finally:
             worker.stop()
 
+    @dg.resource(description="The ERP and the bureau, opened when first asked.")
+    def open_sources(context: dg.InitResourceContext) -> Iterator[Sources]:
+        sources = Sources(settings, _as_of(context))
+        try:
+            yield sources
+        finally:
+            sources.close()
+
     @dg.resource(description="The run's private folder of DuckDB files.")
     def warehouse(context: dg.InitResourceContext) -> Iterator[Warehouse]:
         assert context.run is not None
-        as_of = date.fromisoformat(context.run.tags["dagster/partition"])
-        folder = Warehouse(settings.warehouse / f"{as_of}.{context.run.run_id[:8]}")
+        folder = Warehouse(settings.warehouse / f"{_as_of(context)}.{context.run.run_id[:8]}")
         try:
             yield folder
         finally:
@@ -43,5 +51,11 @@ def default_resources(settings: Settings) -> Mapping[str, Any]:
         "settings": settings,
         "landing": Landing(settings.landing, settings.quarantine),
         "expectations": expectations,
+        "open_sources": open_sources,
         "warehouse": warehouse,
     }
+
+
+def _as_of(context: dg.InitResourceContext) -> date:
+    assert context.run is not None
+    return date.fromisoformat(context.run.tags["dagster/partition"])

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import date
-from functools import cache
 
 from dagster_project.contract import Dataset
 from dagster_project.settings import Settings
 from dagster_project.sources import Source
 
 
-@dataclass(frozen=True)
 class Sources:
-    """Tonight's sources: one for the ledger, one for the bureau (None: there is none)."""
+    """A run's sources, each opened when it is first asked for and closed with the rest. The demo's server lives as long."""
 
-    erp: Source
-    bureau: Source | None
+    def __init__(self, settings: Settings, as_of: date):
+        self._settings = settings
+        self._as_of = as_of
+        self._opened: dict[str, Source] = {}
+        self._stack = ExitStack()
 
     def of(self, dataset: Dataset) -> Source | None:
-        return self.bureau if dataset.group == "bureau" else self.erp
+        """The source a dataset comes from; None where there is none, as with the bureau `none`.
 
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        name = self._settings.bureau_name if dataset.group == "bureau" else self._settings.source
+        if name == "none":
+            return None
+        if name not in self._opened:
+            self._opened[name] = _OPENERS[name](self._settings, self._as_of, self._stack)
+        return self._opened[name]
 
-@contextmanager
-def opened(settings: Settings, as_of: date) -> Iterator[Sources]:
-    """The sources the settings name, for the length of the `with`. The demo's server runs as long as it.
-
-    Raises:
-        SourceError: a source cannot be opened.
-    """
-    with ExitStack() as stack:
-
-        @cache
-        def source(name: str) -> Source:
-            return _OPENERS[name](settings, as_of, stack)
-
-        bureau = settings.bureau_name
-        yield Sources(source(settings.source), None if bureau == "none" else source(bureau))
+    def close(self) -> None:
+        self._stack.close()
 
 
 def _files(settings: Settings, as_of: date, stack: ExitStack) -> Source:

@@ -18,6 +18,9 @@ from dagster_project.defs.automation.nightly import JOB
 from dagster_project.landing import Known
 from dagster_project.settings import ROOT, Settings
 
+LAST_NODE = "delivery__worklists"
+"""A run whose last step was skipped did not deliver, whatever Dagster calls it."""
+
 INSTANCE_TEMPLATE = ROOT / "dagster_project" / "dagster.yaml"
 
 
@@ -56,8 +59,9 @@ def run_night(settings: Settings, as_of: date, *, full: bool, refresh: bool, kno
             raise_on_error=False,
         )
         log = _write_log(instance, outcome.run_id, settings.home / "logs" / f"{as_of}.{outcome.run_id[:8]}.log")
-        reasons = [] if outcome.success else reasons_of(instance, outcome.run_id)
-        return Night(outcome.run_id, outcome.success, reasons, log)
+        delivered = outcome.success and outcome.asset_materializations_for_node(LAST_NODE)
+        reasons = [] if delivered else reasons_of(instance, outcome.run_id)
+        return Night(outcome.run_id, bool(delivered), reasons, log)
 
 
 def _run_config(*, full: bool, refresh: bool, known: Known, threads: int) -> Mapping[str, Any]:

@@ -13,3 +13,7 @@ FIRST = "2010-01-01"
 def mornings_of(settings: Settings) -> dg.DailyPartitionsDefinition:
     """Partition keys are `as_of` dates."""
     return dg.DailyPartitionsDefinition(start_date=FIRST, timezone=settings.timezone, end_offset=1)
+
+
+EACH_ITS_OWN_RUN = dg.BackfillPolicy.multi_run(1)
+"""A backfill of several days is several runs: a morning is built from nothing, whatever its neighbours."""

@@ -7,6 +7,7 @@ from importlib.metadata import version
 import dagster as dg
 
 from dagster_project.contract import DATASETS
+from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
 from dagster_project.settings import Settings
@@ -27,6 +28,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
         deps=marts,
         group_name=GROUP,
         partitions_def=mornings,
+        backfill_policy=EACH_ITS_OWN_RUN,
         owners=["team:data-engineering"],
         kinds={"duckdb", "parquet"},
         description="The marts under their public name, for BI tools: one DuckDB file and the same as Parquet, replaced whole.",
@@ -56,6 +58,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
         deps=[published_marts],
         group_name=GROUP,
         partitions_def=mornings,
+        backfill_policy=EACH_ITS_OWN_RUN,
         owners=["team:credit-control"],
         kinds={"excel", "csv"},
         description="What collectors open in the morning: workbooks, CSV, manifest. Says which steps went out, for later mornings.",

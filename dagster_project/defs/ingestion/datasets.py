@@ -8,12 +8,13 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.contract import DATASETS, Dataset, sources
+from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.landing import Landing, LandingError, Manifest
 from dagster_project.policy import limits_of
 from dagster_project.quality import Worker, facts_of
 from dagster_project.settings import Settings
 from dagster_project.sources import SourceError
-from dagster_project.sources.catalogue import opened
+from dagster_project.sources.catalogue import Sources
 
 log = logging.getLogger("arrears.ingestion")
 
@@ -41,7 +42,6 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
         dg.AssetSpec(
             key_of(dataset),
             description=f"{dataset.description} Key: {', '.join(dataset.key)}. {'Required' if dataset.required else 'May be absent'}.",
-            skippable=True,
             owners=OWNERS,
             kinds={"python", "parquet"},
             group_name=GROUP,
@@ -49,33 +49,44 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
         for dataset in sources(group)
     ]
 
-    @dg.multi_asset(name=f"land_{group}", specs=specs, can_subset=True, partitions_def=mornings, description=title)
+    @dg.multi_asset(
+        name=f"land_{group}",
+        specs=specs,
+        can_subset=True,
+        partitions_def=mornings,
+        backfill_policy=EACH_ITS_OWN_RUN,
+        description=title,
+    )
     def land(
         context: dg.AssetExecutionContext,
         config: IngestionConfig,
         settings: dg.ResourceParam[Settings],
         landing: dg.ResourceParam[Landing],
         expectations: dg.ResourceParam[Worker],
+        open_sources: dg.ResourceParam[Sources],
     ) -> Iterator[Any]:
         as_of = date.fromisoformat(context.partition_key)
         expectations.start()
         wanted = [d for d in sources(group) if key_of(d) in context.selected_asset_keys]
         asked = [d for d in wanted if landing.asks(d, as_of, settings.today(), refresh=config.refresh)]
-        if len(asked) < len(wanted):
-            log.info("%-18s replayed from what is landed for %s or later", "", as_of)
-        if not asked:
-            return
+        replayed = [d for d in wanted if d not in asked]
+        if replayed:
+            log.info("%s: replayed from what is landed for %s or later", ", ".join(d.name for d in replayed), as_of)
+        for dataset in replayed:
+            known = landing.loads(dataset, as_of)
+            yield dg.MaterializeResult(
+                asset_key=key_of(dataset), metadata={"replayed": True, **(_metadata(known[-1].manifest) if known else {})}
+            )
         try:
-            with opened(settings, as_of) as open_sources:
-                for dataset in asked:
-                    source = open_sources.of(dataset)
-                    since = None if config.full else landing.cursor(dataset)
-                    delivery = source.fetch(dataset, since) if source else None
-                    share = limits_of(dataset.name).max_quarantined_share
-                    manifest = landing.land(dataset, delivery, as_of, since=since, quarantine_share=share)
-                    _tell(manifest)
-                    expectations.ask(facts_of(landing, dataset, landing.loads(dataset)[-1], as_of))
-                    yield dg.MaterializeResult(asset_key=key_of(dataset), metadata=_metadata(manifest))
+            for dataset in asked:
+                source = open_sources.of(dataset)
+                since = None if config.full else landing.cursor(dataset)
+                delivery = source.fetch(dataset, since) if source else None
+                share = limits_of(dataset.name).max_quarantined_share
+                manifest = landing.land(dataset, delivery, as_of, since=since, quarantine_share=share)
+                _tell(manifest)
+                expectations.ask(facts_of(landing, dataset, landing.loads(dataset)[-1], as_of))
+                yield dg.MaterializeResult(asset_key=key_of(dataset), metadata=_metadata(manifest))
         except (SourceError, LandingError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
 

@@ -12,6 +12,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 
 from dagster_project import dbt_build, morning
 from dagster_project.dbt_build import NodeResult
+from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.landing import Known, Landing
 from dagster_project.settings import Settings
 from dagster_project.warehouse import Warehouse, marts_of
@@ -61,7 +62,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         name="morning",
         partitions_def=mornings,
         dagster_dbt_translator=translator,
-        backfill_policy=dg.BackfillPolicy.multi_run(1),
+        backfill_policy=EACH_ITS_OWN_RUN,
     )
     def build(
         context: dg.AssetExecutionContext,
