@@ -4,6 +4,7 @@
     from (
         select
             *,
+            min(_loaded_at) over (partition by {{ key | join(', ') }}) as _first_loaded_at,
             row_number() over (partition by {{ key | join(', ') }} order by _loaded_at desc, _load_id desc) as _version
         from {{ relation }}
     ) as versions

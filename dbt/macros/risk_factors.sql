@@ -1,5 +1,5 @@
-{#- The factors of a verdict: what they are called, whether they are a number or a word, and where they come from. Each is a column of
-    int_risk_signals (the last three: of int_risk_scores). A policy pack may name these and no others. -#}
+{#- The factors of a verdict: what each is called, whether it is a number or a word, and where it comes from. Each is a column of
+    int_risk_signals. A policy pack may name these, risk_score and evidence, and no others. -#}
 {% macro risk_factors() -%}
     {{ return([
         {'name': 'dbt_days_24m', 'kind': 'number', 'source': "'ledger'"},

@@ -30,7 +30,9 @@ select
     ended_on,
     payment_date,
     instalment_number,
-    cast(null as varchar) as matched_by
+    cast(null as varchar) as matched_by,
+    known_at,
+    end_known_at
 from source_allocations
 
 union all
@@ -51,7 +53,9 @@ select
     cast(null as date) as ended_on,
     payments.payment_date,
     cast(null as integer) as instalment_number,
-    'reference' as matched_by
+    'reference' as matched_by,
+    payments.first_known_at as known_at,
+    cast(null as timestamp) as end_known_at
 from reference_matches
 inner join documents on reference_matches.invoice_id = documents.invoice_id
 inner join payments on reference_matches.payment_id = payments.payment_id

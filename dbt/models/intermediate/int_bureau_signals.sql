@@ -9,40 +9,51 @@ snapshot_dates as (
     from {{ ref('int_snapshot_dates') }}
 ),
 
+days as (
+    select snapshot_date as day from snapshot_dates
+    union
+    select half_year_before as day from snapshot_dates
+),
+
+-- What each bureau and code said last, on each of those days.
 answers as (
     select
         scores.customer_id,
-        snapshot_dates.snapshot_date,
-        snapshot_dates.half_year_before,
+        days.day,
         scores.bureau,
         scores.score_code,
         scores.scored_on,
-        scores.score,
-        {{ dbt.datediff('scores.scored_on', 'snapshot_dates.snapshot_date', 'day') }} as age_days
+        scores.score
     from scores
-    inner join snapshot_dates
-        on scores.scored_on <= snapshot_dates.snapshot_date
-        and (scores.score_until is null or scores.score_until > snapshot_dates.snapshot_date)
+    inner join days
+        on scores.scored_on <= days.day
+        and (scores.score_until is null or scores.score_until > days.day)
     where scores.speaks and scores.score is not null
 ),
 
 usable_answers as (
     select
-        answers.*,
+        answers.customer_id,
+        snapshot_dates.snapshot_date,
+        answers.bureau,
+        answers.score_code,
+        answers.score,
         answers.score - before.score as change_6m,
+        {{ dbt.datediff('answers.scored_on', 'snapshot_dates.snapshot_date', 'day') }} as age_days,
         row_number() over (
-            partition by answers.customer_id, answers.snapshot_date
+            partition by answers.customer_id, snapshot_dates.snapshot_date
             order by answers.score, answers.scored_on desc, answers.bureau, answers.score_code
         ) as caution
     from answers
-    left join scores as before
+    inner join snapshot_dates on answers.day = snapshot_dates.snapshot_date
+    left join answers as before
         on answers.customer_id = before.customer_id
         and answers.bureau = before.bureau
         and answers.score_code = before.score_code
-        and before.speaks
-        and before.scored_on <= answers.half_year_before
-        and (before.score_until is null or before.score_until > answers.half_year_before)
-    where answers.age_days < {{ policy_value('risk_policy', 'bureau_no_weight_days') }}
+        and snapshot_dates.half_year_before = before.day
+    where
+        {{ dbt.datediff('answers.scored_on', 'snapshot_dates.snapshot_date', 'day') }}
+        < {{ policy_value('risk_policy', 'bureau_no_weight_days') }}
 ),
 
 -- Bureaus that disagree are not averaged: the most cautious one counts, as long as it has not expired.
@@ -60,48 +71,61 @@ score_signals as (
 
 facts as (
     select
-        scores.*,
-        snapshot_dates.snapshot_date,
-        snapshot_dates.half_year_before,
-        {{ dbt.datediff('scores.scored_on', 'snapshot_dates.snapshot_date', 'day') }} as age_days
+        scores.customer_id,
+        days.day,
+        scores.bureau,
+        scores.scored_on,
+        scores.bureau_dbt,
+        scores.industry_dbt,
+        scores.current_ratio,
+        scores.quick_ratio,
+        scores.debt_to_equity,
+        scores.status,
+        scores.status_severity
     from scores
-    inner join snapshot_dates
-        on scores.scored_on <= snapshot_dates.snapshot_date
-        and (scores.facts_until is null or scores.facts_until > snapshot_dates.snapshot_date)
+    inner join days
+        on scores.scored_on <= days.day
+        and (scores.facts_until is null or scores.facts_until > days.day)
     where scores.has_facts
+),
+
+aged_facts as (
+    select
+        facts.*,
+        snapshot_dates.snapshot_date,
+        facts.bureau_dbt - before.bureau_dbt as bureau_dbt_change_6m,
+        {{ dbt.datediff('facts.scored_on', 'snapshot_dates.snapshot_date', 'day') }} as age_days,
+        {{ dbt.datediff('facts.scored_on', 'snapshot_dates.snapshot_date', 'day') }}
+        < {{ policy_value('risk_policy', 'bureau_no_weight_days') }} as is_usable,
+        facts.current_ratio is not null or facts.quick_ratio is not null or facts.debt_to_equity is not null as has_ratios
+    from facts
+    inner join snapshot_dates on facts.day = snapshot_dates.snapshot_date
+    left join facts as before
+        on facts.customer_id = before.customer_id
+        and facts.bureau = before.bureau
+        and snapshot_dates.half_year_before = before.day
 ),
 
 ranked_facts as (
     select
-        facts.*,
-        facts.age_days < {{ policy_value('risk_policy', 'bureau_no_weight_days') }} as is_usable,
-        facts.bureau_dbt - before.bureau_dbt as bureau_dbt_change_6m,
+        aged_facts.*,
         row_number() over (
-            partition by facts.customer_id, facts.snapshot_date
+            partition by customer_id, snapshot_date
             order by
-                case when facts.age_days < {{ policy_value('risk_policy', 'bureau_no_weight_days') }} then 0 else 1 end,
-                facts.bureau_dbt desc nulls last,
-                facts.scored_on desc,
-                facts.bureau
+                case when is_usable and bureau_dbt is not null then 0 else 1 end,
+                bureau_dbt desc,
+                scored_on desc,
+                bureau
         ) as slowest,
         row_number() over (
-            partition by facts.customer_id, facts.snapshot_date
-            order by
-                case when facts.current_ratio is null and facts.quick_ratio is null and facts.debt_to_equity is null then 1 else 0 end,
-                facts.scored_on desc,
-                facts.bureau
+            partition by customer_id, snapshot_date
+            order by case when has_ratios then 0 else 1 end, scored_on desc, bureau
         ) as freshest_ratios,
         row_number() over (
-            partition by facts.customer_id, facts.snapshot_date
-            order by case when facts.status is null then -1 else facts.status_severity end desc, facts.scored_on desc, facts.bureau
+            partition by customer_id, snapshot_date
+            order by case when status is null then -1 else status_severity end desc, scored_on desc, bureau
         ) as gravest
-    from facts
-    left join scores as before
-        on facts.customer_id = before.customer_id
-        and facts.bureau = before.bureau
-        and before.has_facts
-        and before.scored_on <= facts.half_year_before
-        and (before.facts_until is null or before.facts_until > facts.half_year_before)
+    from aged_facts
 ),
 
 -- Days and ratios grow old as scores do. A status does not: who was dissolved stays so until the bureau says otherwise.

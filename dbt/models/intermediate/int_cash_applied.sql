@@ -66,13 +66,12 @@ select
     standing.stands_at_month_end,
     cast({{ dbt.datediff('standing.due_date', 'standing.payment_date', 'day') }} as integer) as days_late,
     cast({{ dbt.datediff('standing.document_date', 'standing.payment_date', 'day') }} as integer) as days_to_pay,
-    row_number() over (
+    min(case when standing.is_lasting then standing.allocation_effective_on end) over (
         partition by standing.invoice_id
-        order by
-            case when standing.is_lasting then 0 else 1 end,
-            standing.allocation_effective_on,
-            standing.allocation_id,
-            standing.item_id
+    ) as invoice_paid_on,
+    standing.is_lasting and row_number() over (
+        partition by standing.invoice_id, standing.is_lasting
+        order by standing.allocation_effective_on, standing.allocation_id, standing.item_id
     ) = 1 as is_first_of_invoice
 from standing
 left join exchange_rates

@@ -34,7 +34,9 @@ documents as (
         invoices.sent_at,
         coalesce(invoices.payment_terms, customers.payment_terms) as payment_terms,
         coalesce(invoices.sales_rep, customers.sales_rep) as sales_rep,
-        invoices.product_line
+        invoices.product_line,
+        invoices.known_at,
+        invoices.first_known_at
     from invoices
     left join customers on invoices.customer_id = customers.customer_id
     left join companies as only_company on only_company.is_only
@@ -68,7 +70,9 @@ select
     documents.sales_rep,
     documents.product_line,
     companies.currency as base_currency,
-    companies.reporting_currency
+    companies.reporting_currency,
+    documents.known_at,
+    documents.first_known_at
 from documents
 left join payment_terms on documents.payment_terms = payment_terms.payment_terms
 left join companies on documents.company_id = companies.company_id

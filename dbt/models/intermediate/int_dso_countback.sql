@@ -32,8 +32,10 @@ counted as (
         *,
         case
             when billed_so_far - billed >= receivables then 0
-            when billed_so_far <= receivables then cast(days_in_month as double)
-            else cast(receivables - (billed_so_far - billed) as double) / cast(billed as double) * days_in_month
+            when billed_so_far <= receivables then days_in_month
+            else cast(
+                cast(receivables - (billed_so_far - billed) as double) / cast(billed as double) * days_in_month as decimal(18, 8)
+            )
         end as days
     from running
 )

@@ -32,6 +32,13 @@ contacts as (
     select * from {{ ref('stg_erp__contacts') }}
 ),
 
+-- The bureau's word is enough to stop: the legal list is where somebody checks it.
+reported_insolvent as (
+    select distinct customer_id
+    from {{ ref('int_risk_factors') }}
+    where snapshot_date = {{ as_of() }} and factor = 'bureau_status' and value_text = 'insolvent'
+),
+
 promises as (
     select * from {{ ref('int_promises') }}
     where state = 'pending' and (plan_id is null or plan_in_good_standing)
@@ -42,20 +49,63 @@ contacts_made as (
     where in_cadence
 ),
 
--- A promise for an invoice holds that invoice; one that names none holds all the customer owed when it was made.
-promised as (
+-- What the customer promised without naming invoices holds what was owed then, oldest first, as far as the amount goes.
+promised_at_large as (
+    select
+        customer_id,
+        currency,
+        plan_id is not null as is_plan,
+        sum(amount) as amount,
+        max(made_on) as made_on,
+        max(grace_until) as grace_until
+    from promises
+    where invoice_id is null
+    group by customer_id, currency, plan_id is not null
+),
+
+reached as (
     select
         candidates.item_id,
-        max(case when promises.plan_id is null then promises.grace_until end) as promise_until,
-        max(case when promises.plan_id is not null then promises.grace_until end) as plan_until
+        promised_at_large.is_plan,
+        promised_at_large.grace_until,
+        promised_at_large.amount,
+        coalesce(sum(candidates.dunnable_amount) over (
+            partition by candidates.customer_id, candidates.currency, promised_at_large.is_plan
+            order by candidates.due_date nulls last, candidates.document_date, candidates.item_id
+            rows between unbounded preceding and 1 preceding
+        ), 0) as older_amount
+    from candidates
+    inner join promised_at_large
+        on candidates.customer_id = promised_at_large.customer_id
+        and candidates.currency = promised_at_large.currency
+        and candidates.document_date <= promised_at_large.made_on
+),
+
+promised_items as (
+    select
+        candidates.item_id,
+        promises.plan_id is not null as is_plan,
+        promises.grace_until
     from candidates
     inner join promises
-        on candidates.customer_id = promises.customer_id
-        and (
-            candidates.invoice_id = promises.invoice_id
-            or (promises.invoice_id is null and candidates.document_date <= promises.made_on)
-        )
-    group by candidates.item_id
+        on candidates.invoice_id = promises.invoice_id
+        and candidates.customer_id = promises.customer_id
+    union all
+    select
+        item_id,
+        is_plan,
+        grace_until
+    from reached
+    where older_amount < amount
+),
+
+promised as (
+    select
+        item_id,
+        max(case when not is_plan then grace_until end) as promise_until,
+        max(case when is_plan then grace_until end) as plan_until
+    from promised_items
+    group by item_id
 ),
 
 last_contact as (
@@ -98,7 +148,7 @@ judged as (
         steps_due.step,
         steps_due.next_step,
         steps_due.next_step_on,
-        customers.status,
+        case when reported_insolvent.customer_id is not null then 'insolvent' else customers.status end as status,
         coalesce(customers.do_not_dun, false) as do_not_dun,
         promised.promise_until,
         promised.plan_until,
@@ -110,6 +160,7 @@ judged as (
     inner join steps_due on candidates.item_id = steps_due.item_id
     cross join contact_data
     left join customers on candidates.customer_id = customers.customer_id
+    left join reported_insolvent on candidates.customer_id = reported_insolvent.customer_id
     left join promised on candidates.item_id = promised.item_id
     left join last_contact on candidates.customer_id = last_contact.customer_id
     left join reachable on candidates.customer_id = reachable.customer_id

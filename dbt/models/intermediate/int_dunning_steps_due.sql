@@ -7,6 +7,11 @@ policy_steps as (
     where {{ in_force() }}
 ),
 
+policy as (
+    select * from {{ ref('dunning_policy') }}
+    where {{ in_force() }}
+),
+
 contacts_made as (
     select * from {{ ref('int_contacts_made') }}
     where step is not null and (item_id is not null or invoice_id is not null)
@@ -177,27 +182,36 @@ arrived as (
     select distinct item_id
     from dated
     where planned_on <= {{ as_of() }}
+),
+
+-- No step falls due on a day off; whether one that was missed before goes out on it is policy.
+mornings as (
+    select
+        calendar,
+        next_business_day,
+        is_business_day
+        or (select value from policy where parameter = 'missed_steps_on_days_off') = 'go_out' as steps_go_out
+    from business_days
+    where date_day = {{ as_of() }}
 )
 
 select
     candidates.item_id,
     arrived.item_id is not null as a_step_date_has_come,
-    case when today.is_business_day then ripe.step end as step,
-    case when today.is_business_day then ripe.severity end as severity,
+    case when mornings.steps_go_out then ripe.step end as step,
+    case when mornings.steps_go_out then ripe.severity end as severity,
     case
         when ripe.step is null then upcoming.step
-        when not today.is_business_day then ripe.step
+        when not mornings.steps_go_out then ripe.step
     end as next_step,
     case
         when ripe.step is null then upcoming.step_on
-        when not today.is_business_day then today.next_business_day
+        when not mornings.steps_go_out then mornings.next_business_day
     end as next_step_on,
     last_issued.step as last_step,
     last_issued.issued_on as last_step_on
 from candidates
-left join business_days as today
-    on candidates.calendar = today.calendar
-    and today.date_day = {{ as_of() }}
+left join mornings on candidates.calendar = mornings.calendar
 left join arrived on candidates.item_id = arrived.item_id
 left join ripe on candidates.item_id = ripe.item_id and ripe.firmness = 1
 left join upcoming on candidates.item_id = upcoming.item_id and upcoming.nearness = 1

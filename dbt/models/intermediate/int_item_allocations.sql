@@ -49,6 +49,8 @@ select
     pieces.due_date,
     allocations.company_id,
     allocations.customer_id,
-    allocations.currency
+    allocations.currency,
+    allocations.known_at,
+    coalesce(allocations.end_known_at, allocations.known_at) as end_known_at
 from pieces
 inner join allocations on pieces.allocation_id = allocations.allocation_id

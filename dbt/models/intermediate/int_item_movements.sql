@@ -16,7 +16,8 @@ issued as (
         item_id,
         document_date as moved_on,
         case item_type when 'payment' then 'cash' when 'credit_memo' then 'credit_memo' else 'billed' end as kind,
-        case when item_type in ('invoice', 'debit_memo') then original_amount else -original_amount end as amount
+        case when item_type in ('invoice', 'debit_memo') then original_amount else -original_amount end as amount,
+        first_known_at as known_at
     from items
 ),
 
@@ -25,7 +26,8 @@ voided as (
         item_id,
         greatest(voided_on, document_date) as moved_on,
         case item_type when 'payment' then 'cash_reversed' else 'void' end as kind,
-        case when item_type in ('invoice', 'debit_memo') then -original_amount else original_amount end as amount
+        case when item_type in ('invoice', 'debit_memo') then -original_amount else original_amount end as amount,
+        known_at
     from items
     where voided_on is not null
 ),
@@ -37,7 +39,9 @@ allocation_sides as (
         case when source_type in ('payment', 'credit_memo') then 'application' else source_type end as kind,
         -amount as amount,
         effective_on,
-        ended_on
+        ended_on,
+        known_at,
+        end_known_at
     from item_allocations
     union all
     select
@@ -45,7 +49,9 @@ allocation_sides as (
         'application' as kind,
         amount,
         effective_on,
-        ended_on
+        ended_on,
+        known_at,
+        end_known_at
     from allocations
     where source_type in ('payment', 'credit_memo')
 ),
@@ -55,24 +61,26 @@ allocated as (
         item_id,
         effective_on as moved_on,
         kind,
-        amount
+        amount,
+        known_at
     from allocation_sides
     union all
     select
         item_id,
         ended_on as moved_on,
         kind,
-        -amount as amount
+        -amount as amount,
+        end_known_at as known_at
     from allocation_sides
     where ended_on is not null
 ),
 
 movements as (
-    select item_id, moved_on, kind, amount from issued
+    select item_id, moved_on, kind, amount, known_at from issued
     union all
-    select item_id, moved_on, kind, amount from voided
+    select item_id, moved_on, kind, amount, known_at from voided
     union all
-    select item_id, moved_on, kind, amount from allocated
+    select item_id, moved_on, kind, amount, known_at from allocated
 )
 
 select
@@ -83,6 +91,7 @@ select
     items.currency,
     movements.moved_on,
     movements.kind,
-    cast(movements.amount as decimal(18, 4)) as amount
+    cast(movements.amount as decimal(18, 4)) as amount,
+    movements.known_at
 from movements
 inner join items on movements.item_id = items.item_id

@@ -5,8 +5,7 @@ with measures as (
 months as (
     select
         month,
-        snapshot_date,
-        row_number() over (order by month) > 1 as has_opening
+        snapshot_date
     from {{ ref('int_snapshot_dates') }}
     where not is_as_of
 ),
@@ -53,6 +52,8 @@ scoped as (
             'past_due', 'opening_past_due', 'past_due_x_days', 'disputed',
             'billed_month', 'billed_window', 'billed_quarter', 'written_off_quarter',
             'paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due',
+            'disputes_resolved', 'dispute_days', 'promised', 'promised_and_kept', 'deliveries_invoiced', 'days_to_invoice',
+            'customers_year_before', 'customers_kept',
         ] %},
         sum({{ measure }}) as {{ measure }}
         {%- endfor %}
@@ -66,8 +67,8 @@ scoped as (
 
 select
     scoped.*,
-    months.has_opening,
     cast({{ dbt.datediff('scoped.month', 'months.snapshot_date', 'day') }} + 1 as integer) as days_in_month,
-    (select cast(value as integer) from policy where parameter = 'billed_window_days') as window_days
+    (select cast(value as integer) from policy where parameter = 'billed_window_days') as window_days,
+    (select cast(value as decimal(9, 4)) from policy where parameter = 'cost_of_capital_pct') as cost_of_capital_pct
 from scoped
 inner join months on scoped.month = months.month

@@ -1,16 +1,26 @@
 {%- set measures = [
     'receivables', 'opening_receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
     'past_due', 'opening_past_due', 'past_due_x_days', 'disputed',
-    'billed_month', 'billed_window', 'billed_quarter', 'written_off_quarter',
+    'billed_month', 'billed_window', 'billed_quarter', 'billed_year_before', 'written_off_quarter',
     'paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due',
+    'disputes_resolved', 'dispute_days', 'promised', 'promised_and_kept', 'deliveries_invoiced', 'days_to_invoice',
 ] -%}
-with months as (
+with billed_window as (
+    select cast(value as integer) as days
+    from {{ ref('kpi_policy') }}
+    where parameter = 'billed_window_days' and {{ in_force() }}
+),
+
+months as (
     select
         month,
         snapshot_date,
-        {{ days_after('snapshot_date', "-(select cast(value as integer) from " ~ ref('kpi_policy') ~ " where parameter = 'billed_window_days' and " ~ in_force() ~ ")") }} as before_window,
-        cast({{ dbt.dateadd('month', -2, 'month') }} as date) as quarter_start
+        {{ days_after('snapshot_date', '-billed_window.days') }} as before_window,
+        billed_window.days as window_days,
+        cast({{ dbt.dateadd('month', -2, 'month') }} as date) as quarter_start,
+        cast({{ dbt.dateadd('year', -1, 'snapshot_date') }} as date) as year_before
     from {{ ref('int_snapshot_dates') }}
+    cross join billed_window
     where not is_as_of
 ),
 
@@ -25,6 +35,10 @@ aging_buckets as (
 
 disputes as (
     select * from {{ ref('stg_erp__disputes') }}
+),
+
+balances as (
+    select * from {{ ref('int_item_balances') }}
 ),
 
 billed_daily as (
@@ -46,6 +60,22 @@ companies as (
 
 items as (
     select * from {{ ref('int_receivable_items') }}
+),
+
+documents as (
+    select * from {{ ref('int_documents') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+promises as (
+    select * from {{ ref('int_promises') }}
+),
+
+business_days as (
+    select * from {{ ref('int_business_days') }}
 ),
 
 cash_applied as (
@@ -133,7 +163,40 @@ standing as (
     group by months.month, snapshot.company_id, snapshot.customer_id
 ),
 
+-- The first month opens with a day that is no snapshot date.
+before_first as (
+    select
+        min(month) as month,
+        {{ days_after('min(month)', -1) }} as balance_date
+    from months
+),
+
 opening as (
+    select
+        before_first.month,
+        items.company_id,
+        items.customer_id,
+        sum({{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }})
+            as opening_receivables,
+        sum(
+            case
+                when items.due_date < before_first.balance_date and balances.open_amount > 0
+                    then {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }}
+                else 0
+            end
+        ) as opening_past_due
+    from balances
+    inner join before_first
+        on balances.valid_from <= before_first.balance_date
+        and (balances.valid_to is null or balances.valid_to > before_first.balance_date)
+    inner join items on balances.item_id = items.item_id
+    left join exchange_rates
+        on items.currency = exchange_rates.from_currency
+        and items.reporting_currency = exchange_rates.to_currency
+        and exchange_rates.valid_from <= before_first.balance_date
+        and (exchange_rates.valid_to is null or exchange_rates.valid_to > before_first.balance_date)
+    group by before_first.month, items.company_id, items.customer_id
+    union all
     select
         months.month,
         standing.company_id,
@@ -156,6 +219,19 @@ billed as (
     inner join months
         on billed_daily.document_date <= months.snapshot_date
         and (billed_daily.document_date > months.before_window or billed_daily.document_date >= months.quarter_start)
+    group by months.month, billed_daily.company_id, billed_daily.customer_id
+),
+
+billed_year_before as (
+    select
+        months.month,
+        billed_daily.company_id,
+        billed_daily.customer_id,
+        sum(billed_daily.billed) as billed_year_before
+    from billed_daily
+    inner join months
+        on billed_daily.document_date <= months.year_before
+        and billed_daily.document_date > {{ days_after('months.year_before', '-months.window_days') }}
     group by months.month, billed_daily.company_id, billed_daily.customer_id
 ),
 
@@ -195,14 +271,78 @@ collected as (
     group by months.month, items.company_id, cash_applied.customer_id
 ),
 
+disputes_ended as (
+    select
+        months.month,
+        documents.company_id,
+        documents.customer_id,
+        count(*) as disputes_resolved,
+        sum({{ dbt.datediff('disputes.opened_on', 'disputes.resolved_on', 'day') }}) as dispute_days
+    from disputes
+    inner join months on {{ dbt.date_trunc('month', 'disputes.resolved_on') }} = months.month
+    inner join documents on disputes.invoice_id = documents.invoice_id
+    group by months.month, documents.company_id, documents.customer_id
+),
+
+-- A promise belongs to the month in which it would be broken.
+promises_ended as (
+    select
+        months.month,
+        coalesce(documents.company_id, customers.company_id) as company_id,
+        promises.customer_id,
+        sum({{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates.rate') }}) as promised,
+        sum(
+            case
+                when promises.state = 'kept'
+                    then {{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates.rate') }}
+                else 0
+            end
+        ) as promised_and_kept
+    from promises
+    inner join months on {{ dbt.date_trunc('month', 'promises.grace_until') }} = months.month
+    left join documents on promises.invoice_id = documents.invoice_id
+    left join customers on promises.customer_id = customers.customer_id
+    inner join companies on coalesce(documents.company_id, customers.company_id) = companies.company_id
+    left join exchange_rates
+        on promises.currency = exchange_rates.from_currency
+        and companies.reporting_currency = exchange_rates.to_currency
+        and exchange_rates.valid_from <= promises.promised_date
+        and (exchange_rates.valid_to is null or exchange_rates.valid_to > promises.promised_date)
+    group by months.month, coalesce(documents.company_id, customers.company_id), promises.customer_id
+),
+
+invoiced as (
+    select
+        months.month,
+        documents.company_id,
+        documents.customer_id,
+        count(*) as deliveries_invoiced,
+        sum(greatest(sent_day.business_day_number - delivered_day.business_day_number, 0)) as days_to_invoice
+    from documents
+    inner join months on {{ dbt.date_trunc('month', 'documents.sent_at') }} = months.month
+    inner join companies on documents.company_id = companies.company_id
+    inner join business_days as sent_day
+        on companies.calendar = sent_day.calendar
+        and cast(documents.sent_at as date) = sent_day.date_day
+    inner join business_days as delivered_day
+        on companies.calendar = delivered_day.calendar
+        and documents.delivered_on = delivered_day.date_day
+    where documents.document_type = 'invoice' and documents.voided_on is null
+    group by months.month, documents.company_id, documents.customer_id
+),
+
 -- Each part knows its own measures; laid over each other, a customer that was only billed and one that only paid both count.
 parts as (
     {%- for part, known in [
         ('standing', ['receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits', 'past_due', 'past_due_x_days', 'disputed']),
         ('opening', ['opening_receivables', 'opening_past_due']),
         ('billed', ['billed_month', 'billed_window', 'billed_quarter']),
+        ('billed_year_before', ['billed_year_before']),
         ('written_off', ['written_off_quarter']),
         ('collected', ['paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due']),
+        ('disputes_ended', ['disputes_resolved', 'dispute_days']),
+        ('promises_ended', ['promised', 'promised_and_kept']),
+        ('invoiced', ['deliveries_invoiced', 'days_to_invoice']),
     ] %}
     select
         month,
@@ -224,6 +364,8 @@ select
     customer_id
     {%- for measure in measures %},
     cast(sum({{ measure }}) as decimal(24, 4)) as {{ measure }}
-    {%- endfor %}
+    {%- endfor %},
+    case when sum(billed_year_before) > 0 then 1 else 0 end as customers_year_before,
+    case when sum(billed_year_before) > 0 and sum(billed_window) > 0 then 1 else 0 end as customers_kept
 from parts
 group by month, company_id, customer_id

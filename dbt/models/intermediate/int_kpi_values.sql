@@ -1,4 +1,5 @@
-{#- kpi, numerator, denominator, what the ratio is multiplied by, variant. The value is null where the denominator is not positive. -#}
+{#- kpi, numerator, denominator (null for an amount), what the ratio is multiplied by, variant. Without a positive denominator there is
+    no ratio: the value is null and the variant says so. -#}
 {%- set window = "concat('trailing_', cast(window_days as varchar), '_days')" -%}
 {%- set ratios = [
     ('dso', 'receivables', 'billed_window', 'window_days', window),
@@ -12,8 +13,18 @@
     ('unapplied_share', 'credits', 'receivables', '1', "'of_balance'"),
     ('disputed_share', 'disputed', 'receivables', '1', "'of_balance'"),
     ('write_off_rate', 'written_off_quarter', 'billed_quarter', '1', "'trailing_3_months'"),
+    ('cei', 'opening_receivables + billed_month - receivables', 'opening_receivables + billed_month - current_amount', '100', "'monthly'"),
     ('dbt_days', 'paid_x_days_late + past_due_x_days', 'paid_with_due_date + past_due', '1', "'paid_in_month_and_past_due_at_end'"),
     ('on_time_share', 'paid_on_time', 'paid_with_due_date', '1', "'paid_in_month'"),
+    ('dispute_days', 'dispute_days', 'disputes_resolved', '1', "'resolved_in_month'"),
+    ('promise_kept_share', 'promised_and_kept', 'promised', '1', "'grace_ended_in_month'"),
+    ('days_to_invoice', 'days_to_invoice', 'deliveries_invoiced', '1', "'business_days_sent_in_month'"),
+    ('customer_retention', 'customers_kept', 'customers_year_before', '1', "concat('billed_in_', cast(window_days as varchar), '_days')"),
+    ('recovered_past_due', 'paid_past_due', 'null', '1', "'past_due_when_paid'"),
+    (
+        'carrying_cost', '(opening_past_due + past_due) / 2', 'null', 'cost_of_capital_pct / 100 * days_in_month / 365',
+        "'average_of_opening_and_closing'"
+    ),
 ] -%}
 with scoped as (
     select * from {{ ref('int_kpi_by_scope') }}
@@ -33,26 +44,13 @@ ratios as (
         '{{ kpi }}' as kpi,
         {{ variant }} as variant,
         {{ numerator }} as numerator,
-        {{ denominator }} as denominator,
-        {{ factor }} as factor
+        cast({{ denominator }} as decimal(24, 4)) as denominator,
+        cast({{ factor }} as double) as factor
     from scoped
     {%- if not loop.last %}
     union all
     {%- endif %}
     {%- endfor %}
-    union all
-    -- Without an opening balance there is nothing to collect from: the denominator is unknown, not small.
-    select
-        month,
-        scope,
-        scope_value,
-        n,
-        'cei' as kpi,
-        'monthly' as variant,
-        case when has_opening then opening_receivables + billed_month - receivables end as numerator,
-        case when has_opening then opening_receivables + billed_month - current_amount end as denominator,
-        100 as factor
-    from scoped
 ),
 
 divided as (
@@ -63,7 +61,6 @@ divided as (
         n,
         kpi,
         case
-            when denominator is null then concat(variant, '_no_opening')
             when denominator <= 0 then concat(variant, '_nothing_to_weigh')
             when kpi = 'cei' and numerator > denominator then concat(variant, '_above_100')
             else variant
@@ -72,7 +69,7 @@ divided as (
         denominator,
         case
             when denominator <= 0 or (kpi = 'cei' and numerator > denominator) then null
-            else cast(cast(numerator as double) * factor / cast(denominator as double) as decimal(18, 4))
+            else cast(cast(numerator as double) * factor / coalesce(cast(denominator as double), 1) as decimal(18, 4))
         end as value
     from ratios
 )

@@ -1,3 +1,13 @@
+{%- set parameters = {
+    'behaviour_policy': [
+        'trend_min_months', 'trend_slope_days', 'trend_change_days', 'trend_erratic_days', 'one_off_on_time_share', 'chronic_late_share',
+        'new_paid_invoices', 'new_account_days', 'hidden_stress_own_days', 'hidden_stress_bureau_days', 'hidden_stress_bureau_rise_days'
+    ],
+    'risk_policy': [
+        'bureau_full_weight_days', 'bureau_no_weight_days', 'match_confidence_min', 'tie_break_points', 'tie_break_long_years',
+        'tie_break_short_years', 'tie_break_strategic_value'
+    ],
+} -%}
 with terms as (
     select * from {{ ref('risk_tier_terms') }}
 ),
@@ -172,8 +182,42 @@ word_faults as (
     left join known_factors on weights.factor = known_factors.factor
 ),
 
+-- A parameter that is missing, or is there twice, would make a rule silently untrue.
+parameter_rows as (
+    {%- for seed in parameters %}
+    select '{{ seed }}' as seed, parameter, value from {{ ref(seed) }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+needed_parameters as (
+    {%- for seed, names in parameters.items() %}
+    {%- set last_seed = loop.last %}
+    {%- for name in names %}
+    select '{{ seed }}' as seed, '{{ name }}' as parameter
+    {%- if not (loop.last and last_seed) %} union all{% endif %}
+    {%- endfor %}
+    {%- endfor %}
+),
+
+parameter_faults as (
+    select
+        '*' as policy,
+        needed_parameters.seed || ' ' || needed_parameters.parameter as subject,
+        case when count(parameter_rows.value) <> 1 then 'must have one value' end as fault
+    from needed_parameters
+    left join parameter_rows
+        on needed_parameters.seed = parameter_rows.seed
+        and needed_parameters.parameter = parameter_rows.parameter
+    group by needed_parameters.seed, needed_parameters.parameter
+),
+
 faults as (
     select policy, subject, fault from span_faults
+    union
+    select policy, subject, fault from parameter_faults
     union
     select policy, subject, fault from day_faults
     union

@@ -92,7 +92,11 @@ passing as (
         sum(case when {{ within }} then cash.amount_reporting end) as paid_12m,
         sum(case when {{ within }} then cash.amount_reporting * cash.days_to_pay end) as paid_x_days_to_pay_12m,
         max(case when {{ within }} then cash.days_late end) as max_days_late_12m,
-        count(distinct case when cash.is_first_of_invoice then cash.invoice_id end) as paid_invoices_24m
+        count(
+            distinct case
+                when cash.invoice_paid_on is null or cash.invoice_paid_on > customer_snapshots.snapshot_date then cash.invoice_id
+            end
+        ) as paid_invoices_24m
     from cash
     inner join customer_snapshots
         on cash.customer_id = customer_snapshots.customer_id

@@ -43,7 +43,9 @@ document_items as (
         coalesce(instalments.amount, documents.amount) as original_amount,
         documents.voided_on,
         documents.product_line,
-        documents.sales_rep
+        documents.sales_rep,
+        documents.known_at,
+        documents.first_known_at
     from documents
     left join instalments
         on documents.invoice_id = instalments.invoice_id
@@ -67,7 +69,9 @@ payment_items as (
         payments.amount as original_amount,
         case when payments.reversed_on <= {{ as_of() }} then payments.reversed_on end as voided_on,
         cast(null as varchar) as product_line,
-        customers.sales_rep
+        customers.sales_rep,
+        payments.known_at,
+        payments.first_known_at
     from payments
     left join customers on payments.customer_id = customers.customer_id
     left join companies as only_company on only_company.is_only
@@ -90,7 +94,9 @@ items as (
         original_amount,
         voided_on,
         product_line,
-        sales_rep
+        sales_rep,
+        known_at,
+        first_known_at
     from document_items
     union all
     select
@@ -109,7 +115,9 @@ items as (
         original_amount,
         voided_on,
         product_line,
-        sales_rep
+        sales_rep,
+        known_at,
+        first_known_at
     from payment_items
 )
 
@@ -133,7 +141,9 @@ select
     items.product_line,
     items.sales_rep,
     customers.region,
-    customers.industry
+    customers.industry,
+    items.known_at,
+    items.first_known_at
 from items
 left join companies on items.company_id = companies.company_id
 left join customers on items.customer_id = customers.customer_id

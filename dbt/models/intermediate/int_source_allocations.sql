@@ -38,7 +38,9 @@ dated as (
             credit_memos.voided_on
         ) as ended_on,
         payments.payment_date,
-        allocations.instalment_number
+        allocations.instalment_number,
+        allocations.first_known_at as known_at,
+        greatest(allocations.known_at, documents.known_at) as end_known_at
     from allocations
     inner join documents
         on allocations.invoice_id = documents.invoice_id
@@ -73,7 +75,9 @@ select
     effective_on,
     case when ended_on <= {{ as_of() }} then ended_on end as ended_on,
     payment_date,
-    instalment_number
+    instalment_number,
+    known_at,
+    case when ended_on <= {{ as_of() }} then end_known_at end as end_known_at
 from dated
 where
     effective_on <= {{ as_of() }}

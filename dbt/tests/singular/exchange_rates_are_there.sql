@@ -1,25 +1,83 @@
-{{ config(meta={'description': 'Every open item has a rate to its base and reporting currency on every snapshot date it is open on. What is missing is named by currency and date.'}) }}
+{{ config(meta={'description': 'Every balance has a rate on its snapshot date, and every movement since the first of them on its own day, to base and to reporting currency. What is missing is named by currency and date.'}) }}
 
 with snapshot as (
     select * from {{ ref('int_items_snapshot') }}
+),
+
+movements as (
+    select * from {{ ref('int_item_movements') }}
+),
+
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
+snapshot_dates as (
+    select * from {{ ref('int_snapshot_dates') }}
+),
+
+exchange_rates as (
+    select * from {{ ref('int_exchange_rates') }}
+),
+
+history as (
+    select min(snapshot_date) as starts_on
+    from snapshot_dates
+),
+
+movement_days as (
+    select distinct
+        movements.currency,
+        companies.currency as base_currency,
+        companies.reporting_currency,
+        movements.moved_on
+    from movements
+    inner join history on movements.moved_on >= history.starts_on
+    left join companies on movements.company_id = companies.company_id
+),
+
+movement_needs as (
+    select currency, base_currency as to_currency, moved_on as needed_on from movement_days
+    union
+    select currency, reporting_currency as to_currency, moved_on as needed_on from movement_days
+),
+
+missing_for_movements as (
+    select
+        movement_needs.currency,
+        movement_needs.to_currency,
+        movement_needs.needed_on
+    from movement_needs
+    left join exchange_rates
+        on movement_needs.currency = exchange_rates.from_currency
+        and movement_needs.to_currency = exchange_rates.to_currency
+        and exchange_rates.valid_from <= movement_needs.needed_on
+        and (exchange_rates.valid_to is null or exchange_rates.valid_to > movement_needs.needed_on)
+    where
+        exchange_rates.rate is null
+        and (movement_needs.to_currency is null or movement_needs.currency <> movement_needs.to_currency)
 )
 
 select
     currency,
     base_currency as to_currency,
-    snapshot_date,
-    count(*) as items
+    snapshot_date as needed_on
 from snapshot
 where open_amount_base is null
-group by currency, base_currency, snapshot_date
 
 union
 
 select
     currency,
     reporting_currency as to_currency,
-    snapshot_date,
-    count(*) as items
+    snapshot_date as needed_on
 from snapshot
 where open_amount_reporting is null
-group by currency, reporting_currency, snapshot_date
+
+union
+
+select
+    currency,
+    to_currency,
+    needed_on
+from missing_for_movements

@@ -46,7 +46,7 @@ select
     totals.numerator as expected
 from groups
 inner join totals on groups.month = totals.month and groups.kpi = totals.kpi
-where groups.numerator <> totals.numerator or groups.denominator <> totals.denominator
+where groups.numerator <> totals.numerator or coalesce(groups.denominator, 0) <> coalesce(totals.denominator, 0)
 union all
 select
     month,

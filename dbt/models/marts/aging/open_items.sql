@@ -11,6 +11,17 @@ disputes as (
     select * from {{ ref('int_disputes') }}
 ),
 
+due_date_shifts as (
+    select * from {{ ref('due_date_shifts') }}
+),
+
+original_due_dates as (
+    select distinct
+        invoice_id,
+        original_due_date
+    from due_date_shifts
+),
+
 -- A dispute is about the invoice: its amount falls on the invoice's open instalments, oldest first.
 placed as (
     select
@@ -37,6 +48,10 @@ select
     cast(items.document_number as varchar) as document_number,
     cast(snapshot.document_date as date) as document_date,
     cast(snapshot.due_date as date) as due_date,
+    cast(
+        case when items.instalment_number = 0 then coalesce(original_due_dates.original_due_date, snapshot.due_date) else snapshot.due_date end
+        as date
+    ) as original_due_date,
     cast(items.due_date_source as varchar) as due_date_source,
     cast(snapshot.currency as varchar) as currency,
     cast(
@@ -64,6 +79,7 @@ select
     cast(items.industry as varchar) as industry
 from snapshot
 inner join items on snapshot.item_id = items.item_id
+left join original_due_dates on snapshot.invoice_id = original_due_dates.invoice_id
 left join placed on snapshot.item_id = placed.item_id
 left join disputes
     on snapshot.invoice_id = disputes.invoice_id

@@ -16,6 +16,11 @@ policy as (
     where {{ in_force() }}
 ),
 
+kpi_policy as (
+    select * from {{ ref('kpi_policy') }}
+    where {{ in_force() }}
+),
+
 loss_rates as (
     select * from {{ ref('worklist_priority') }}
     where {{ in_force() }}
@@ -321,7 +326,7 @@ priced as (
         cast(round(cast(cast(actions.past_due_x_loss_pct as double) / 100 as decimal(24, 6)), 2) as decimal(18, 4)) as expected_loss,
         cast(round(cast(
             cast(actions.past_due_x_days as double)
-            * (select cast(value as double) from policy where parameter = 'cost_of_capital_pct') / 36500 as decimal(24, 6)
+            * (select cast(value as double) from kpi_policy where parameter = 'cost_of_capital_pct') / 36500 as decimal(24, 6)
         ), 2) as decimal(18, 4)) as carrying_cost,
         tier_terms.late_fee_pct_month,
         cast(round(cast(

@@ -56,7 +56,7 @@ cycles as (
     inner join scores on customers.customer_id = scores.customer_id
     inner join verdicts on customers.customer_id = verdicts.customer_id
     left join last_reviews on customers.customer_id = last_reviews.customer_id
-    left join tier_terms as reviewed_terms on last_reviews.tier = reviewed_terms.tier
+    left join tier_terms as reviewed_terms on last_reviews.tier = upper(reviewed_terms.tier)
     left join tier_terms as indicated_terms on verdicts.tier_indicated = indicated_terms.tier
 ),
 

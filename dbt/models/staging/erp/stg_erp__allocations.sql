@@ -13,5 +13,6 @@ select
     reversed_on,
     reason,
     updated_at,
-    _loaded_at as known_at
+    _loaded_at as known_at,
+    _first_loaded_at as first_known_at
 from latest

@@ -22,5 +22,6 @@ select
     product_line,
     voided_on,
     updated_at,
-    _loaded_at as known_at
+    _loaded_at as known_at,
+    _first_loaded_at as first_known_at
 from latest

@@ -1,0 +1,182 @@
+with open_items as (
+    select * from {{ ref('open_items') }}
+),
+
+reference_matches as (
+    select * from {{ ref('int_reference_matches') }}
+),
+
+documents as (
+    select * from {{ ref('int_documents') }}
+),
+
+payment_terms as (
+    select * from {{ ref('stg_erp__payment_terms') }}
+),
+
+policy as (
+    select * from {{ ref('cash_application_policy') }}
+),
+
+unapplied as (
+    select
+        substring(item_id, length('payment/') + 1) as payment_id,
+        company_id,
+        customer_id,
+        currency,
+        document_date as payment_date,
+        -open_amount as amount
+    from open_items
+    where item_type = 'payment' and open_amount < 0
+),
+
+-- What it takes to settle an item: all of it, or less its early-payment discount up to the last day for that.
+payable as (
+    select
+        open_items.item_id,
+        open_items.invoice_id,
+        open_items.company_id,
+        open_items.customer_id,
+        open_items.currency,
+        open_items.due_date,
+        open_items.document_date,
+        open_items.open_amount,
+        open_items.due_date <= open_items.as_of as is_due,
+        open_items.open_amount - round(open_items.original_amount * payment_terms.discount_pct / 100, 2) as discounted_amount,
+        cast({{ dbt.dateadd('day', 'payment_terms.discount_days', 'open_items.document_date') }} as date) as discount_until
+    from open_items
+    inner join documents on open_items.invoice_id = documents.invoice_id
+    left join payment_terms on documents.payment_terms = payment_terms.payment_terms and payment_terms.discount_pct > 0
+    where open_items.item_type in ('invoice', 'debit_memo') and open_items.open_amount > 0
+),
+
+pairs as (
+    select
+        unapplied.payment_id,
+        unapplied.amount,
+        payable.item_id,
+        payable.invoice_id,
+        payable.open_amount,
+        payable.is_due,
+        payable.open_amount = unapplied.amount as is_whole,
+        payable.discounted_amount = unapplied.amount and unapplied.payment_date <= payable.discount_until as is_discounted
+    from unapplied
+    inner join payable
+        on unapplied.customer_id = payable.customer_id
+        and unapplied.company_id = payable.company_id
+        and unapplied.currency = payable.currency
+),
+
+-- The first rule that fits a payment speaks; one that fits two items equally well does not fit.
+verdicts as (
+    select
+        payment_id,
+        case
+            when sum(case when is_whole then 1 else 0 end) = 1 then 'one_item'
+            when sum(case when is_due then open_amount else 0 end) = max(amount) then 'all_due'
+            when sum(case when is_discounted then 1 else 0 end) = 1 then 'one_item_less_discount'
+            when (select value from policy where parameter = 'otherwise') = 'oldest_first' then 'oldest_first'
+        end as rule
+    from pairs
+    group by payment_id
+),
+
+by_rule as (
+    select
+        pairs.payment_id,
+        pairs.invoice_id,
+        case when verdicts.rule = 'all_due' then pairs.open_amount else pairs.amount end as amount,
+        verdicts.rule
+    from pairs
+    inner join verdicts on pairs.payment_id = verdicts.payment_id
+    where
+        case verdicts.rule
+            when 'one_item' then pairs.is_whole
+            when 'all_due' then pairs.is_due
+            when 'one_item_less_discount' then pairs.is_discounted
+        end
+),
+
+-- Oldest first lays the cash of an account and its items along one line of money; where they meet, the one pays the other.
+cash_stretches as (
+    select
+        unapplied.payment_id,
+        unapplied.company_id,
+        unapplied.customer_id,
+        unapplied.currency,
+        sum(unapplied.amount) over (
+            partition by unapplied.company_id, unapplied.customer_id, unapplied.currency
+            order by unapplied.payment_date, unapplied.payment_id
+            rows between unbounded preceding and current row
+        ) as stretch_to,
+        unapplied.amount
+    from unapplied
+    inner join verdicts on unapplied.payment_id = verdicts.payment_id
+    where verdicts.rule = 'oldest_first'
+),
+
+item_stretches as (
+    select
+        invoice_id,
+        company_id,
+        customer_id,
+        currency,
+        sum(open_amount) over (
+            partition by company_id, customer_id, currency
+            order by due_date nulls last, document_date, item_id
+            rows between unbounded preceding and current row
+        ) as stretch_to,
+        open_amount
+    from payable
+),
+
+oldest_first as (
+    select
+        cash_stretches.payment_id,
+        item_stretches.invoice_id,
+        least(cash_stretches.stretch_to, item_stretches.stretch_to)
+        - greatest(cash_stretches.stretch_to - cash_stretches.amount, item_stretches.stretch_to - item_stretches.open_amount) as amount,
+        'oldest_first' as rule
+    from cash_stretches
+    inner join item_stretches
+        on cash_stretches.customer_id = item_stretches.customer_id
+        and cash_stretches.company_id = item_stretches.company_id
+        and cash_stretches.currency = item_stretches.currency
+        and cash_stretches.stretch_to > item_stretches.stretch_to - item_stretches.open_amount
+        and item_stretches.stretch_to > cash_stretches.stretch_to - cash_stretches.amount
+),
+
+suggestions as (
+    select payment_id, invoice_id, amount, 'reference' as rule from reference_matches
+    union all
+    select payment_id, invoice_id, amount, rule from by_rule
+    union all
+    select payment_id, invoice_id, amount, rule from oldest_first
+),
+
+-- Of an invoice with instalments several items may be meant: to the clerk it is one invoice.
+by_invoice as (
+    select
+        payment_id,
+        invoice_id,
+        rule,
+        sum(amount) as amount
+    from suggestions
+    group by payment_id, invoice_id, rule
+)
+
+select
+    cast({{ as_of() }} as date) as as_of,
+    cast(by_invoice.payment_id as varchar) as payment_id,
+    cast(by_invoice.invoice_id as varchar) as invoice_id,
+    cast(documents.document_number as varchar) as document_number,
+    cast(documents.company_id as varchar) as company_id,
+    cast(documents.customer_id as varchar) as customer_id,
+    cast(documents.currency as varchar) as currency,
+    cast(by_invoice.amount as decimal(18, 4)) as amount,
+    cast(by_invoice.rule as varchar) as rule,
+    cast(policy.value as decimal(18, 4)) as confidence,
+    cast(by_invoice.rule = 'reference' as boolean) as is_counted
+from by_invoice
+inner join documents on by_invoice.invoice_id = documents.invoice_id
+left join policy on policy.parameter = 'confidence_' || by_invoice.rule
