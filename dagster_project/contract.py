@@ -203,7 +203,6 @@ _ALL = (
             "reversed_on:date reason updated_at:timestamp",
             {"source_type": ALLOCATION_SOURCES},
         ),
-        required=True,
         description="Amounts of a payment, credit memo, write-off, discount or adjustment put against an invoice. Only an "
         "adjustment may be negative.",
     ),

@@ -10,6 +10,7 @@ in `--vars` would make dbt parse again every morning.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -54,7 +55,7 @@ class NodeResult:
 
 def vars_of(as_of: date, policy: str, reporting_currency: str) -> str:
     """The run's variables as dbt takes them: the one clock, the policy pack, the reporting currency."""
-    return f'{{"as_of": "{as_of}", "policy": "{policy}", "reporting_currency": "{reporting_currency}"}}'
+    return json.dumps({"as_of": as_of.isoformat(), "policy": policy, "reporting_currency": reporting_currency})
 
 
 def build_args(variables: str, target: Path, select: Sequence[str] = ()) -> list[str]:

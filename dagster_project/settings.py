@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     alert_webhook: str | None = None
     alert_email_to: str | None = None
     alert_email_from: str = "arrears@localhost"
-    alert_smtp: str = "localhost:25"
+    alert_smtp: str = Field(default="localhost:25", pattern=r"^[^:\s]+(:\d{1,5})?$")
 
     @field_validator("home", "files_dir")
     @classmethod
@@ -74,8 +74,8 @@ class Settings(BaseSettings):
 
     @property
     def bureau_name(self) -> BureauName:
-        """Where credit scores come from: as set, else from where the ledger comes."""
-        return self.bureau or self.source
+        """Where credit scores come from: as set, else the demo's with the demo and none without."""
+        return self.bureau or ("demo" if self.source == "demo" else "none")
 
     def today(self) -> date:
         """This morning's date in the configured time zone: the newest `as_of` there is."""

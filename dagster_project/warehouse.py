@@ -11,6 +11,7 @@ not belong here: anything about what the rows mean.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -149,6 +150,7 @@ def publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) -
 
 
 def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) -> Path:
+    _take_back(marts)
     con = duckdb.connect()
     try:
         con.execute(f"attach '{marts}' as built; use built.{MARTS}")
@@ -157,8 +159,7 @@ def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) 
         con.execute("checkpoint built")
         target = published if as_of >= (published_as_of(published) or as_of) else published / "history" / as_of.isoformat()
         (target / ".sets").mkdir(parents=True, exist_ok=True)
-        parquet = target / ".sets" / marts.parent.name
-        shutil.rmtree(parquet, ignore_errors=True)
+        parquet = target / ".sets" / f"{marts.parent.name}.{secrets.token_hex(3)}"
         parquet.mkdir()
         for name in mart_names(con):
             con.execute(
@@ -170,9 +171,17 @@ def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) 
     previous = (target / "parquet").resolve()
     _swap_symlink(parquet, target / "parquet")
     for old in (target / ".sets").iterdir():
-        if old not in (parquet, previous):
+        if old.name not in (parquet.name, previous.name):  # a reader may be half way through the previous ones
             shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def _take_back(marts: Path) -> None:
+    """Where a delivery is run again, the file is out under its public name already: write on in a copy, not under a reader."""
+    if marts.stat().st_nlink > 1:
+        mine = marts.with_name(f"{marts.name}.again")
+        shutil.copy2(marts, mine)
+        os.replace(mine, marts)
 
 
 def published_as_of(published: Path) -> date | None:

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from dagster_project.contract import Dataset
+from dagster_project.contract import Dataset, Type
 from dagster_project.sources import Delivery, SourceError, missing_columns, page_schema
 
-BATCH_ROWS = 100_000
+BATCH_ROWS = 100_000  # of Parquet
+BLOCK_BYTES = 8 << 20  # of CSV; the reader holds some of them at a time
 
 
 class FilesSource:
@@ -46,7 +48,7 @@ def _read_csv(path: Path, dataset: Dataset) -> Iterator[pa.Table]:
     try:
         reader = pa_csv.open_csv(
             path,
-            read_options=pa_csv.ReadOptions(block_size=8 << 20, use_threads=False),
+            read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
             parse_options=pa_csv.ParseOptions(newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types={name: pa.string() for name in header},
@@ -65,8 +67,8 @@ def _csv_header(path: Path, dataset: Dataset) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = next(csv.reader(file), [])
-    except (UnicodeDecodeError, csv.Error) as broken:
-        raise SourceError(f"{path} cannot be read as CSV: line 1: {broken}") from broken
+    except (UnicodeDecodeError, csv.Error) as broken:  # the reader looks ahead: the fault may stand lines below the header
+        raise SourceError(f"{path} cannot be read as CSV: {_csv_fault(path, 0, str(broken))}") from broken
     if not header:
         raise SourceError(f"{path} is empty: not even a header line. Remove the file if the dataset is absent")
     if twice := sorted({name for name in header if header.count(name) > 1}):
@@ -122,7 +124,8 @@ def _as_page(table: pa.Table, dataset: Dataset) -> pa.Table:
     unknown = [name for name in table.column_names if name not in dataset.by_name]
     columns = []
     for name in dataset.column_names:
-        columns.append(_as_text(table[name]) if name in table.column_names else pa.nulls(len(table), pa.string()))
+        kind = dataset.by_name[name].type
+        columns.append(_as_text(table[name], kind) if name in table.column_names else pa.nulls(len(table), pa.string()))
     if unknown:
         extra = table.select(unknown).to_pylist()
         columns.append(pa.array([json.dumps(row, default=str, ensure_ascii=False) for row in extra], pa.string()))
@@ -131,12 +134,21 @@ def _as_page(table: pa.Table, dataset: Dataset) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _as_text(column: pa.ChunkedArray, kind: Type) -> pa.ChunkedArray:
     if pa.types.is_string(column.type):
         return column
     if pa.types.is_timestamp(column.type) and column.type.tz:
         column = pc.cast(column, pa.timestamp("us", "UTC"))
         return pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
-        return pa.chunked_array([pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.string())])
+    if pa.types.is_timestamp(column.type) and kind is Type.DATE:  # how data frames write dates: as midnights
+        days = pc.cast(column, pa.date32())
+        column = days if pc.all(pc.equal(pc.cast(days, column.type), column)).as_py() is not False else column
+    if pa.types.is_decimal(column.type) and column.type.scale > 6:  # past that, Arrow writes 1E-8
+        return _each(column, lambda value: f"{value:f}")
+    if pa.types.is_nested(column.type):
+        return _each(column, str)
     return pc.cast(column, pa.string())
+
+
+def _each(column: pa.ChunkedArray, text: Callable[[Any], str]) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array([None if value is None else text(value) for value in column.to_pylist()], pa.string())])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -49,7 +50,7 @@ def nightly_schedule(settings: Settings) -> dg.ScheduleDefinition:
         description=f"The morning's run, at {HOUR:02d}:00 in {settings.timezone}.",
     )
     def every_morning(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        as_of = context.scheduled_execution_time.date().isoformat()
+        as_of = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date().isoformat()
         yield dg.RunRequest(run_key=as_of, partition_key=as_of)  # the key keeps a retried tick from starting a second run
 
     return every_morning

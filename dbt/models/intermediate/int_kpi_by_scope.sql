@@ -10,34 +10,9 @@ months as (
     where not is_as_of
 ),
 
-customers as (
-    select * from {{ ref('int_customers') }}
-),
-
-tier_history as (
-    select * from {{ ref('risk_tier_history') }}
-),
-
 policy as (
     select * from {{ ref('kpi_policy') }}
     where {{ in_force() }}
-),
-
--- The tier is that of the month's end; what the source keeps no history of (region, industry, collector, sales rep) is today's.
-attributed as (
-    select
-        measures.*,
-        coalesce(tier_history.tier_indicated, 'unknown') as tier,
-        coalesce(customers.region, 'unknown') as region,
-        coalesce(customers.industry, 'unknown') as industry,
-        coalesce(customers.collector, 'unknown') as collector,
-        coalesce(customers.sales_rep, 'unknown') as sales_rep
-    from measures
-    inner join months on measures.month = months.month
-    left join customers on measures.customer_id = customers.customer_id
-    left join tier_history
-        on measures.customer_id = tier_history.customer_id
-        and months.snapshot_date = tier_history.snapshot_date
 ),
 
 scoped as (
@@ -57,7 +32,7 @@ scoped as (
         ] %},
         sum({{ measure }}) as {{ measure }}
         {%- endfor %}
-    from attributed
+    from measures
     group by {{ 'month' if scope == 'total' else 'month, ' ~ ('company_id' if scope == 'company' else scope) }}
     {%- if not loop.last %}
     union all

@@ -70,6 +70,10 @@ customers as (
     select * from {{ ref('int_customers') }}
 ),
 
+tier_history as (
+    select * from {{ ref('risk_tier_history') }}
+),
+
 promises as (
     select * from {{ ref('int_promises') }}
 ),
@@ -356,16 +360,38 @@ parts as (
     union all
     {%- endif %}
     {%- endfor %}
+),
+
+summed as (
+    select
+        month,
+        company_id,
+        customer_id
+        {%- for measure in measures %},
+        cast(sum({{ measure }}) as decimal(24, 4)) as {{ measure }}
+        {%- endfor %}
+    from parts
+    group by month, company_id, customer_id
 )
 
+-- The tier is that of the month's end; what the source keeps no history of (region, industry, collector, sales rep) is today's.
 select
-    month,
-    company_id,
-    customer_id
+    summed.month,
+    summed.company_id,
+    summed.customer_id,
+    coalesce(tier_history.tier_indicated, 'unknown') as tier,
+    coalesce(customers.region, 'unknown') as region,
+    coalesce(customers.industry, 'unknown') as industry,
+    coalesce(customers.collector, 'unknown') as collector,
+    coalesce(customers.sales_rep, 'unknown') as sales_rep
     {%- for measure in measures %},
-    cast(sum({{ measure }}) as decimal(24, 4)) as {{ measure }}
+    summed.{{ measure }}
     {%- endfor %},
-    case when sum(billed_year_before) > 0 then 1 else 0 end as customers_year_before,
-    case when sum(billed_year_before) > 0 and sum(billed_window) > 0 then 1 else 0 end as customers_kept
-from parts
-group by month, company_id, customer_id
+    case when summed.billed_year_before > 0 then 1 else 0 end as customers_year_before,
+    case when summed.billed_year_before > 0 and summed.billed_window > 0 then 1 else 0 end as customers_kept
+from summed
+inner join months on summed.month = months.month
+left join customers on summed.customer_id = customers.customer_id
+left join tier_history
+    on summed.customer_id = tier_history.customer_id
+    and months.snapshot_date = tier_history.snapshot_date

@@ -11,11 +11,6 @@ dunning_tones as (
     select * from {{ ref('dunning_tones') }}
 ),
 
-policy as (
-    select * from {{ ref('dunning_policy') }}
-    where {{ in_force() }}
-),
-
 kpi_policy as (
     select * from {{ ref('kpi_policy') }}
     where {{ in_force() }}
@@ -70,9 +65,8 @@ payment_behaviour as (
     select * from {{ ref('payment_behaviour') }}
 ),
 
-risk_factors as (
-    select * from {{ ref('int_risk_factors') }}
-    where snapshot_date = {{ as_of() }}
+arrangements as (
+    select * from {{ ref('int_arrangements') }}
 ),
 
 customer_items as (
@@ -287,39 +281,6 @@ next_promises as (
     where nearness = 1
 ),
 
-outside_evidence as (
-    select
-        customer_id,
-        max(case when factor = 'bureau_score' then value_number end) as bureau_score,
-        max(case when factor = 'current_ratio' then value_number end) as current_ratio,
-        max(case when factor = 'quick_ratio' then value_number end) as quick_ratio
-    from risk_factors
-    group by customer_id
-),
-
-arrangements as (
-    select
-        actions.customer_id,
-        case
-            when outside_evidence.bureau_score < (select cast(value as integer) from policy where parameter = 'looming_bureau_score')
-                then 'security_or_prepayment'
-            when
-                outside_evidence.current_ratio < (select cast(value as decimal(18, 4)) from policy where parameter = 'failing_current_ratio')
-                or outside_evidence.quick_ratio < (select cast(value as decimal(18, 4)) from policy where parameter = 'failing_quick_ratio')
-                then 'instalments'
-            when
-                payment_behaviour.payer_pattern = 'one_off'
-                and outside_evidence.bureau_score >= (select cast(value as integer) from policy where parameter = 'sound_bureau_score')
-                then 'more_time'
-        end as arrangement,
-        outside_evidence.bureau_score,
-        outside_evidence.current_ratio,
-        outside_evidence.quick_ratio
-    from actions
-    left join outside_evidence on actions.customer_id = outside_evidence.customer_id
-    left join payment_behaviour on actions.customer_id = payment_behaviour.customer_id
-),
-
 priced as (
     select
         actions.*,
@@ -393,28 +354,7 @@ select
     cast(next_promises.amount as decimal(18, 4)) as promised_amount,
     cast(next_promises.currency as varchar) as promised_currency,
     cast(arrangements.arrangement as varchar) as suggested_arrangement,
-    cast(
-        case arrangements.arrangement
-            when 'security_or_prepayment'
-                then concat('The bureau scores it ', cast(cast(arrangements.bureau_score as decimal(18, 0)) as varchar), ' of 100: insolvency looms.')
-            when 'instalments'
-                then concat(
-                    'Liquidity is failing: ',
-                    case
-                        when
-                            arrangements.current_ratio
-                            < (select cast(value as decimal(18, 4)) from policy where parameter = 'failing_current_ratio')
-                            then concat('current ratio ', cast(cast(arrangements.current_ratio as decimal(18, 2)) as varchar))
-                        else concat('quick ratio ', cast(cast(arrangements.quick_ratio as decimal(18, 2)) as varchar))
-                    end,
-                    '.'
-                )
-            when 'more_time'
-                then concat(
-                    'Late this once, and the bureau scores it ', cast(cast(arrangements.bureau_score as decimal(18, 0)) as varchar), ' of 100.'
-                )
-        end as varchar
-    ) as arrangement_reason,
+    cast(arrangements.reason as varchar) as arrangement_reason,
     cast(
         concat(
             action_steps.label,

@@ -1,0 +1,230 @@
+"""The morning's worklist folder: workbooks, CSV files, and a manifest that says what is in them.
+
+Belongs here: which files there are, what they are called, the control totals of what leaves the house. Does not belong here: who
+may be dunned (dbt), how a workbook looks (`workbook.py`), whether the export may happen at all (the gate before it) and where
+the folder ends up (`swap.py`, called by whoever owns the place).
+
+Same marts, same bytes: nothing here reads a clock, a counter or the environment. What identifies the run stands in the
+manifest's `run` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dagster_project.worklists import form, tables
+from dagster_project.worklists.facts import Listing, by, counts, gather, total
+from dagster_project.worklists.workbook import write_workbook
+
+MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "dunning_worklist": (),
+        "dunning_items": (),
+        "open_items": ("aging_bucket", "days_past_due", "open_amount_reporting", "reporting_currency"),
+        "control_reconciliation": ("company_id", "currency", "subledger_balance", "control_balance", "difference", "state"),
+        "risk_tiers": ("tier_in_force",),
+        "kpi_monthly": ("month", "scope", "kpi", "variant", "value", "prior_value", "tripped"),
+    }
+)
+"""The marts an export reads, each with the columns it needs; none named: all of them, for the CSV has every column."""
+
+NO_WORKLIST: Final = "no-worklist.txt"
+MANIFEST: Final = "manifest.json"
+
+
+class WorklistError(Exception):
+    """The marts contradict each other, so that nothing may leave the house. The message says what does not add up."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the folder. `rows`: data rows of a CSV, customers on the call list of a workbook. `collector`: whose it is."""
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int
+    collector: str | None = None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Control totals of what was written. `by_currency`: what is asked for, in the documents' own currencies, never added up."""
+
+    customers: int
+    items: int
+    asked_for: Decimal
+    past_due: Decimal
+    by_currency: Mapping[str, Decimal]
+    held_items: int
+    held: Decimal
+    held_by_reason: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `manifest.json` says. Amounts are in the reporting currency unless said otherwise, and texts in the file."""
+
+    schema_version: int
+    as_of: date
+    policy: str
+    reporting_currency: str
+    totals: Totals
+    files: tuple[File, ...]
+    run: Mapping[str, str]
+
+    def as_json(self) -> str:
+        """The file's text: keys in a fixed order, exact amounts as texts."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, default=_as_text) + "\n"
+
+
+def export(
+    target: Path,
+    marts: Mapping[str, pa.Table],
+    *,
+    as_of: date,
+    policy: str,
+    run: Mapping[str, str],
+    rejected: Mapping[str, int] = MappingProxyType({}),
+) -> Manifest:
+    """Write the morning's worklists into the new folder `target` and return what its manifest says.
+
+    `marts` are tables by name, as `MARTS` lists them; all but the two dunning marts may be missing, and the summary then says
+    less. `rejected` counts the records in quarantine by dataset. `run` identifies the run and goes into the manifest as it is.
+    Raises `WorklistError` where the call list and its items do not add up, before anything is written.
+    """
+    actions = marts["dunning_worklist"].sort_by([("rank", "ascending"), ("customer_id", "ascending")])
+    acted, held = _in_list_order(marts["dunning_items"], actions)
+    totals = _totals(actions, acted, held)
+    facts = gather(marts, as_of, policy, rejected)
+
+    target.mkdir(parents=True)
+    files = []
+
+    def written(name: str, rows: int, collector: str | None = None) -> None:
+        with (target / name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        files.append(File(name, digest, (target / name).stat().st_size, rows, collector))
+
+    tables.write_csv(target / "worklist.csv", actions)
+    written("worklist.csv", actions.num_rows)
+    tables.write_csv(target / "worklist_items.csv", pa.concat_tables([acted, held]))
+    written("worklist_items.csv", acted.num_rows + held.num_rows)
+    write_workbook(target / "worklist.xlsx", facts, Listing(None, actions, acted, held))
+    written("worklist.xlsx", actions.num_rows)
+    for collector, name in file_names(_collectors(actions, acted, held)).items():
+        listing = Listing(collector, *(_of(table, collector) for table in (actions, acted, held)))
+        write_workbook(target / name, facts, listing)
+        written(name, listing.actions.num_rows, collector)
+
+    manifest = Manifest(form.SCHEMA_VERSION, as_of, policy, facts.currency, totals, tuple(files), dict(run))
+    (target / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
+    return manifest
+
+
+def write_no_worklist(
+    target: Path, *, as_of: date, reasons: Sequence[str], look_at: Sequence[str] = (), previous: date | None = None
+) -> Path:
+    """Write the new folder of a morning that has no worklist: one text that says so, why, and what to do.
+
+    `reasons`: what failed, a sentence each. `look_at`: where the details are. `previous`: the morning whose list stays in force.
+    """
+    target.mkdir(parents=True)
+    stays = (
+        f"The worklist of {previous.isoformat()} stays as it was."
+        if previous
+        else "There is no earlier worklist to fall back on."
+    )
+    paragraphs = [
+        f"There is no worklist for {as_of.isoformat()}.",
+        "It was held back because reminders on wrong data do more harm than a day without them:",
+        "\n".join(f"  - {reason}" for reason in reasons),
+        f"{stays} Nothing was remembered as sent.",
+        "Where to look:\n" + "\n".join(f"  - {place}" for place in look_at) if look_at else "",
+        "Once it is mended, run this date again and the worklist takes the place of this note.",
+    ]
+    path = target / NO_WORKLIST
+    path.write_text("\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n", encoding="utf-8")
+    return path
+
+
+def file_names(collectors: Iterable[str]) -> dict[str, str]:
+    """A workbook name for each collector: plain ASCII, short, and never two the same, whatever a collector is called."""
+    slugs = {collector: _slug(collector) for collector in sorted(set(collectors))}
+    taken = list(slugs.values())
+    names = {}
+    for collector, slug in slugs.items():
+        if not slug or len(slug) > 60 or taken.count(slug) > 1:
+            digest = hashlib.sha256(collector.encode()).hexdigest()[:8]
+            slug = "-".join(part for part in (slug[:48].strip("-"), digest) if part)
+        names[collector] = f"worklist-{slug}.xlsx"
+    return names
+
+
+def _slug(name: str) -> str:
+    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")
+
+
+def _collectors(*lists: pa.Table) -> list[str]:
+    return sorted({name or "" for table in lists for name in pc.unique(table.column("collector")).to_pylist()})
+
+
+def _of(table: pa.Table, collector: str) -> pa.Table:
+    return table.filter(pc.equal(pc.fill_null(table.column("collector"), ""), collector))
+
+
+def _in_list_order(items: pa.Table, actions: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The items acted on and those held: by customer as on the call list (the others after them), then oldest first."""
+    place = pc.index_in(items.column("customer_id"), value_set=actions.column("customer_id").combine_chunks())
+    keys = items.select(["customer_id", "due_date", "item_id"]).append_column("place", place)
+    order = pc.sort_indices(keys, [(key, "ascending") for key in ("place", "customer_id", "due_date", "item_id")])
+    acted_on = pc.is_null(items.column("held_reason")).take(order)
+    return items.take(order.filter(acted_on)), items.take(order.filter(pc.invert(acted_on)))
+
+
+def _totals(actions: pa.Table, acted: pa.Table, held: pa.Table) -> Totals:
+    """The control totals, once as the list has them and once as the items have them: they must be the same."""
+    past_due = total(actions, "past_due_amount")
+    listed = past_due + total(actions, "not_due_amount")
+    asked_for = total(acted, "dunnable_amount_reporting")
+    if listed != asked_for:
+        raise WorklistError(f"the call list asks for {listed:,} and its items for {asked_for:,}")
+    of_items = counts(acted, "customer_id")
+    of_list = dict(zip(actions.column("customer_id").to_pylist(), actions.column("item_count").to_pylist(), strict=True))
+    if of_items != of_list or len(of_list) != actions.num_rows:
+        odd = sorted({customer for customer, count in {*of_items.items()} ^ {*of_list.items()}}) or [
+            "(a customer is there twice)"
+        ]
+        raise WorklistError(f"the call list and its items disagree on {len(odd)} customers, among them {', '.join(odd[:5])}")
+    return Totals(
+        customers=actions.num_rows,
+        items=acted.num_rows,
+        asked_for=asked_for,
+        past_due=past_due,
+        by_currency={name: amount for name, _, amount in sorted(by(acted, "currency", "dunnable_amount"))},
+        held_items=held.num_rows,
+        held=total(held, "open_amount_reporting"),
+        held_by_reason=counts(held, "held_reason"),
+    )
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in a manifest")

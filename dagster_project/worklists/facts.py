@@ -1,0 +1,141 @@
+"""What a workbook is made from: the facts about the whole book, the rows of one list, and sums of them to look at.
+
+Belongs here: adding up what the marts say, exactly. Does not belong here: any rule about what counts (dbt has decided), and how
+it looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dagster_project.worklists.sheets import short
+
+KEY_FIGURES: Final = ("dso", "best_possible_dso", "average_days_delinquent", "cei", "dbt_days", "promise_kept_share")
+"""The figures of the whole book that a summary shows every month, in this order; others only when they tripped."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a workbook says about the whole book, the same in each of the morning's workbooks. Money in the reporting currency."""
+
+    as_of: date
+    policy: str
+    currency: str
+    receivables: Decimal
+    past_due: Decimal
+    aging: Sequence[tuple[str, int, Decimal]]
+    credits: Decimal
+    controls: Sequence[Mapping[str, Any]]
+    tiers: Mapping[str, int]
+    kpis: Sequence[Mapping[str, Any]]
+    rejected: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The rows of one workbook: customer actions, and items acted on and held. `collector` None: everyone's."""
+
+    collector: str | None
+    actions: pa.Table
+    acted: pa.Table
+    held: pa.Table
+
+    @property
+    def owner(self) -> str:
+        """Whose list it is, fit for a title."""
+        return "Everyone" if self.collector is None else short(self.collector) or "(no collector)"
+
+
+def gather(marts: Mapping[str, pa.Table], as_of: date, policy: str, rejected: Mapping[str, int]) -> Facts:
+    """What the summaries say about the whole book, added up from the marts."""
+    currencies = [marts[name].column("reporting_currency") for name in ("open_items", "dunning_items") if name in marts]
+    found = sorted({code for column in currencies for code in pc.unique(column).to_pylist() if code})
+    book = marts.get("open_items")
+    aging: list[tuple[str, int, Decimal]] = []
+    receivables = past_due = unapplied = Decimal(0)
+    if book is not None:
+        receivables = total(book, "open_amount_reporting")
+        past_due = total(book.filter(pc.greater(book.column("days_past_due"), 0)), "open_amount_reporting")
+        unapplied = total(book.filter(pc.is_null(book.column("aging_bucket"))), "open_amount_reporting")
+        buckets = sorted(grouped(book, "aging_bucket"), key=lambda bucket: _first_day(bucket[1]))
+        aging = [(name, rows.num_rows, total(rows, "open_amount_reporting")) for name, rows in buckets if name is not None]
+    controls = marts["control_reconciliation"].sort_by("company_id").to_pylist() if "control_reconciliation" in marts else []
+    tiers = counts(marts["risk_tiers"], "tier_in_force") if "risk_tiers" in marts else {}
+    return Facts(
+        as_of=as_of,
+        policy=policy,
+        currency=" / ".join(found),
+        receivables=receivables,
+        past_due=past_due,
+        aging=aging,
+        credits=unapplied,
+        controls=controls,
+        tiers=tiers,
+        kpis=_key_figures(marts.get("kpi_monthly")),
+        rejected={name: count for name, count in rejected.items() if count},
+    )
+
+
+def _key_figures(kpis: pa.Table | None) -> list[dict[str, Any]]:
+    """The latest month's figures of the whole book: the best known ones, and whatever tripped."""
+    if kpis is None or not kpis.num_rows:
+        return []
+    latest = kpis.filter(
+        pc.and_(pc.equal(kpis.column("scope"), "total"), pc.equal(kpis.column("month"), pc.max(kpis.column("month"))))
+    )
+    rows = [row for row in latest.to_pylist() if row["value"] is not None and (row["kpi"] in KEY_FIGURES or row["tripped"])]
+    order = {kpi: place for place, kpi in enumerate(KEY_FIGURES)}
+    return sorted(rows, key=lambda row: (order.get(row["kpi"], len(order)), row["kpi"], row["variant"] or ""))[:12]
+
+
+def _first_day(rows: pa.Table) -> float:
+    """Where a bucket stands among the others; one without days comes last."""
+    days = pc.min(rows.column("days_past_due")).as_py()
+    return float("inf") if days is None else days
+
+
+def total(table: pa.Table, column: str) -> Decimal:
+    """The exact sum of a column; 0 of no rows."""
+    return pc.sum(table.column(column)).as_py() or Decimal(0)
+
+
+def counts(table: pa.Table, column: str) -> dict[str, int]:
+    """Rows per value of a column, nulls left out, by value."""
+    found = [row for row in pc.value_counts(table.column(column)).to_pylist() if row["values"] is not None]
+    return {row["values"]: row["counts"] for row in sorted(found, key=lambda row: str(row["values"]))}
+
+
+def grouped(table: pa.Table, key: str) -> Iterator[tuple[str | None, pa.Table]]:
+    """The rows of each value of a column that has few."""
+    for value in pc.unique(table.column(key)).to_pylist():
+        column = table.column(key)
+        yield value, table.filter(pc.is_null(column) if value is None else pc.equal(column, value))
+
+
+def by(table: pa.Table, key: str, amount: str) -> list[tuple[str, int, Decimal]]:
+    """Rows and sum of an amount per value of `key`, the largest sum first."""
+    found = [(value or "", rows.num_rows, total(rows, amount)) for value, rows in grouped(table.select([key, amount]), key)]
+    return sorted(found, key=lambda group: (-group[2], group[0]))
+
+
+def actions_by(actions: pa.Table, key: str, order: str | None = None) -> tuple[tuple[str, int, int, Decimal], ...]:
+    """Customers, items and amount asked for per value of `key`; the largest `order` first, else the largest amount."""
+    needed = dict.fromkeys((key, "item_count", "past_due_amount", "not_due_amount", *((order,) if order else ())))
+    found = []
+    for value, rows in grouped(actions.select(list(needed)), key):
+        amount = total(rows, "past_due_amount") + total(rows, "not_due_amount")
+        rank = pc.max(rows.column(order)).as_py() if order else amount
+        found.append((rank, value or "(none)", rows.num_rows, int(total(rows, "item_count")), amount))
+    return tuple(row[1:] for row in sorted(found, key=lambda row: (-row[0], row[1])))
+
+
+def share(part: Decimal, whole: Decimal) -> Decimal | None:
+    """A part of the whole; null of nothing."""
+    return part / whole if whole else None

@@ -1,0 +1,64 @@
+with risk_factors as (
+    select * from {{ ref('int_risk_factors') }}
+    where snapshot_date = {{ as_of() }} and factor in ('bureau_score', 'current_ratio', 'quick_ratio')
+),
+
+payment_behaviour as (
+    select * from {{ ref('payment_behaviour') }}
+),
+
+policy as (
+    select
+        max(case when parameter = 'looming_bureau_score' then cast(value as decimal(18, 4)) end) as looming_bureau_score,
+        max(case when parameter = 'sound_bureau_score' then cast(value as decimal(18, 4)) end) as sound_bureau_score,
+        max(case when parameter = 'failing_current_ratio' then cast(value as decimal(18, 4)) end) as failing_current_ratio,
+        max(case when parameter = 'failing_quick_ratio' then cast(value as decimal(18, 4)) end) as failing_quick_ratio
+    from {{ ref('dunning_policy') }}
+    where
+        parameter in ('looming_bureau_score', 'sound_bureau_score', 'failing_current_ratio', 'failing_quick_ratio')
+        and {{ in_force() }}
+),
+
+evidence as (
+    select
+        customer_id,
+        max(case when factor = 'bureau_score' then value_number end) as bureau_score,
+        max(case when factor = 'current_ratio' then value_number end) as current_ratio,
+        max(case when factor = 'quick_ratio' then value_number end) as quick_ratio
+    from risk_factors
+    group by customer_id
+),
+
+judged as (
+    select
+        evidence.customer_id,
+        evidence.bureau_score,
+        evidence.current_ratio,
+        evidence.quick_ratio,
+        evidence.bureau_score < policy.looming_bureau_score as insolvency_looms,
+        evidence.current_ratio < policy.failing_current_ratio as cannot_cover_current,
+        evidence.quick_ratio < policy.failing_quick_ratio as cannot_cover_quick,
+        payment_behaviour.payer_pattern = 'one_off' and evidence.bureau_score >= policy.sound_bureau_score as is_late_this_once
+    from evidence
+    cross join policy
+    left join payment_behaviour on evidence.customer_id = payment_behaviour.customer_id
+)
+
+select
+    customer_id,
+    case
+        when insolvency_looms then 'security_or_prepayment'
+        when cannot_cover_current or cannot_cover_quick then 'instalments'
+        else 'more_time'
+    end as arrangement,
+    case
+        when insolvency_looms
+            then concat('The bureau scores it ', cast(cast(bureau_score as decimal(18, 0)) as varchar), ' of 100: insolvency looms.')
+        when cannot_cover_current
+            then concat('Liquidity is failing: current ratio ', cast(cast(current_ratio as decimal(18, 2)) as varchar), '.')
+        when cannot_cover_quick
+            then concat('Liquidity is failing: quick ratio ', cast(cast(quick_ratio as decimal(18, 2)) as varchar), '.')
+        else concat('Late this once, and the bureau scores it ', cast(cast(bureau_score as decimal(18, 0)) as varchar), ' of 100.')
+    end as reason
+from judged
+where insolvency_looms or cannot_cover_current or cannot_cover_quick or is_late_this_once
