@@ -206,9 +206,7 @@ def _totals(actions: pa.Table, acted: pa.Table, held: pa.Table) -> Totals:
     of_items = counts(acted, "customer_id")
     of_list = dict(zip(actions.column("customer_id").to_pylist(), actions.column("item_count").to_pylist(), strict=True))
     if of_items != of_list or len(of_list) != actions.num_rows:
-        odd = sorted({customer for customer, count in {*of_items.items()} ^ {*of_list.items()}}) or [
-            "(a customer is there twice)"
-        ]
+        odd = sorted({customer for customer, _ in of_items.items() ^ of_list.items()}) or ["(a customer is there twice)"]
         raise WorklistError(f"the call list and its items disagree on {len(odd)} customers, among them {', '.join(odd[:5])}")
     return Totals(
         customers=actions.num_rows,

@@ -182,10 +182,7 @@ def _right_blocks(facts: Facts, listing: Listing, lists: Mapping[str, int]) -> l
             _Block(
                 f"Key figures, {facts.kpis[0]['month']:%B %Y}",
                 ("Figure", "Now", "Before", "Look at it?"),
-                tuple(
-                    (_figure(kpi["kpi"]), *_values(kpi), "review" if kpi["tripped"] else None)
-                    for kpi in facts.kpis
-                ),
+                tuple((_figure(kpi["kpi"]), *_values(kpi), "review" if kpi["tripped"] else None) for kpi in facts.kpis),
                 (Kind.TEXT, Kind.MONEY, Kind.MONEY, Kind.TEXT),
             )
         )

@@ -163,10 +163,18 @@ class _List:
     rows: pa.Table
 
     @classmethod
-    def of(cls, name: str, about: str, columns: Sequence[Column], *parts: tuple[pa.Table, pa.ChunkedArray]) -> _List:
-        """A list of some rows of one or more tables, each with the mask that picks them."""
+    def of(
+        cls,
+        name: str,
+        about: str,
+        columns: Sequence[Column],
+        *parts: tuple[pa.Table, pa.ChunkedArray],
+        soonest: str | None = None,
+    ) -> _List:
+        """A list of some rows of one or more tables, each with the mask that picks them; ordered by a date, if one is given."""
         sources = list(dict.fromkeys(column.source for column in columns))
-        return cls(name, about, columns, pa.concat_tables([table.select(sources).filter(mask) for table, mask in parts]))
+        rows = pa.concat_tables([table.select(sources).filter(mask) for table, mask in parts])
+        return cls(name, about, columns, rows if soonest is None else rows.sort_by(soonest))
 
 
 _FIRST_CALL: Final = 4
@@ -433,7 +441,8 @@ class _Book:
                 "Promises",
                 "Promised or in a payment plan: leave alone until the promise is broken.",
                 (*who, *_DOCUMENT, _open(money), *_HELD, *_WHAT_NEXT[2:]),
-                (held.sort_by("held_until"), _among(held.sort_by("held_until").column("held_list"), "promises", "payment_plans")),
+                (held, _among(listed, "promises", "payment_plans")),
+                soonest="held_until",
             ),
             _List.of(
                 "Disputes",
