@@ -13,7 +13,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -38,11 +38,11 @@ class DbtError(Exception):
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What came of one model, seed or test. `failures` counts the rows a test returned."""
+    """What came of one node. `layer` is the models' folder, or `seed` or `test`; `failures` counts the rows a test returned."""
 
     unique_id: str
     name: str
-    resource_type: str
+    layer: str
     status: str
     message: str
     seconds: float
@@ -86,9 +86,7 @@ def prepare() -> None:
     _STATE.write_text(_state() + "\n", "utf-8")
 
 
-def build(
-    folder: Path, variables: str, on_result: Callable[[NodeResult], None] | None = None, threads: int = 2
-) -> list[NodeResult]:
+def build(folder: Path, variables: str, threads: int = 2) -> list[NodeResult]:
     """Build everything into a run's private folder and test it.
 
     Raises:
@@ -102,17 +100,8 @@ def build(
 
     manifest = Manifest.from_msgpack(_PARSED.read_bytes())  # type: ignore[attr-defined]
 
-    def heard(event: Any) -> None:
-        if on_result and event.info.name == "NodeFinished":
-            info = event.data.node_info
-            on_result(
-                NodeResult(
-                    info.unique_id, info.node_name, info.resource_type, info.node_status, event.data.run_result.message, 0.0, 0
-                )
-            )
-
     try:
-        outcome = _runner(manifest, heard if on_result else None).invoke(build_args(variables, folder / "dbt"))
+        outcome = _runner(manifest).invoke(build_args(variables, folder / "dbt"))
     finally:
         _close_adapters()
     results = getattr(outcome.result, "results", None)
@@ -122,7 +111,7 @@ def build(
         NodeResult(
             unique_id=result.node.unique_id,
             name=result.node.name,
-            resource_type=str(result.node.resource_type),
+            layer=result.node.fqn[1] if result.node.resource_type == "model" else str(result.node.resource_type),
             status=str(result.status),
             message=result.message or "",
             seconds=result.execution_time,
@@ -132,11 +121,11 @@ def build(
     ]
 
 
-def _runner(manifest: Any = None, callback: Callable[[Any], None] | None = None) -> Any:
+def _runner(manifest: Any = None) -> Any:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     from dbt.cli.main import dbtRunner
 
-    return dbtRunner(manifest=manifest, callbacks=[callback] if callback else None)
+    return dbtRunner(manifest=manifest)
 
 
 def _close_adapters() -> None:

@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -217,13 +218,20 @@ class Worker:
             )
 
     def ask(self, facts: LoadFacts) -> None:
-        """Put a load in the queue; a load already there is not validated twice."""
+        """Put a load in the queue; a load already there is not validated twice.
+
+        Raises:
+            RuntimeError: the worker died; its own words are on standard error.
+        """
         if facts.load_id in self._asked:
             return
         self.start()
         assert self._process and self._process.stdin
-        self._process.stdin.write(json.dumps(asdict(facts)) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(asdict(facts)) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as dead:
+            raise _worker_ended(facts) from dead
         self._asked.append(facts.load_id)
 
     def verdict(self, facts: LoadFacts) -> Verdict:
@@ -237,7 +245,7 @@ class Worker:
         while facts.load_id not in self._verdicts:
             line = self._process.stdout.readline()
             if not line:
-                raise RuntimeError(f"the expectations of {facts.dataset} could not be run: the worker process ended")
+                raise _worker_ended(facts)
             verdict = Verdict(**json.loads(line))
             self._verdicts[verdict.load_id] = verdict
         return self._verdicts[facts.load_id]
@@ -245,10 +253,15 @@ class Worker:
     def stop(self) -> None:
         if self._process:
             if self._process.stdin:
-                self._process.stdin.close()
+                with suppress(BrokenPipeError):
+                    self._process.stdin.close()
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def _worker_ended(facts: LoadFacts) -> RuntimeError:
+    return RuntimeError(f"the expectations of {facts.dataset} could not be run: the worker process ended")
 
 
 def _serve() -> None:

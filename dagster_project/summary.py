@@ -52,9 +52,9 @@ def _rows(settings: Settings, as_of: date) -> list[tuple[str, str]]:
             f"{totals['received']:,} received, {totals['landed']:,} landed, {totals['quarantined']:,} quarantined (newest loads)",
         )
     ]
-    for manifest in refused:
-        reasons = "; ".join(f"{reason} ({count})" for reason, count in manifest.reasons.items())
-        lines.append(("", f"  {manifest.dataset}: {reasons} → {_shown(settings.quarantine / manifest.dataset)}/"))
+    if refused:
+        told = ", ".join(f"{manifest.dataset} {manifest.quarantined:,}" for manifest in refused)
+        lines.append(("refused", f"{told}: with their reasons in {_shown(settings.quarantine)}/"))
     if absent:
         lines.append(("absent", ", ".join(absent)))
     return lines

@@ -10,6 +10,7 @@ Books reach back 26 months; what was still open then is carried in with its hist
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from dagster_project.demo.timeline import CLOSING, OPENING, Calendar, Chance, fi
 SEED = "arrears"
 MONTHS = 26  # complete months before the running one
 CARRIED = 9  # months before those that are searched for what was still open
+DAILY = 30  # days back for which the control account is told day by day, so that a recent morning can be checked again
 LINE_MONTHS = 12  # complete months before the running one whose invoices have lines; older lines are archived
 
 Row = tuple[object, ...]
@@ -315,11 +317,12 @@ class _Press:
     # --- the control account -----------------------------------------------------------------------------------------
 
     def _control(self) -> None:
-        """The receivables control account at each month's end and this morning, as the ledger's own arithmetic has it.
+        """The receivables control account at each month's end, of late each day, and this morning, by the ledger's arithmetic.
 
         Each open item is converted on its own and rounded half up; an item is an instalment where there are any.
         """
-        dates = [*(first_day(month) - 1 for month in range(self.month - MONTHS + 1, self.month + 1)), self.day]
+        month_ends = {first_day(month) - 1 for month in range(self.month - MONTHS + 1, self.month + 1)}
+        dates = sorted(month_ends | set(range(self.day - DAILY, self.day + 1)))
         sums = [[0] * len(dates) for _ in ENTITIES]
         rates = {
             (entity, currency): [self.rates.at(currency, ENTITIES[entity].currency, day) for day in dates]
@@ -351,9 +354,7 @@ class _Press:
         def add(entity: int, currency: str, sign: int, cents: int, begin: int, end: int, moves: list[tuple[int, int]]) -> None:
             moves.sort()
             at, count, table, factors = 0, len(moves), sums[entity], rates[entity, currency]
-            index = 0
-            while index < len(dates) and dates[index] < begin:
-                index += 1
+            index = bisect_left(dates, begin)
             while index < len(dates) and dates[index] < end:
                 while at < count and moves[at][0] <= dates[index]:
                     cents -= moves[at][1]

@@ -144,7 +144,7 @@ def _following(here: str, page: Mapping[str, Any], seen: set[str]) -> str | None
     """The next page's address, absolute or relative to this one's; None on the last page."""
     if not page.get("next"):
         return None
-    following = urljoin(here, page["next"])
+    following = urljoin(here, str(page["next"]))
     if urlsplit(following)[:2] != urlsplit(here)[:2]:
         raise SourceError(f"{here}: the next page is on another server ({following}); the token is not sent there")
     if following in seen:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -74,16 +75,17 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         as_of = date.fromisoformat(context.partition_key)
         known: Known = "now" if config.known == "now" else "then"
         warehouse.create()
+        log.info("everything from landing to marts, as known %s", "that morning" if known == "then" else "now")
         try:
             morning.prepare(warehouse, landing, as_of, known)
             results = dbt_build.build(
                 warehouse.folder,
                 dbt_build.vars_of(as_of, settings.policy, settings.reporting_currency),
-                on_result=_tell,
                 threads=config.threads,
             )
         except (morning.NothingKnown, dbt_build.DbtError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
+        _tell(results)
         yield from _events(context, results, _row_counts(warehouse.marts))
         broken = [result for result in results if result.broken]
         if broken:
@@ -93,9 +95,17 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
     return build
 
 
-def _tell(result: NodeResult) -> None:
-    if result.broken or result.status == "warn":
-        log.warning("%s %s: %s", result.resource_type, result.name, result.message)
+def _tell(results: list[NodeResult]) -> None:
+    for layer in dict.fromkeys(result.layer for result in results):
+        nodes = [result for result in results if result.layer == layer]
+        states = Counter(result.status for result in nodes)
+        seconds = sum(result.seconds for result in nodes)
+        log.info(
+            "%-18s %8d nodes: %s  %.1f s", layer, len(nodes), ", ".join(f"{n} {state}" for state, n in states.items()), seconds
+        )
+    for result in results:
+        if result.broken or result.status == "warn":
+            log.warning("%s: %s", result.name, result.message)
 
 
 def _events(
@@ -134,4 +144,4 @@ def _row_counts(marts: Path) -> Mapping[str, int]:
 def _explained(manifest: Mapping[str, Any], result: NodeResult) -> str:
     node = manifest["nodes"].get(result.unique_id, {})
     described = (node.get("config", {}).get("meta", {}) or {}).get("description") or node.get("description") or ""
-    return f"{result.resource_type} {result.name}: {' '.join(described.split())} {result.message}".strip()
+    return f"{'test' if result.layer == 'test' else 'dbt'} {result.name}: {' '.join(described.split())} {result.message}".strip()

@@ -152,7 +152,10 @@ judged as (
         coalesce(customers.do_not_dun, false) as do_not_dun,
         promised.promise_until,
         promised.plan_until,
-        {{ days_after('last_contact.contacted_on', "(select cast(value as integer) from policy where parameter = 'min_days_between_contacts')") }} as contact_allowed_on,
+        {{ days_after(
+            'last_contact.contacted_on',
+            "(select cast(value as integer) from policy where parameter = 'min_days_between_contacts')"
+        ) }} as contact_allowed_on,
         cadence_steps.step is not null as is_in_cadence,
         own_entities.company_id is not null as is_inter_company,
         customers.customer_id is null or (reachable.customer_id is null and contact_data.is_kept) as has_no_contact

@@ -22,14 +22,7 @@ scoped as (
         '{{ scope }}' as scope,
         {{ {'total': 'cast(null as varchar)', 'company': 'company_id'}.get(scope, scope) }} as scope_value,
         count(distinct customer_id) as n
-        {%- for measure in [
-            'receivables', 'opening_receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
-            'past_due', 'opening_past_due', 'past_due_x_days', 'disputed',
-            'billed_month', 'billed_window', 'billed_quarter', 'written_off_quarter',
-            'paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due',
-            'disputes_resolved', 'dispute_days', 'promised', 'promised_and_kept', 'deliveries_invoiced', 'days_to_invoice',
-            'customers_year_before', 'customers_kept',
-        ] %},
+        {%- for measure in kpi_measures() + ['customers_year_before', 'customers_kept'] %},
         sum({{ measure }}) as {{ measure }}
         {%- endfor %}
     from measures

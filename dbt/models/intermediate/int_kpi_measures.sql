@@ -1,10 +1,4 @@
-{%- set measures = [
-    'receivables', 'opening_receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
-    'past_due', 'opening_past_due', 'past_due_x_days', 'disputed',
-    'billed_month', 'billed_window', 'billed_quarter', 'billed_year_before', 'written_off_quarter',
-    'paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due',
-    'disputes_resolved', 'dispute_days', 'promised', 'promised_and_kept', 'deliveries_invoiced', 'days_to_invoice',
-] -%}
+{%- set measures = kpi_measures() -%}
 with billed_window as (
     select cast(value as integer) as days
     from {{ ref('kpi_policy') }}
@@ -338,7 +332,10 @@ invoiced as (
 -- Each part knows its own measures; laid over each other, a customer that was only billed and one that only paid both count.
 parts as (
     {%- for part, known in [
-        ('standing', ['receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits', 'past_due', 'past_due_x_days', 'disputed']),
+        ('standing', [
+            'receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
+            'past_due', 'past_due_x_days', 'disputed',
+        ]),
         ('opening', ['opening_receivables', 'opening_past_due']),
         ('billed', ['billed_month', 'billed_window', 'billed_quarter']),
         ('billed_year_before', ['billed_year_before']),
