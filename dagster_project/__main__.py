@@ -79,6 +79,9 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     if as_of > today:
         print(f"\n{as_of} has not come yet: today is {today} in {settings.timezone}.", file=sys.stderr)
         return 2
+    if as_of < environment.FIRST_MORNING:
+        print(f"\n{as_of} is too long ago: the first morning there is, is {environment.FIRST_MORNING}.", file=sys.stderr)
+        return 2
     print(f"Arrears · the night of {as_of} · source {settings.source} · policy {settings.policy}", flush=True)
     if settings.source == "demo":
         from dagster_project import demo

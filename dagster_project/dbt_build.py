@@ -59,11 +59,12 @@ def vars_of(as_of: date, policy: str, reporting_currency: str) -> str:
 
 
 def build_args(variables: str, target: Path, select: Sequence[str] = ()) -> list[str]:
-    """The arguments of the nightly build: everything but unit tests, which belong to the test command."""
+    """The arguments of the nightly build: everything but unit tests, which belong to the test command. Of a part (`select`, in
+    dbt's words), those tests that need no more than the part."""
     args = ["build", "--exclude-resource-type", "unit_test", "--vars", variables]
     args += ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     args += ["--target-path", str(target), "--log-path", str(target), *QUIET]
-    return args + (["--select", *select] if select else [])
+    return args + (["--select", *select, "--indirect-selection", "buildable"] if select else [])
 
 
 def is_prepared() -> bool:
@@ -86,8 +87,8 @@ def prepare() -> None:
     _STATE.write_text(_state() + "\n", "utf-8")
 
 
-def build(folder: Path, variables: str, threads: int = 2) -> list[NodeResult]:
-    """Build everything into a run's private folder and test it.
+def build(folder: Path, variables: str, threads: int = 2, select: Sequence[str] = ()) -> list[NodeResult]:
+    """Build everything, or what `select` names, into a run's private folder and test it.
 
     Raises:
         DbtError: dbt stopped before it could run the nodes.
@@ -101,7 +102,7 @@ def build(folder: Path, variables: str, threads: int = 2) -> list[NodeResult]:
     manifest = Manifest.from_msgpack(_PARSED.read_bytes())  # type: ignore[attr-defined]
 
     try:
-        outcome = _runner(manifest).invoke(build_args(variables, folder / "dbt"))
+        outcome = _runner(manifest).invoke(build_args(variables, folder / "dbt", select))
     finally:
         _close_adapters()
     results = getattr(outcome.result, "results", None)

@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 DBT_PROJECT = ROOT / "dbt"
 
+FIRST_MORNING = date(2010, 1, 1)
+"""The first morning that can be asked for; ledgers older than this are replayed from it."""
+
 SourceName = Literal["demo", "files", "rest"]
 BureauName = Literal["demo", "files", "rest", "none"]
 

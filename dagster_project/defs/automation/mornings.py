@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dagster as dg
 
-from dagster_project.settings import Settings
-
-FIRST = "2010-01-01"
-"""The first morning that can be asked for; ledgers older than this are replayed from it."""
+from dagster_project.settings import FIRST_MORNING, Settings
 
 
 def mornings_of(settings: Settings) -> dg.DailyPartitionsDefinition:
     """Partition keys are `as_of` dates."""
-    return dg.DailyPartitionsDefinition(start_date=FIRST, timezone=settings.timezone, end_offset=1)
+    return dg.DailyPartitionsDefinition(start_date=FIRST_MORNING.isoformat(), timezone=settings.timezone, end_offset=1)
 
 
 EACH_ITS_OWN_RUN = dg.BackfillPolicy.multi_run(1)

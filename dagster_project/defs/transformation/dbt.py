@@ -86,7 +86,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         except (morning.NothingKnown, dbt_build.DbtError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
         _tell(results)
-        yield from _events(context, results, _row_counts(warehouse.marts))
+        yield from _events(context, results, _looked_at(warehouse.marts))
         broken = [result for result in results if result.broken]
         if broken:
             raise dg.Failure("\n".join(_explained(manifest, result) for result in broken), allow_retries=False)
@@ -109,7 +109,7 @@ def _tell(results: list[NodeResult]) -> None:
 
 
 def _events(
-    context: dg.AssetExecutionContext, results: list[NodeResult], rows: Mapping[str, int]
+    context: dg.AssetExecutionContext, results: list[NodeResult], looked_at: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """What Dagster should know of each node: a materialization or the outcome of a check."""
     definition = context.assets_def
@@ -117,10 +117,8 @@ def _events(
     checks = {spec.metadata[_UNIQUE_ID]: spec for spec in definition.check_specs if spec.key in context.selected_asset_check_keys}
     for result in results:
         if result.unique_id in assets and result.status == "success":
-            counted = {"dagster/row_count": rows[result.name]} if result.name in rows else {}
-            yield dg.MaterializeResult(
-                asset_key=assets[result.unique_id].key, metadata={"seconds": round(result.seconds, 3), **counted}
-            )
+            facts = {"seconds": round(result.seconds, 3), **looked_at.get(result.name, {})}
+            yield dg.MaterializeResult(asset_key=assets[result.unique_id].key, metadata=facts)
         elif result.unique_id in checks and result.status != "skipped":
             spec = checks[result.unique_id]
             yield dg.AssetCheckResult(
@@ -132,13 +130,25 @@ def _events(
             )
 
 
-def _row_counts(marts: Path) -> Mapping[str, int]:
+def _looked_at(marts: Path) -> Mapping[str, Mapping[str, Any]]:
+    """What the UI shows of each mart: how many rows, and the first few."""
     if not marts.exists():
         return {}
     with marts_of(marts) as con:
-        return dict(
-            con.execute("select table_name, estimated_size from duckdb_tables() where database_name = 'built'").fetchall()
-        )
+        return {
+            name: {
+                "dagster/row_count": count,
+                "preview": dg.MetadataValue.md(_preview(con.sql(f'select * from "{name}" limit 5'))),
+            }
+            for name, count in con.execute(
+                "select table_name, estimated_size from duckdb_tables() where database_name = 'built'"
+            ).fetchall()
+        }
+
+
+def _preview(rows: Any) -> str:
+    lines = [rows.columns, ["---"] * len(rows.columns), *rows.fetchall()]
+    return "\n".join("| " + " | ".join("" if cell is None else str(cell) for cell in line) + " |" for line in lines)
 
 
 def _explained(manifest: Mapping[str, Any], result: NodeResult) -> str:
