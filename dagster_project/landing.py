@@ -51,7 +51,7 @@ class LandingError(Exception):
 class Manifest:
     """What a load was. `received = landed − tombstones + unchanged + repeated + quarantined`, always.
 
-    Of all loads so far, `cursor` is the newest `updated_at` and `newest_on` the newest day a record speaks of; `sums` are the
+    Of all loads the morning knows, `cursor` is the newest `updated_at` and `newest_on` the newest day a record speaks of; `sums` are the
     amounts landed now per currency, as text.
     """
 
@@ -109,14 +109,14 @@ class Landing:
     # --- what is known -----------------------------------------------------------------------------------------------
 
     def loads(self, dataset: Dataset, as_of: date | None = None, known: Known = "then") -> list[Load]:
-        """The loads a morning knows, oldest first. Without a morning, all of them."""
+        """The loads a morning knows, those whose word counts most last. Without a morning, all of them."""
         found = []
         for folder in (self.folder / dataset.name).glob("*_*_*"):
             made_for, loaded_at, _ = folder.name.split("_")
             load = Load(folder, date.fromisoformat(made_for), datetime.strptime(loaded_at, _STAMP))
             if as_of is None or known == "now" or load.as_of <= as_of:
                 found.append(load)
-        return sorted(found, key=lambda load: (load.loaded_at, load.load_id))
+        return sorted(found, key=lambda load: (load.as_of, load.loaded_at, load.load_id))
 
     def asks(self, dataset: Dataset, as_of: date, today: date, *, refresh: bool = False) -> bool:
         """Whether a run for a morning asks the source, or replays what was known.
@@ -125,13 +125,13 @@ class Landing:
         """
         return refresh or as_of >= today or not any(load.as_of >= as_of for load in self.loads(dataset))
 
-    def cursor(self, dataset: Dataset) -> datetime | None:
-        """The newest `updated_at` ever landed (UTC): where an incremental load goes on from."""
-        last = self._last(dataset)
+    def cursor(self, dataset: Dataset, as_of: date) -> datetime | None:
+        """The newest `updated_at` that a morning knows of (UTC): where its next incremental load goes on from."""
+        last = self._last(dataset, as_of)
         return datetime.fromisoformat(last.cursor) if last and last.cursor else None
 
-    def _last(self, dataset: Dataset) -> Manifest | None:
-        loads = self.loads(dataset)
+    def _last(self, dataset: Dataset, as_of: date) -> Manifest | None:
+        loads = self.loads(dataset, as_of)
         return loads[-1].manifest if loads else None
 
     # --- landing -----------------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class Landing:
                     self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)
                 whole = bool(delivery and delivery.full and not append_only)
                 tally = self._write(con, dataset, staging, load_id, loaded_at, as_of, tally, received > 0, whole)
-            before = self._last(dataset)
+            before = self._last(dataset, as_of)
             cursor = _newest(tally.newest.isoformat() if tally.newest else None, before.cursor if before else None)
             newest_on = _newest(tally.newest_on.isoformat() if tally.newest_on else None, before.newest_on if before else None)
             rows = staging / "rows.parquet"
@@ -321,13 +321,13 @@ class Landing:
         if not any_rows:
             con.execute(f"create table kept as select {columns} from ({empty_select(dataset)})")
             con.execute("create view refused_keys as from kept")
-        before = [str(load.rows) for load in self.loads(dataset) if load.rows]
+        before = [str(load.rows) for load in self.loads(dataset, as_of) if load.rows]
         same_key = " and ".join(f"k.{_quoted(name)} is not distinct from b.{_quoted(name)}" for name in dataset.key)
         if before:
             key = ", ".join(map(_quoted, dataset.key))
             con.execute(
                 f"create table before as select * exclude (_rank) from (select *, row_number() over "
-                f"(partition by {key} order by _loaded_at desc, _load_id desc) as _rank from ({rows_select(dataset, con, before)})) "
+                f"(partition by {key} order by _as_of desc, _loaded_at desc, _load_id desc) as _rank from ({rows_select(dataset, con, before)})) "
                 "where _rank = 1 and not _deleted"
             )
             same = " and ".join(f"k.{_quoted(name)} is not distinct from b.{_quoted(name)}" for name in dataset.column_names)

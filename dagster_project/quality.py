@@ -72,7 +72,7 @@ def facts_of(landing: Landing, dataset: Dataset, load: Load, as_of: date) -> Loa
     manifest = load.manifest
     volume_share = None
     if manifest.full and not manifest.absent:
-        earlier = [other for other in landing.loads(dataset) if other.loaded_at < load.loaded_at][-TRAILING_LOADS:]
+        earlier = [other for other in landing.loads(dataset, as_of) if other.loaded_at < load.loaded_at][-TRAILING_LOADS:]
         received = [other.manifest.received for other in earlier if other.manifest.full and not other.manifest.absent]
         if received and statistics.median(received) > 0:
             volume_share = manifest.received / statistics.median(received)

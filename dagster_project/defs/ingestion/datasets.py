@@ -80,12 +80,12 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
         try:
             for dataset in asked:
                 source = open_sources.of(dataset)
-                since = None if config.full else landing.cursor(dataset)
+                since = None if config.full else landing.cursor(dataset, as_of)
                 delivery = source.fetch(dataset, since) if source else None
                 share = limits_of(dataset.name).max_quarantined_share
                 manifest = landing.land(dataset, delivery, as_of, since=since, quarantine_share=share)
                 _tell(manifest)
-                expectations.ask(facts_of(landing, dataset, landing.loads(dataset)[-1], as_of))
+                expectations.ask(facts_of(landing, dataset, landing.loads(dataset, as_of)[-1], as_of))
                 yield dg.MaterializeResult(asset_key=key_of(dataset), metadata=_metadata(manifest))
         except (SourceError, LandingError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused

@@ -17,8 +17,8 @@ versions as (
         landed.due_date,
         landed._as_of as seen_on,
         landed._loaded_at as known_at,
-        lag(landed.due_date) over (partition by landed.invoice_id order by landed._loaded_at, landed._load_id) as previous_due_date,
-        row_number() over (partition by landed.invoice_id order by landed._loaded_at, landed._load_id) as version_number
+        lag(landed.due_date) over (partition by landed.invoice_id order by landed._as_of, landed._loaded_at, landed._load_id) as previous_due_date,
+        row_number() over (partition by landed.invoice_id order by landed._as_of, landed._loaded_at, landed._load_id) as version_number
     from landed
     inner join moved on landed.invoice_id = moved.invoice_id
 )
