@@ -28,7 +28,8 @@ run: setup ## Run the night for today, or DATE=2025-06-30 [KNOWN=now] [REFRESH=1
 	@$(BIN)/python -m dagster_project run $(if $(DATE),--date $(DATE)) $(if $(KNOWN),--known $(KNOWN)) $(if $(REFRESH),--refresh) $(if $(FULL),--full)
 
 test: setup ## Run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m dagster_project prepare
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup ## Check style and types
 	@$(BIN)/ruff format --check .
@@ -46,7 +47,7 @@ bench: setup ## Measure what a night costs before there is any data to speak of
 	@$(BIN)/python tests/benchmarks/fixed_cost.py
 
 lock: setup ## Choose the newest allowed versions again and pin them
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev pyproject.toml -o requirements.lock
 
 clean: ## Remove what set-up and runs have made, but for ARREARS_HOME
 	@rm -rf .venv dbt/target dbt/logs .pytest_cache .mypy_cache .ruff_cache .hypothesis

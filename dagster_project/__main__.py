@@ -99,7 +99,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
         for reason in night.reasons:
             print(f"  {reason}", file=sys.stderr)
         print(f"Nothing was published; the previous morning's outputs stay. The log, with traces: {night.log}", file=sys.stderr)
-        print(f"Then run it again: make run DATE={as_of}", file=sys.stderr)
+        print(f"Once that is mended: make run DATE={as_of}", file=sys.stderr)
         return 1
 
     from dagster_project.summary import summary_of
