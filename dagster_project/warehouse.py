@@ -196,7 +196,7 @@ def published_as_of(published: Path) -> date | None:
 
 def _swap_link(source: Path, target: Path) -> None:
     """Put a file under a second name in one step; the file itself is not copied."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside = target.with_name(f".{target.name}.new")
     beside.unlink(missing_ok=True)
     try:
         os.link(source, beside)
@@ -207,7 +207,7 @@ def _swap_link(source: Path, target: Path) -> None:
 
 def _swap_symlink(source: Path, target: Path) -> None:
     """Point a link at another folder in one step."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside = target.with_name(f".{target.name}.new")
     beside.unlink(missing_ok=True)
     beside.symlink_to(os.path.relpath(source, target.parent), target_is_directory=True)
     os.replace(beside, target)
