@@ -327,7 +327,8 @@ class Landing:
             key = ", ".join(map(_quoted, dataset.key))
             con.execute(
                 f"create table before as select * exclude (_rank) from (select *, row_number() over "
-                f"(partition by {key} order by _as_of desc, _loaded_at desc, _load_id desc) as _rank from ({rows_select(dataset, con, before)})) "
+                f"(partition by {key} order by _as_of desc, _loaded_at desc, _load_id desc) as _rank "
+                f"from ({rows_select(dataset, con, before)})) "
                 "where _rank = 1 and not _deleted"
             )
             same = " and ".join(f"k.{_quoted(name)} is not distinct from b.{_quoted(name)}" for name in dataset.column_names)

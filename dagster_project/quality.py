@@ -73,9 +73,12 @@ def facts_of(landing: Landing, dataset: Dataset, load: Load, as_of: date) -> Loa
     volume_share = None
     if manifest.full and not manifest.absent:
         earlier = [other for other in landing.loads(dataset, as_of) if other.loaded_at < load.loaded_at][-TRAILING_LOADS:]
-        received = [other.manifest.received for other in earlier if other.manifest.full and not other.manifest.absent]
-        if received and statistics.median(received) > 0:
-            volume_share = manifest.received / statistics.median(received)
+        usual: dict[date, int] = {}  # a morning counts once, with its best: retries must not make a collapse the usual
+        for other in earlier:
+            if other.manifest.full and other.manifest.received:
+                usual[other.as_of] = max(usual.get(other.as_of, 0), other.manifest.received)
+        if usual:
+            volume_share = manifest.received / statistics.median_high(usual.values())
     newest = date.fromisoformat(manifest.newest_on) if manifest.newest_on else None
     return LoadFacts(
         dataset=dataset.name,

@@ -15,7 +15,7 @@ import duckdb
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing
 from dagster_project.settings import ROOT, Settings
-from dagster_project.warehouse import marts_of, published_as_of
+from dagster_project.warehouse import published_as_of, published_marts
 
 
 def summary_of(settings: Settings, as_of: date) -> str:
@@ -24,7 +24,7 @@ def summary_of(settings: Settings, as_of: date) -> str:
     if published_as_of(folder) != as_of:
         folder = folder / "history" / as_of.isoformat()
     lines = [("as of", f"{as_of}"), ("source", _source(settings)), *_rows(settings, as_of)]
-    with marts_of(folder / "marts.duckdb") as con:
+    with published_marts(folder) as con:
         lines += _receivables(con)
         lines += _control(con)
         lines += _list(con)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 MARTS = "marts"
@@ -60,6 +61,11 @@ class Warehouse:
     @property
     def marts(self) -> Path:
         return self.folder / "marts.duckdb"
+
+    @property
+    def parquet(self) -> Path:
+        """The marts as Parquet, there once they were published: what the rest of the run reads, since no reader can lock it."""
+        return self.folder / "parquet"
 
     def create(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -133,9 +139,25 @@ def mart_names(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in rows.fetchall()]
 
 
-def read(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Mapping[str, pa.Table]:
+def read(parquet: Path, names: Sequence[str]) -> Mapping[str, pa.Table]:
     """Marts as Arrow tables, in a stable order of rows."""
-    return {name: con.sql(f'select * from "{name}" order by all').to_arrow_table() for name in names}
+    return {name: pq.read_table(parquet / f"{name}.parquet") for name in names}
+
+
+def row_counts(parquet: Path) -> Mapping[str, int]:
+    return {path.stem: pq.read_metadata(path).num_rows for path in sorted(parquet.glob("*.parquet"))}
+
+
+@contextmanager
+def published_marts(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """What was published into a folder, to be queried by mart. Read from Parquet: a BI tool may hold the DuckDB file for writing."""
+    con = duckdb.connect()
+    try:
+        for path in (folder / "parquet").glob("*.parquet"):
+            con.execute(f"create view \"{path.stem}\" as select * from read_parquet('{path}')")
+        yield con
+    finally:
+        con.close()
 
 
 def publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) -> Path:
@@ -158,15 +180,19 @@ def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) 
         con.execute(f"create or replace table run as select cast('{as_of}' as date) as as_of, {columns}", list(run.values()))
         con.execute("checkpoint built")
         target = published if as_of >= (published_as_of(published) or as_of) else published / "history" / as_of.isoformat()
-        (target / ".sets").mkdir(parents=True, exist_ok=True)
-        parquet = target / ".sets" / f"{marts.parent.name}.{secrets.token_hex(3)}"
-        parquet.mkdir()
+        exported = marts.with_name("parquet")
+        shutil.rmtree(exported, ignore_errors=True)
+        exported.mkdir()
         for name in mart_names(con):
             con.execute(
-                f"copy (select * from \"{name}\" order by all) to '{parquet / name}.parquet' (format parquet, compression zstd)"
+                f"copy (select * from \"{name}\" order by all) to '{exported / name}.parquet' (format parquet, compression zstd)"
             )
     finally:
         con.close()
+    parquet = target / ".sets" / f"{marts.parent.name}.{secrets.token_hex(3)}"
+    parquet.mkdir(parents=True)
+    for file in exported.iterdir():
+        _second_name(file, parquet / file.name)
     _swap_link(marts, target / "marts.duckdb")
     previous = (target / "parquet").resolve()
     _swap_symlink(parquet, target / "parquet")
@@ -186,23 +212,24 @@ def _take_back(marts: Path) -> None:
 
 def published_as_of(published: Path) -> date | None:
     """The morning that is published now; None where nothing is."""
-    path = published / "marts.duckdb"
-    if not path.exists():
-        return None
-    with marts_of(path) as con:
-        row = con.execute("select as_of from run").fetchone()
-    return row[0] if row else None
+    path = published / "parquet" / "run.parquet"
+    return pq.read_table(path)["as_of"][0].as_py() if path.exists() else None
 
 
 def _swap_link(source: Path, target: Path) -> None:
-    """Put a file under a second name in one step; the file itself is not copied."""
+    """Put a file in another's place in one step; the file itself is not copied."""
     beside = target.with_name(f".{target.name}.new")
     beside.unlink(missing_ok=True)
-    try:
-        os.link(source, beside)
-    except OSError:  # a file system without hard links
-        shutil.copy2(source, beside)
+    _second_name(source, beside)
     os.replace(beside, target)
+
+
+def _second_name(source: Path, target: Path) -> None:
+    """The same file under another name; a copy on a file system without hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _swap_symlink(source: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
 from dagster_project.settings import Settings
-from dagster_project.warehouse import Warehouse, last_finished, mart_names, publish, read
+from dagster_project.warehouse import Warehouse, last_finished, publish, read, row_counts
 from dagster_project.worklists import MARTS
 
 log = logging.getLogger("arrears.delivery")
@@ -39,9 +39,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
         as_of = date.fromisoformat(context.partition_key)
         built = _built(settings, warehouse, as_of)
         target = publish(built.marts, settings.published, as_of, _run_row(context, settings))
-        with built.reading() as con:
-            tables = read(con, mart_names(con))
-        rows = {name: table.num_rows for name, table in tables.items()}
+        rows = row_counts(built.parquet)
         log.info("%-18s %s rows in %d marts: %s", "marts", f"{sum(rows.values()):,}", len(rows), target / "marts.duckdb")
         return dg.MaterializeResult(
             metadata={
@@ -71,8 +69,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
     ) -> dg.MaterializeResult[None]:
         as_of = date.fromisoformat(context.partition_key)
         built = _built(settings, warehouse, as_of)
-        with built.reading() as con:
-            marts = read(con, list(MARTS))
+        marts = read(built.parquet, list(MARTS))
         newest = {name: loads[-1].manifest for name, d in DATASETS.items() if (loads := landing.loads(d, as_of))}
         manifest = deliver(
             settings.worklists,
