@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -209,7 +209,10 @@ def test_of_two_versions_of_a_record_the_newer_lands(landing: Landing) -> None:
 def test_a_contradiction_of_the_same_age_is_refused_and_shows_its_key(landing: Landing) -> None:
     at = "2025-06-01T08:00:00Z"
     manifest = landing.land(
-        PAYMENTS, delivery(PAYMENTS, [payment(1, "10", updated_at=at), payment(1, "11", updated_at=at)]), MONDAY, quarantine_share=ALL
+        PAYMENTS,
+        delivery(PAYMENTS, [payment(1, "10", updated_at=at), payment(1, "11", updated_at=at)]),
+        MONDAY,
+        quarantine_share=ALL,
     )
 
     assert (manifest.landed, manifest.repeated, manifest.quarantined) == (1, 0, 1)
@@ -417,7 +420,7 @@ def test_every_row_says_which_load_brought_it_when_and_for_which_morning(landing
     (row,) = rows(landing, PAYMENTS)
     assert (row["_load_id"], row["_as_of"], row["_deleted"]) == (manifest.load_id, MONDAY, False)
     assert row["_loaded_at"] == datetime.fromisoformat(manifest.loaded_at)
-    assert abs(row["_loaded_at"] - datetime.utcfromtimestamp(time.time())) < timedelta(minutes=1)
+    assert abs(row["_loaded_at"].replace(tzinfo=UTC) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_the_manifest_holds_the_fingerprint_of_the_rows_and_exact_sums_per_currency(landing: Landing) -> None:
@@ -535,7 +538,9 @@ def test_what_landed_has_the_same_columns_and_types_in_the_file_and_when_read(la
 
 
 def test_a_column_added_to_the_contract_is_null_in_what_was_landed_before(landing: Landing) -> None:
-    before = replace(PAYMENTS, columns=tuple(column for column in PAYMENTS.columns if column.name not in ("method", "reversed_on")))
+    before = replace(
+        PAYMENTS, columns=tuple(column for column in PAYMENTS.columns if column.name not in ("method", "reversed_on"))
+    )
     landing.land(before, delivery(before, [payment(1)]), MONDAY)
 
     assert landing.land(PAYMENTS, delivery(PAYMENTS, [payment(1)]), TUESDAY).unchanged == 1

@@ -1,0 +1,112 @@
+"""dbt, called in this process: what it is told, and when it has to read its project again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagster_project import dbt_build
+from dagster_project.dbt_build import NodeResult, build_args, is_prepared, vars_of
+from dagster_project.settings import DBT_PROJECT
+
+MORNING = date(2025, 6, 30)
+
+
+def test_a_run_tells_dbt_the_morning_the_pack_and_the_currency() -> None:
+    told = {"as_of": "2025-06-30", "policy": "net_terms", "reporting_currency": "EUR"}
+
+    assert json.loads(vars_of(MORNING, "net_terms", "EUR")) == told
+    assert json.loads(vars_of(MORNING, 'my "own" pack', ""))["policy"] == 'my "own" pack'
+
+
+def test_the_variables_of_a_run_are_those_the_project_declares() -> None:
+    import yaml
+
+    declared = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text("utf-8"))["vars"]
+
+    assert set(json.loads(vars_of(MORNING, "net_terms", ""))) == set(declared)
+
+
+def test_the_night_builds_everything_but_the_unit_tests(tmp_path: Path) -> None:
+    args = build_args("{}", tmp_path)
+
+    assert args[0] == "build"
+    assert args[args.index("--exclude-resource-type") + 1] == "unit_test"
+    assert args[args.index("--target-path") + 1] == str(tmp_path), "what dbt writes stays in the run's own folder"
+    assert "--no-version-check" in args, "nobody is asked whether there is a newer dbt"
+    assert "--select" not in args
+    some = build_args("{}", tmp_path, ["open_items", "tag:x"])
+    assert some[some.index("--select") :][:3] == ["--select", "open_items", "tag:x"]
+
+
+@pytest.mark.parametrize(
+    ("status", "broken"),
+    [
+        ("error", True),
+        ("fail", True),
+        ("runtime error", True),
+        ("pass", False),
+        ("success", False),
+        ("warn", False),
+        ("skipped", False),
+    ],
+)
+def test_a_node_is_broken_where_it_failed_and_not_where_it_warns(status: str, broken: bool) -> None:
+    assert NodeResult("test.arrears.x", "x", "test", status, "", 0.0, 1).broken is broken
+
+
+@pytest.fixture
+def project(manifest: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the prepared project, to change at will."""
+    copy = tmp_path / "dbt"
+    shutil.copytree(DBT_PROJECT, copy, ignore=shutil.ignore_patterns("logs"))
+    for name, value in {
+        "DBT_PROJECT": copy,
+        "TARGET": copy / "target",
+        "MANIFEST": copy / "target" / "manifest.json",
+        "_PARSED": copy / "target" / "partial_parse.msgpack",
+        "_STATE": copy / "target" / "prepared.sha256",
+    }.items():
+        monkeypatch.setattr(dbt_build, name, value)
+    assert is_prepared()
+    return copy
+
+
+@pytest.mark.parametrize(
+    "changed",
+    ["models/staging/erp/stg_erp__customers.sql", "seeds/policy/aging_buckets.csv", "dbt_project.yml", "macros/as_of.sql"],
+)
+def test_a_change_anywhere_in_the_project_is_read_before_the_next_night(changed: str, project: Path) -> None:
+    with (project / changed).open("a", encoding="utf-8") as file:
+        file.write("\n")
+
+    assert not is_prepared()
+
+
+@pytest.mark.parametrize("gone", ["manifest.json", "partial_parse.msgpack", "prepared.sha256"])
+def test_a_project_whose_manifest_is_not_whole_is_read_again(gone: str, project: Path) -> None:
+    (project / "target" / gone).unlink()
+
+    assert not is_prepared()
+
+
+def test_a_file_more_or_less_is_a_change_and_what_dbt_writes_is_none(project: Path) -> None:
+    (project / "target" / "more.json").write_text("{}")
+    assert is_prepared()
+
+    (project / "macros" / "more.sql").write_text("")
+    assert not is_prepared()
+
+
+def test_a_project_that_does_not_parse_says_where(project: Path) -> None:
+    (project / "models" / "staging" / "broken.sql").write_text("select {{ no_such_macro( }}")
+
+    with pytest.raises(dbt_build.DbtError, match=r"does not parse[\s\S]*broken"):
+        dbt_build.prepare()
+
+    assert not is_prepared()

@@ -1,0 +1,158 @@
+"""What a morning knows is put in front of dbt: every source is there, typed, and holds what was known — or it says why not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from dagster_project.contract import DATASETS, LANDING_COLUMNS, SQL_TYPES, TABLES
+from dagster_project.landing import Landing
+from dagster_project.morning import NothingKnown, prepare
+from dagster_project.settings import Settings
+from dagster_project.sources import Delivery, SourceError, page_schema
+from dagster_project.sources.catalogue import Sources
+from dagster_project.warehouse import Warehouse
+
+MONDAY, TUESDAY = date(2025, 6, 2), date(2025, 6, 3)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    fresh = Warehouse(tmp_path / "warehouse" / "2025-06-02.test")
+    fresh.create()
+    return fresh
+
+
+def land(landing: Landing, as_of: date, name: str, *records: Mapping[str, str | None]) -> None:
+    page = pa.Table.from_pylist(list(records), schema=page_schema(DATASETS[name]))
+    landing.land(DATASETS[name], Delivery(iter([page]), full=False, origin="test"), as_of)
+
+
+def land_required(landing: Landing, as_of: date, **customer: str) -> None:
+    land(landing, as_of, "customers", {"customer_id": "C1", "name": "One", **customer})
+    land(landing, as_of, "invoices")
+    land(landing, as_of, "payments")
+
+
+def ask(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
+    with warehouse.prepared() as con:
+        return con.execute(sql).fetchall()
+
+
+def test_every_source_of_the_dbt_project_is_there_with_its_columns_and_types(
+    landing: Landing, warehouse: Warehouse, manifest: dict[str, Any]
+) -> None:
+    land_required(landing, MONDAY)
+
+    prepare(warehouse, landing, MONDAY, "then")
+
+    found: dict[str, dict[str, str]] = {}
+    for schema, table, column, kind in ask(
+        warehouse, "select schema_name, table_name, column_name, data_type from duckdb_columns() where not internal"
+    ):
+        found.setdefault(f"{schema}.{table}", {})[column] = kind.lower()
+    for source in manifest["sources"].values():
+        assert f"{source['schema']}.{source['name']}" in found
+    for dataset in TABLES.values():
+        expected = {column.name: SQL_TYPES[column.type] for column in (*dataset.columns, *LANDING_COLUMNS)}
+        assert found[f"{dataset.group}.{dataset.name}"] == expected
+
+
+def test_a_morning_reads_what_was_known_then_and_only_on_demand_what_is_known_now(landing: Landing, tmp_path: Path) -> None:
+    land_required(landing, MONDAY)
+    land(landing, TUESDAY, "customers", {"customer_id": "C2", "name": "Two"})
+    seen = {}
+    for known in ("then", "now"):
+        warehouse = Warehouse(tmp_path / "warehouse" / f"2025-06-02.{known}")
+        warehouse.create()
+        prepare(warehouse, landing, MONDAY, known)  # type: ignore[arg-type]
+        seen[known] = ask(warehouse, "select customer_id from erp.customers order by 1")
+
+    assert seen == {"then": [("C1",)], "now": [("C1",), ("C2",)]}
+
+
+def test_a_morning_before_everything_known_says_so_and_names_both_ways_on(landing: Landing, warehouse: Warehouse) -> None:
+    land_required(landing, TUESDAY)
+    land(landing, MONDAY, "invoices")
+
+    with pytest.raises(NothingKnown) as refused:
+        prepare(warehouse, landing, MONDAY, "then")
+
+    message = str(refused.value)
+    assert "nothing was known of customers, payments on 2025-06-02" in message
+    assert "make run DATE=2025-06-02 KNOWN=now" in message
+    assert "make run DATE=2025-06-02 REFRESH=1" in message
+    prepare(warehouse, landing, MONDAY, "now")
+
+
+def test_the_holidays_of_every_calendar_in_use_are_there(
+    landing: Landing, warehouse: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    land_required(landing, MONDAY, country="FR")
+    land(
+        landing,
+        MONDAY,
+        "companies",
+        {"company_id": "A", "name": "Alpha", "currency": "EUR", "country": "DE", "calendar": "DE-BY"},
+    )
+    land(landing, MONDAY, "companies", {"company_id": "B", "name": "Beta", "currency": "EUR", "country": "XX"})
+
+    with caplog.at_level(logging.WARNING, logger="arrears.morning"):
+        prepare(warehouse, landing, MONDAY, "then")
+
+    holidays = set(ask(warehouse, "select calendar, holiday_date from reference.holidays"))
+    assert {calendar for calendar, _ in holidays} == {"DE-BY", "FR"}
+    assert ("DE-BY", date(2025, 6, 19)) in holidays, "Corpus Christi, which is none in all of Germany"
+    assert ("FR", date(2025, 7, 14)) in holidays
+    assert {day.year for _, day in holidays} == {2022, 2023, 2024, 2025, 2026}
+    assert "calendar XX: no public holidays are known for it" in caplog.text
+
+
+# --- the sources of a run ---------------------------------------------------------------------------------------------
+
+
+def test_the_ledger_and_the_bureau_may_come_from_different_places(
+    tmp_path: Path, server: Any, answer: Any, make_settings: Callable[..., Settings]
+) -> None:
+    server.on("/credit_scores", answer({"data": []}))
+    settings = make_settings(source="files", files_dir=tmp_path, bureau="rest", rest_url=server.url, rest_token="t0ken")
+    sources = Sources(settings, MONDAY)
+
+    ledger, bureau = sources.of(DATASETS["customers"]), sources.of(DATASETS["credit_scores"])
+
+    assert ledger is not None
+    assert bureau is not None
+    assert ledger.fetch(DATASETS["customers"], None) is None
+    assert bureau.fetch(DATASETS["credit_scores"], None) is not None
+    assert server.heard[0].headers["Authorization"] == "Bearer t0ken"
+    assert sources.of(DATASETS["invoices"]) is ledger, "opened once a run"
+    sources.close()
+
+
+def test_without_a_bureau_there_is_nobody_to_ask_for_scores(tmp_path: Path, make_settings: Callable[..., Settings]) -> None:
+    sources = Sources(make_settings(source="files", files_dir=tmp_path), MONDAY)
+
+    assert sources.of(DATASETS["credit_scores"]) is None
+    assert sources.of(DATASETS["customers"]) is not None
+
+
+def test_a_source_that_cannot_be_opened_says_so_when_it_is_asked(tmp_path: Path, make_settings: Callable[..., Settings]) -> None:
+    sources = Sources(make_settings(source="files", files_dir=tmp_path / "nowhere"), MONDAY)
+
+    with pytest.raises(SourceError, match="ARREARS_FILES_DIR"):
+        sources.of(DATASETS["customers"])
+
+
+def test_every_source_that_a_setting_may_name_can_be_opened() -> None:
+    from typing import get_args
+
+    from dagster_project.settings import BureauName, SourceName
+    from dagster_project.sources.catalogue import _OPENERS
+
+    assert set(_OPENERS) == set(get_args(SourceName)) == set(get_args(BureauName)) - {"none"}

@@ -1,0 +1,142 @@
+"""The environment: what it may say, what is taken where it says nothing, and one clear line for what it must not say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dagster_project import settings as environment
+from dagster_project.settings import ROOT, Settings, SettingsError
+
+
+def load_with(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"ARREARS_{name}", value)
+    return environment.load()
+
+
+def test_with_nothing_set_the_demo_runs_and_writes_into_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    settings = environment.load()
+
+    assert (settings.source, settings.bureau_name, settings.policy) == ("demo", "demo", "net_terms")
+    assert settings.home == ROOT / "data", "from the project's folder, wherever the command is given"
+    assert (settings.reporting_currency, settings.timezone) == ("", "UTC")
+
+
+@pytest.mark.parametrize(
+    ("source", "more", "bureau"),
+    [
+        ("demo", {}, "demo"),
+        ("files", {"FILES_DIR": "books"}, "none"),
+        ("rest", {"REST_URL": "http://erp.example"}, "none"),
+        ("files", {"FILES_DIR": "books", "BUREAU": "files"}, "files"),
+        ("demo", {"BUREAU": "none"}, "none"),
+    ],
+)
+def test_scores_come_with_the_demo_and_otherwise_only_when_asked_for(
+    source: str, more: dict[str, str], bureau: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_with(monkeypatch, SOURCE=source, **more).bureau_name == bureau
+
+
+def test_a_relative_folder_starts_at_the_project_and_an_absolute_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_with(monkeypatch, HOME="books/out", SOURCE="files", FILES_DIR="/var/ledger")
+
+    assert settings.home == ROOT / "books" / "out"
+    assert settings.files_dir == Path("/var/ledger")
+
+
+def test_everything_written_lies_under_one_folder(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = make_settings(home=tmp_path)
+
+    names = {name: getattr(settings, name) for name in ("landing", "quarantine", "warehouse", "published", "worklists")}
+    assert names == {name: tmp_path / name for name in names}
+    assert settings.dagster_home == tmp_path / "dagster"
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"SOURCE": "sap"}, ["ARREARS_SOURCE", "'demo', 'files' or 'rest'"]),
+        ({"BUREAU": "somebody"}, ["ARREARS_BUREAU", "none"]),
+        ({"SOURCE": "files"}, ["ARREARS_FILES_DIR"]),
+        ({"SOURCE": "rest"}, ["ARREARS_REST_URL", "ARREARS_REST_TOKEN"]),
+        ({"BUREAU": "files"}, ["ARREARS_FILES_DIR"]),
+        ({"REPORTING_CURRENCY": "euro"}, ["ARREARS_REPORTING_CURRENCY"]),
+        ({"TIMEZONE": "Mars/Olympus"}, ["ARREARS_TIMEZONE", "'Mars/Olympus'", "Europe/Berlin"]),
+        ({"TIMEZONE": "../etc/passwd"}, ["ARREARS_TIMEZONE"]),
+        ({"KEEP_WAREHOUSES": "-1"}, ["ARREARS_KEEP_WAREHOUSES"]),
+        ({"KEEP_WAREHOUSES": "some"}, ["ARREARS_KEEP_WAREHOUSES", "integer"]),
+        ({"ALERT_SMTP": "mail.example:smtp"}, ["ARREARS_ALERT_SMTP"]),
+    ],
+)
+def test_a_value_that_means_nothing_is_one_line_that_names_the_variable(
+    variables: dict[str, str], says: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_with(monkeypatch, **variables)
+
+    (line,) = str(refused.value).splitlines()
+    assert all(part in line for part in says), line
+    assert ".env.example" in line
+
+
+def test_every_bad_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_with(monkeypatch, SOURCE="sap", TIMEZONE="Mars/Olympus")
+
+    assert len(str(refused.value).splitlines()) == 2
+
+
+def test_a_variable_that_is_there_but_empty_is_as_good_as_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_with(monkeypatch, SOURCE="", BUREAU="", TIMEZONE="", REST_TOKEN="")
+
+    assert (settings.source, settings.bureau, settings.timezone, settings.rest_token) == ("demo", None, "UTC", None)
+
+
+def test_a_file_of_variables_works_and_the_environment_wins_over_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("ARREARS_POLICY=strict\nARREARS_TIMEZONE=Asia/Tokyo\nOTHER=1\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+
+    settings = load_with(monkeypatch, TIMEZONE="Europe/Berlin")
+
+    assert (settings.policy, settings.timezone) == ("strict", "Europe/Berlin")
+
+
+def test_the_token_does_not_show_where_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_with(monkeypatch, REST_TOKEN="s3cret-token")
+
+    assert "s3cret" not in f"{settings!r} {settings}"
+    assert settings.rest_token is not None
+    assert settings.rest_token.get_secret_value() == "s3cret-token"
+
+
+def test_today_is_the_date_where_the_company_is(make_settings: Callable[..., Settings]) -> None:
+    east, west = make_settings(timezone="Pacific/Kiritimati"), make_settings(timezone="Pacific/Pago_Pago")
+
+    assert east.today() - west.today() in (timedelta(days=1), timedelta(days=2)), "25 hours lie between the two"
+    assert east.today() == datetime.now(ZoneInfo("Pacific/Kiritimati")).date()
+
+
+def documented() -> dict[str, str]:
+    """Variables of `.env.example` with the default each line shows."""
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    return dict(re.findall(r"^#?(ARREARS_[A-Z_]+)=(.*)$", "\n".join(lines), flags=re.MULTILINE))
+
+
+def test_the_example_file_documents_every_variable_and_no_other() -> None:
+    assert set(documented()) == {f"ARREARS_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_the_example_file_shows_the_true_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = environment.load()
+    for name, value in documented().items():
+        monkeypatch.setenv(name, value)
+
+    assert environment.load() == plain
