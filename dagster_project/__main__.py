@@ -91,6 +91,9 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     if _prepare(settings, options):
         return 1
 
+    from dagster_project.run_history import spare_the_disk
+
+    spare_the_disk()
     from dagster_project.defs.automation.launch import run_night
 
     night = run_night(settings, as_of, full=options.full, refresh=options.refresh, known=options.known, threads=options.threads)

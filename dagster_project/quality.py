@@ -77,6 +77,8 @@ def facts_of(landing: Landing, dataset: Dataset, load: Load, as_of: date) -> Loa
         for other in earlier:
             if other.manifest.full and other.manifest.received:
                 usual[other.as_of] = max(usual.get(other.as_of, 0), other.manifest.received)
+        if len(usual) > 1:
+            usual.pop(load.as_of, None)
         if usual:
             volume_share = manifest.received / statistics.median_high(usual.values())
     newest = date.fromisoformat(manifest.newest_on) if manifest.newest_on else None

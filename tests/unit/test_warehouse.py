@@ -344,7 +344,7 @@ def test_a_tool_that_holds_the_published_file_for_writing_stops_nobody(tmp_path:
         [
             sys.executable,
             "-c",
-            "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()",
+            HOLD_FOR_WRITING,
             str(published / "marts.duckdb"),
         ],
         stdin=subprocess.PIPE,

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import sqlalchemy
-import sqlalchemy.event
 
 from dagster_project.definitions import build_defs
 from dagster_project.defs.automation.failures import reasons_of
@@ -47,27 +43,6 @@ def use_instance(settings: Settings) -> Path:
     return home
 
 
-@cache
-def _patient_sqlite() -> None:
-    """Keep Dagster's history off the night's clock.
-
-    Dagster opens a connection for every event and closes it again, and each time SQLite waits for the disk. Its databases are in
-    write-ahead mode, where `normal` cannot corrupt them — a power cut may lose the last events of a run, never the ledger — and one
-    connection held open keeps the log from being folded in at every close.
-    """
-    held: dict[str, sqlite3.Connection] = {}
-
-    @sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "connect")
-    def relax(connection: Any, record: Any) -> None:
-        if not isinstance(connection, sqlite3.Connection):
-            return
-        connection.execute("pragma synchronous = normal")
-        file = connection.execute("pragma database_list").fetchone()[2]
-        if file and file not in held:
-            held[file] = sqlite3.connect(file, check_same_thread=False)
-            held[file].execute("select count(*) from sqlite_master").fetchone()
-
-
 def run_night(settings: Settings, as_of: date, *, full: bool, refresh: bool, known: Known, threads: int) -> Night:
     """Execute the nightly job for a morning.
 
@@ -75,7 +50,6 @@ def run_night(settings: Settings, as_of: date, *, full: bool, refresh: bool, kno
         dagster.DagsterUnknownPartitionError: the date is not a morning that can be asked for.
     """
     use_instance(settings)
-    _patient_sqlite()
     with dg.DagsterInstance.get() as instance:
         job = build_defs(settings).resolve_job_def(JOB)
         outcome = job.execute_in_process(
