@@ -20,7 +20,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dagster_project.settings import DBT_PROJECT
+from filelock import FileLock
+
+from dagster_project.settings import DBT_PROJECT, MEMORY_LIMIT
 
 log = logging.getLogger("arrears.dbt")
 
@@ -38,7 +40,8 @@ class DbtError(Exception):
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What came of one node. `layer` is the models' folder, or `seed` or `test`; `failures` counts the rows a test returned."""
+    """What came of one node. `layer` is the models' folder, or `seed` or `test`; `failures` counts the rows a test returned, `query`
+    is how it asked for them."""
 
     unique_id: str
     name: str
@@ -47,6 +50,7 @@ class NodeResult:
     message: str
     seconds: float
     failures: int
+    query: str = ""
 
     @property
     def broken(self) -> bool:
@@ -79,15 +83,20 @@ def prepare() -> None:
     """
     if is_prepared():
         return
-    runner = _runner()
-    args = ["parse", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
-    outcome = runner.invoke([*args, "--target-path", str(TARGET), "--log-path", str(TARGET), *QUIET])
-    if not outcome.success:
-        raise DbtError(f"the dbt project does not parse: {outcome.exception}")
-    _STATE.write_text(_state() + "\n", "utf-8")
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with FileLock(TARGET / "preparing.lock"):
+        if is_prepared():  # by another run, while this one waited
+            return
+        args = ["parse", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
+        outcome = _runner().invoke([*args, "--target-path", str(TARGET), "--log-path", str(TARGET), *QUIET])
+        if not outcome.success:
+            raise DbtError(f"the dbt project does not parse: {outcome.exception}")
+        _STATE.write_text(_state() + "\n", "utf-8")
 
 
-def build(folder: Path, variables: str, threads: int = 2, select: Sequence[str] = ()) -> list[NodeResult]:
+def build(
+    folder: Path, variables: str, threads: int = 2, select: Sequence[str] = (), memory_limit: str = MEMORY_LIMIT
+) -> list[NodeResult]:
     """Build everything, or what `select` names, into a run's private folder and test it.
 
     Raises:
@@ -96,6 +105,7 @@ def build(folder: Path, variables: str, threads: int = 2, select: Sequence[str] 
     prepare()
     os.environ["ARREARS_WAREHOUSE"] = str(folder)
     os.environ["ARREARS_THREADS"] = str(threads)
+    os.environ["ARREARS_MEMORY_LIMIT"] = memory_limit
 
     from dbt.contracts.graph.manifest import Manifest
 
@@ -117,6 +127,7 @@ def build(folder: Path, variables: str, threads: int = 2, select: Sequence[str] 
             message=result.message or "",
             seconds=result.execution_time,
             failures=result.failures or 0,
+            query=getattr(result.node, "compiled_code", None) or "",
         )
         for result in results
     ]

@@ -34,6 +34,7 @@ import pyarrow.parquet as pq
 
 from dagster_project import warehouse
 from dagster_project.contract import DECIMALS, LANDING_COLUMNS, SQL_TYPES, Column, Dataset, Type
+from dagster_project.settings import MEMORY_LIMIT
 from dagster_project.sources import EXTRA, Delivery, SourceError, page_schema
 
 STAGING_KEPT_HOURS = 24
@@ -102,9 +103,10 @@ class Load:
 class Landing:
     """The store under two folders. Safe for several processes: loads have names of their own and appear whole."""
 
-    def __init__(self, folder: Path, quarantine: Path):
+    def __init__(self, folder: Path, quarantine: Path, memory_limit: str = MEMORY_LIMIT):
         self.folder = folder
         self.quarantine = quarantine
+        self.memory_limit = memory_limit
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
@@ -164,8 +166,8 @@ class Landing:
         load_id = f"{as_of}_{loaded_at.strftime(_STAMP)}_{secrets.token_hex(3)}"
         with self._staging(load_id) as staging:
             received = _stage(dataset, delivery, staging / "raw.parquet") if delivery else 0
-            with warehouse.scratch(staging) as con:
-                tally = self._judge(con, dataset, staging, load_id, received) if received else _Tally()
+            with warehouse.scratch(staging, self.memory_limit) as con:
+                tally = self._judge(con, dataset, staging, load_id, loaded_at, as_of) if received else _Tally()
                 if received:
                     self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)
                 whole = bool(delivery and delivery.full and not append_only)
@@ -217,33 +219,39 @@ class Landing:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _judge(self, con: duckdb.DuckDBPyConnection, dataset: Dataset, staging: Path, load_id: str, received: int) -> _Tally:
+    def _judge(
+        self, con: duckdb.DuckDBPyConnection, dataset: Dataset, staging: Path, load_id: str, loaded_at: datetime, as_of: date
+    ) -> _Tally:
         """Type every record, refuse what breaks the contract, keep one version of each key. Leaves table `kept`."""
         reasons = ", ".join(_reasons(dataset))
+        con.execute(f"create view raw as from read_parquet('{staging / 'raw.parquet'}', file_row_number = true)")
         con.execute(
-            f"create table judged as select *, list_filter([{reasons}], lambda x: x is not null) as _reasons "
-            f"from read_parquet('{staging / 'raw.parquet'}', file_row_number = true)"
+            f"create table broken as select file_row_number, list_filter([{reasons}], lambda x: x is not null) as _reasons "
+            f"from raw where coalesce({reasons}) is not null"
         )
         values = ", ".join(f"{_typed(column)} as {_quoted(column.name)}" for column in dataset.columns)
-        con.execute(f"create table parsed as select file_row_number, {values} from judged where len(_reasons) = 0")
-        self._split_repeats(con, dataset)
-        told = " || ', ' || ".join(f"coalesce(j.{_quoted(name)}, '')" for name in dataset.key)
         con.execute(
-            "create table refused as "
-            "select file_row_number, _reasons from judged where len(_reasons) > 0 union all "
-            f"select j.file_row_number, ['key ' || {told} || ' is there twice with other values'] from judged j "
+            f"create table parsed as select file_row_number, {values} from (from raw anti join broken using (file_row_number))"
+        )
+        self._split_repeats(con, dataset)
+        told = " || ', ' || ".join(f"coalesce(r.{_quoted(name)}, '')" for name in dataset.key)
+        con.execute(
+            "create table refused as from broken union all "
+            f"select r.file_row_number, ['key ' || {told} || ' is there twice with other values'] from raw r "
             "join again using (file_row_number) where not again.harmless"
         )
         refused_key = ", ".join(f"{_typed(dataset.by_name[name], 'try_cast')} as {_quoted(name)}" for name in dataset.key)
-        con.execute(f"create view refused_keys as select {refused_key} from judged where len(_reasons) > 0")
+        con.execute(f"create table refused_keys as select {refused_key} from raw semi join broken using (file_row_number)")
         columns = ", ".join(map(_quoted, dataset.column_names))
         con.execute(f"create view kept as select {columns} from parsed anti join again using (file_row_number)")
         quarantined, repeated = _one(con, "select (select count(*) from refused), (select count(*) from again where harmless)")
         reasons_by_count: dict[str, int] = {}
         if quarantined:
             reasons_by_count = self._quarantine(con, dataset, load_id)
-        newest = "max(updated_at)" if dataset.has_cursor else "null"
-        newest_on = f"max(cast({_quoted(dataset.dated_by)} as date))" if dataset.dated_by else "null"
+        # A time that has not come yet is a typing error of somebody's: it must neither carry the cursor off nor look fresh.
+        newest = f"max(updated_at) filter (updated_at <= timestamp '{loaded_at}')" if dataset.has_cursor else "null"
+        day = f"cast({_quoted(dataset.dated_by)} as date)"
+        newest_on = f"max({day}) filter ({day} <= date '{as_of}')" if dataset.dated_by else "null"
         newest_value, newest_day = _one(con, f"select {newest}, {newest_on} from kept")
         return _Tally(quarantined, repeated, reasons=reasons_by_count, newest=newest_value, newest_on=newest_day)
 
@@ -268,7 +276,7 @@ class Landing:
         folder.mkdir(parents=True, exist_ok=True)
         columns = ", ".join(f"j.{_quoted(name)}" for name in (*dataset.column_names, EXTRA))
         found = con.execute(
-            f"select r.file_row_number + 1, r._reasons, {columns} from refused r join judged j using (file_row_number) order by 1"
+            f"select r.file_row_number + 1, r._reasons, {columns} from refused r join raw j using (file_row_number) order by 1"
         )
         counts: dict[str, int] = {}
         unfinished = folder / f".{load_id}.jsonl"

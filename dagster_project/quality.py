@@ -103,8 +103,10 @@ def validate(facts: LoadFacts) -> Verdict:
         count, found = _run(frame, expectations)
         evaluated, broken = evaluated + count, broken + found
     if facts.rows_path:
+        rules = list(_row_expectations(dataset))
+        looked_at = [name for name in dataset.column_names if any(name in _columns_of(rule) for rule in rules)]
         for batch in _batches(Path(facts.rows_path)):
-            count, found = _run(batch.select(list(dataset.column_names)).to_pandas(), list(_row_expectations(dataset)))
+            count, found = _run(batch.select(looked_at).to_pandas(), rules)
             evaluated, broken = evaluated + count, broken + found
     return Verdict(dataset.name, facts.load_id, evaluated, broken)
 
@@ -115,6 +117,10 @@ def _batches(path: Path) -> Iterator[pa.Table]:
         for batch in file.iter_batches(batch_size=BATCH_ROWS):
             table = pa.Table.from_batches([batch])
             yield table.filter(pc.invert(table["_deleted"]))
+
+
+def _columns_of(expectation: Any) -> list[str]:
+    return getattr(expectation, "column_list", None) or [expectation.column]
 
 
 def _row_expectations(dataset: Dataset) -> Iterator[Any]:

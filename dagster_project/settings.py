@@ -22,6 +22,9 @@ DBT_PROJECT = ROOT / "dbt"
 FIRST_MORNING = date(2010, 1, 1)
 """The first morning that can be asked for; ledgers older than this are replayed from it."""
 
+MEMORY_LIMIT = "1500MB"
+"""What DuckDB takes before it spills to disk: a night then fits a machine of 4 GB, whatever the book."""
+
 SourceName = Literal["demo", "files", "rest"]
 BureauName = Literal["demo", "files", "rest", "none"]
 
@@ -47,6 +50,7 @@ class Settings(BaseSettings):
     reporting_currency: str = Field(default="", pattern=r"^([A-Z]{3})?$")
     timezone: str = "UTC"
     keep_warehouses: int = Field(default=3, ge=0)
+    memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^[1-9]\d*(\.\d+)?(MB|GB|TB)$")
     alert_webhook: str | None = None
     alert_email_to: str | None = None
     alert_email_from: str = "arrears@localhost"
@@ -77,8 +81,8 @@ class Settings(BaseSettings):
 
     @property
     def bureau_name(self) -> BureauName:
-        """Where credit scores come from: as set, else the demo's with the demo and none without."""
-        return self.bureau or ("demo" if self.source == "demo" else "none")
+        """Where credit scores come from: as set, else from where the ledger comes."""
+        return self.bureau or self.source
 
     def today(self) -> date:
         """This morning's date in the configured time zone: the newest `as_of` there is."""

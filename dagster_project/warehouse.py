@@ -18,11 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
+
+from dagster_project.settings import MEMORY_LIMIT
 
 MARTS = "marts"
 """Schema of everything that is published."""
@@ -32,9 +35,9 @@ _FINISHED = "finished"
 
 
 @contextmanager
-def scratch(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def scratch(folder: Path, memory_limit: str = MEMORY_LIMIT) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that lives as long as the `with`, spills into `folder`, and reads times as UTC."""
-    con = duckdb.connect()
+    con = duckdb.connect(config={"memory_limit": memory_limit})
     try:
         con.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
         con.execute(f"set temp_directory = '{folder / 'spill'}'")
@@ -100,6 +103,18 @@ class Warehouse:
         """The built marts, read only, with `marts` as the schema at hand."""
         with marts_of(self.marts) as con:
             yield con
+
+    def found(self, query: str, limit: int) -> list[dict[str, Any]]:
+        """The first rows of one of dbt's own queries, over both files as dbt sees them, by column."""
+        con = duckdb.connect()
+        try:
+            con.execute(
+                f"attach '{self.private}' as arrears (read_only); attach '{self.marts}' as published (read_only); use arrears"
+            )
+            rows = con.sql(query).limit(limit)
+            return [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()]
+        finally:
+            con.close()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -132,10 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815
 
     def finish(self) -> None:
-        try:
+        with suppress(OSError, ValueError):  # the connection was reset on purpose
             super().finish()
-        except (OSError, ValueError):  # the connection was reset on purpose
-            pass
 
     def log_message(self, format: str, *args: object) -> None:
         """Tests read `heard`."""

@@ -49,7 +49,7 @@ def default_resources(settings: Settings) -> Mapping[str, Any]:
 
     return {
         "settings": settings,
-        "landing": Landing(settings.landing, settings.quarantine),
+        "landing": Landing(settings.landing, settings.quarantine, settings.memory_limit),
         "expectations": expectations,
         "open_sources": open_sources,
         "warehouse": warehouse,

@@ -284,9 +284,9 @@ def _figure(kpi: str) -> str:
 
 
 def _values(kpi: Mapping[str, Any]) -> tuple[Any, Any]:
-    """A KPI's value and the one before, shares as per cent."""
+    """A KPI's value and the one before, shares and rates as per cent."""
     now, before = kpi["value"], kpi["prior_value"]
-    if "share" not in kpi["kpi"].split("_"):
+    if not {"share", "rate"} & set(kpi["kpi"].split("_")):
         return now, before
     return f"{now:.1%}", None if before is None else f"{before:.1%}"
 

@@ -6,5 +6,7 @@
         'billed_month', 'billed_window', 'billed_quarter', 'billed_year_before', 'written_off_quarter',
         'paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due',
         'disputes_resolved', 'dispute_days', 'promised', 'promised_and_kept', 'deliveries_invoiced', 'days_to_invoice',
+        'invoices_issued', 'invoices_in_error', 'exceptions', 'overdue_reviews',
+        'billed_year', 'billed_top5', 'billed_next15', 'billed_rest',
     ]) }}
 {%- endmacro %}

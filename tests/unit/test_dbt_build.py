@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from dagster_project import dbt_build
 from dagster_project.dbt_build import NodeResult, build_args, is_prepared, vars_of
@@ -101,6 +103,25 @@ def test_a_file_more_or_less_is_a_change_and_what_dbt_writes_is_none(project: Pa
 
     (project / "macros" / "more.sql").write_text("")
     assert not is_prepared()
+
+
+def test_of_two_runs_at_once_one_reads_the_project_and_the_other_waits_for_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+    monkeypatch.setattr(dbt_build, "_runner", lambda *_: read.append("again"))
+    state = (project / "target" / "prepared.sha256").read_text("utf-8")
+    with FileLock(project / "target" / "preparing.lock"):
+        (project / "target" / "prepared.sha256").unlink()
+        waiting = threading.Thread(target=dbt_build.prepare)
+        waiting.start()
+        waiting.join(timeout=0.3)
+        assert waiting.is_alive()
+        (project / "target" / "prepared.sha256").write_text(state, "utf-8")
+    waiting.join(timeout=10)
+
+    assert not waiting.is_alive()
+    assert read == []
 
 
 def test_a_project_that_does_not_parse_says_where(project: Path) -> None:

@@ -53,6 +53,16 @@ def test_quotes_hold_commas_quotes_and_line_breaks(tmp_path: Path) -> None:
     assert [row["name"] for row in read(tmp_path, "companies")] == ['Miller, "Sons"\r\n& Co', "Plain"]
 
 
+def test_a_line_break_in_quotes_is_no_end_of_a_record_wherever_the_reader_cuts_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BLOCK_BYTES", 1 << 10)
+    name = "\n".join(f"line {number}" for number in range(30))
+    csv_file(tmp_path, "company_id,name,currency\n" + f'A,"{name}",EUR\n' * 100)
+
+    assert [row["name"] for row in read(tmp_path, "companies")] == [name] * 100
+
+
 def test_empty_is_null_quoted_or_not(tmp_path: Path) -> None:
     csv_file(tmp_path, 'company_id,name,currency,country\nA,"",,DE\n')
 

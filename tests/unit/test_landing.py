@@ -616,3 +616,12 @@ def test_an_earlier_morning_that_is_asked_again_starts_from_what_it_knew(landing
     assert landing.land(PAYMENTS, delivery(PAYMENTS, [mondays]), MONDAY).landed == 1
     again = landing.land(PAYMENTS, delivery(PAYMENTS, [tuesdays]), TUESDAY)
     assert again.unchanged == 1, "what Tuesday learned outweighs what Monday was told since"
+
+
+def test_a_time_that_has_not_come_neither_carries_the_cursor_off_nor_looks_fresh(landing: Landing) -> None:
+    typing_error = payment(1, updated_at="2099-01-01T00:00:00Z", payment_date="2099-01-01")
+    real = payment(2, updated_at="2025-06-01T09:00:00Z", payment_date="2025-05-30")
+
+    manifest = landing.land(PAYMENTS, delivery(PAYMENTS, [typing_error, real]), MONDAY)
+
+    assert (manifest.landed, manifest.cursor, manifest.newest_on) == (2, "2025-06-01T09:00:00", "2025-05-30")

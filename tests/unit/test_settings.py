@@ -33,13 +33,13 @@ def test_with_nothing_set_the_demo_runs_and_writes_into_the_project(monkeypatch:
     ("source", "more", "bureau"),
     [
         ("demo", {}, "demo"),
-        ("files", {"FILES_DIR": "books"}, "none"),
-        ("rest", {"REST_URL": "http://erp.example"}, "none"),
-        ("files", {"FILES_DIR": "books", "BUREAU": "files"}, "files"),
+        ("files", {"FILES_DIR": "books"}, "files"),
+        ("rest", {"REST_URL": "http://erp.example"}, "rest"),
+        ("files", {"FILES_DIR": "books", "BUREAU": "none"}, "none"),
         ("demo", {"BUREAU": "none"}, "none"),
     ],
 )
-def test_scores_come_with_the_demo_and_otherwise_only_when_asked_for(
+def test_scores_come_from_where_the_ledger_comes_unless_another_bureau_is_named(
     source: str, more: dict[str, str], bureau: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert load_with(monkeypatch, SOURCE=source, **more).bureau_name == bureau

@@ -2,9 +2,11 @@
 
 import json
 import logging
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ from dagster_project.warehouse import Warehouse, marts_of
 log = logging.getLogger("arrears.transformation")
 
 _UNIQUE_ID = "dagster_dbt/unique_id"
+
+ROWS_TOLD, ROW_LENGTH = 3, 1000
+"""How much of what a failed test found is in the reason: more is in the run's private files."""
 
 
 class MorningConfig(dg.Config):
@@ -82,6 +87,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
                 warehouse.folder,
                 dbt_build.vars_of(as_of, settings.policy, settings.reporting_currency),
                 threads=config.threads,
+                memory_limit=settings.memory_limit,
             )
         except (morning.NothingKnown, dbt_build.DbtError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
@@ -89,7 +95,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         yield from _events(context, results, _looked_at(warehouse.marts))
         broken = [result for result in results if result.broken]
         if broken:
-            raise dg.Failure("\n".join(_explained(manifest, result) for result in broken), allow_retries=False)
+            raise dg.Failure("\n".join(_explained(manifest, result, warehouse) for result in broken), allow_retries=False)
         warehouse.finish()
 
     return build
@@ -151,7 +157,25 @@ def _preview(rows: Any) -> str:
     return "\n".join("| " + " | ".join("" if cell is None else str(cell) for cell in line) + " |" for line in lines)
 
 
-def _explained(manifest: Mapping[str, Any], result: NodeResult) -> str:
+def _explained(manifest: Mapping[str, Any], result: NodeResult, warehouse: Warehouse) -> str:
+    """What a person is told of a node that broke: what should hold, and of a test the first rows that do not."""
     node = manifest["nodes"].get(result.unique_id, {})
     described = (node.get("config", {}).get("meta", {}) or {}).get("description") or node.get("description") or ""
-    return f"{'test' if result.layer == 'test' else 'dbt'} {result.name}: {' '.join(described.split())} {result.message}".strip()
+    said = result.message
+    if result.layer == "test" and result.failures:
+        rows = [_worded(row) for row in warehouse.found(result.query, ROWS_TOLD)]
+        more = [f"and {result.failures - len(rows):,} more"] if result.failures > len(rows) else []
+        said = " | ".join(rows + more)
+    return f"{'test' if result.layer == 'test' else 'dbt'} {result.name}: {' '.join(described.split())} {said}".strip()
+
+
+def _worded(row: Mapping[str, Any]) -> str:
+    """A row in a line: each column that says something, amounts as people write them."""
+    said = [f"{name.replace('_', ' ')} {_readable(value)}" for name, value in row.items() if value is not None]
+    return textwrap.shorten(", ".join(said), ROW_LENGTH, placeholder=" …")
+
+
+def _readable(value: Any) -> str:
+    if not isinstance(value, Decimal):
+        return str(value)
+    return f"{value:,.2f}" if value == round(value, 2) else f"{value:,}"

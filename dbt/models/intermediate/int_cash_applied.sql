@@ -47,6 +47,29 @@ standing as (
         effective_on = allocation_effective_on and ended_on is null as is_lasting,
         effective_on <= month_end and (ended_on is null or ended_on > month_end) as stands_at_month_end
     from dated
+),
+
+-- One rate a day and pair of currencies, found once: looking each amount's up among the intervals costs fifty times as much.
+days as (
+    select distinct
+        currency,
+        reporting_currency,
+        allocation_effective_on
+    from standing
+),
+
+rates as (
+    select
+        days.currency,
+        days.reporting_currency,
+        days.allocation_effective_on,
+        exchange_rates.rate
+    from days
+    inner join exchange_rates
+        on days.currency = exchange_rates.from_currency
+        and days.reporting_currency = exchange_rates.to_currency
+        and exchange_rates.valid_from <= days.allocation_effective_on
+        and (exchange_rates.valid_to is null or exchange_rates.valid_to > days.allocation_effective_on)
 )
 
 select
@@ -57,7 +80,7 @@ select
     standing.customer_id,
     standing.currency,
     standing.amount,
-    {{ converted('standing.amount', 'standing.currency', 'standing.reporting_currency', 'exchange_rates.rate') }} as amount_reporting,
+    {{ converted('standing.amount', 'standing.currency', 'standing.reporting_currency', 'rates.rate') }} as amount_reporting,
     {{ month_index('standing.allocation_effective_on') }} as month_index,
     standing.month_end,
     standing.effective_on,
@@ -66,16 +89,20 @@ select
     standing.stands_at_month_end,
     cast({{ dbt.datediff('standing.due_date', 'standing.payment_date', 'day') }} as integer) as days_late,
     cast({{ dbt.datediff('standing.document_date', 'standing.payment_date', 'day') }} as integer) as days_to_pay,
-    min(case when standing.is_lasting then standing.allocation_effective_on end) over (
-        partition by standing.invoice_id
-    ) as invoice_paid_on,
-    standing.is_lasting and row_number() over (
-        partition by standing.invoice_id, standing.is_lasting
-        order by standing.allocation_effective_on, standing.allocation_id, standing.item_id
-    ) = 1 as is_first_of_invoice
+    -- Of an invoice's cash, what lasts comes first and the earliest of it before the rest: one order answers both.
+    first_value(case when standing.is_lasting then standing.allocation_effective_on end) over lasting_first as invoice_paid_on,
+    standing.is_lasting and row_number() over lasting_first = 1 as is_first_of_invoice
 from standing
-left join exchange_rates
-    on standing.currency = exchange_rates.from_currency
-    and standing.reporting_currency = exchange_rates.to_currency
-    and exchange_rates.valid_from <= standing.allocation_effective_on
-    and (exchange_rates.valid_to is null or exchange_rates.valid_to > standing.allocation_effective_on)
+left join rates
+    on standing.currency = rates.currency
+    and standing.reporting_currency = rates.reporting_currency
+    and standing.allocation_effective_on = rates.allocation_effective_on
+window
+    lasting_first as (
+        partition by standing.invoice_id
+        order by
+            case when standing.is_lasting then 0 else 1 end,
+            standing.allocation_effective_on,
+            standing.allocation_id,
+            standing.item_id
+    )

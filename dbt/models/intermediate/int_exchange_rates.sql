@@ -2,7 +2,7 @@ with quotes as (
     select * from {{ ref('stg_erp__exchange_rates') }}
 ),
 
--- The other direction serves where nobody quotes the pair itself.
+-- A quote says as much about the other direction, unless that is quoted itself on the same day.
 pairs as (
     select
         rate_date,
@@ -28,8 +28,7 @@ preferred as (
         from_currency,
         to_currency,
         rate,
-        preference,
-        min(preference) over (partition by from_currency, to_currency) as best_preference
+        row_number() over (partition by from_currency, to_currency, rate_date order by preference) as place
     from pairs
     where from_currency <> to_currency
 )
@@ -41,4 +40,4 @@ select
     lead(rate_date) over (partition by from_currency, to_currency order by rate_date) as valid_to,
     rate
 from preferred
-where preference = best_preference
+where place = 1

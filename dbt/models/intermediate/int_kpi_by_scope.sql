@@ -10,6 +10,15 @@ months as (
     where not is_as_of
 ),
 
+review_cycles as (
+    select * from {{ ref('int_review_cycles') }}
+),
+
+credit_exceptions as (
+    select * from {{ ref('credit_exceptions') }}
+    where declared
+),
+
 policy as (
     select * from {{ ref('kpi_policy') }}
     where {{ in_force() }}
@@ -34,8 +43,16 @@ scoped as (
 )
 
 select
-    scoped.*,
+    scoped.month,
+    scoped.scope,
+    scoped.scope_value,
+    scoped.n,
+    {%- for measure in kpi_measures() + ['customers_year_before', 'customers_kept'] %}
+    scoped.{{ measure }},
+    {%- endfor %}
     cast({{ dbt.datediff('scoped.month', 'months.snapshot_date', 'day') }} + 1 as integer) as days_in_month,
+    (select count(*) from review_cycles) > 0 as has_reviews,
+    (select count(*) from credit_exceptions) > 0 as has_declared_exceptions,
     (select cast(value as integer) from policy where parameter = 'billed_window_days') as window_days,
     (select cast(value as decimal(9, 4)) from policy where parameter = 'cost_of_capital_pct') as cost_of_capital_pct
 from scoped

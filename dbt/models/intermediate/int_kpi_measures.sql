@@ -81,6 +81,34 @@ cash_applied as (
     where stands_at_month_end
 ),
 
+invoice_errors as (
+    select * from {{ ref('invoice_errors') }}
+),
+
+credit_exceptions as (
+    select * from {{ ref('credit_exceptions') }}
+    where is_counted
+),
+
+review_cycles as (
+    select * from {{ ref('int_review_cycles') }}
+),
+
+customer_snapshots as (
+    select * from {{ ref('int_customer_snapshots') }}
+    where not is_as_of
+),
+
+tier_terms as (
+    select * from {{ ref('risk_tier_terms') }}
+    where policy = '{{ var("policy") }}'
+),
+
+concentration as (
+    select * from {{ ref('int_concentration') }}
+    where not is_as_of
+),
+
 -- The share of an invoice in dispute at a month's end: all of it where one of its disputes names no amount.
 disputed_share_at as (
     select
@@ -329,46 +357,116 @@ invoiced as (
     group by months.month, documents.company_id, documents.customer_id
 ),
 
--- Each part knows its own measures; laid over each other, a customer that was only billed and one that only paid both count.
-parts as (
-    {%- for part, known in [
-        ('standing', [
-            'receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
-            'past_due', 'past_due_x_days', 'disputed',
-        ]),
-        ('opening', ['opening_receivables', 'opening_past_due']),
-        ('billed', ['billed_month', 'billed_window', 'billed_quarter']),
-        ('billed_year_before', ['billed_year_before']),
-        ('written_off', ['written_off_quarter']),
-        ('collected', ['paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due']),
-        ('disputes_ended', ['disputes_resolved', 'dispute_days']),
-        ('promises_ended', ['promised', 'promised_and_kept']),
-        ('invoiced', ['deliveries_invoiced', 'days_to_invoice']),
-    ] %}
+issued as (
+    select
+        cast({{ dbt.date_trunc('month', 'documents.document_date') }} as date) as month,
+        documents.company_id,
+        documents.customer_id,
+        count(*) as invoices_issued,
+        count(in_error.invoice_id) as invoices_in_error
+    from documents
+    left join (select distinct invoice_id from invoice_errors) as in_error on documents.invoice_id = in_error.invoice_id
+    where documents.document_type = 'invoice' and documents.voided_on is null
+    group by 1, documents.company_id, documents.customer_id
+),
+
+excepted as (
+    select
+        cast({{ dbt.date_trunc('month', 'dated_on') }} as date) as month,
+        company_id,
+        customer_id,
+        count(*) as exceptions
+    from credit_exceptions
+    group by 1, company_id, customer_id
+),
+
+-- Past the end of the last review's cycle; who never had one is given a cycle of its tier's length from its first day.
+reviews_missed as (
+    select
+        months.month,
+        customers.company_id,
+        customer_snapshots.customer_id,
+        1 as overdue_reviews
+    from customer_snapshots
+    inner join months on customer_snapshots.snapshot_date = months.snapshot_date
+    inner join customers on customer_snapshots.customer_id = customers.customer_id
+    left join review_cycles
+        on customer_snapshots.customer_id = review_cycles.customer_id
+        and customer_snapshots.snapshot_date >= review_cycles.reviewed_on
+        and (review_cycles.next_reviewed_on is null or review_cycles.next_reviewed_on > customer_snapshots.snapshot_date)
+    left join tier_history
+        on customer_snapshots.customer_id = tier_history.customer_id
+        and customer_snapshots.snapshot_date = tier_history.snapshot_date
+    left join tier_terms
+        on tier_history.tier_indicated = tier_terms.tier
+        and tier_terms.valid_from <= customer_snapshots.snapshot_date
+        and (tier_terms.valid_to is null or tier_terms.valid_to >= customer_snapshots.snapshot_date)
+    where
+        customers.status <> 'closed'
+        and customer_snapshots.snapshot_date > coalesce(
+            review_cycles.next_review_due,
+            {{ dbt.dateadd('month', 'tier_terms.review_months', 'customer_snapshots.customer_since') }}
+        )
+),
+
+banded as (
     select
         month,
         company_id,
-        customer_id
-        {%- for measure in measures %},
-        {{ measure if measure in known else '0 as ' ~ measure }}
+        customer_id,
+        billed as billed_year,
+        {%- for band in ['top5', 'next15', 'rest'] %}
+        case when band = '{{ band }}' then billed else 0 end as billed_{{ band }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ part }}
+    from concentration
+),
+
+{% set parts = {
+    'standing': [
+        'receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
+        'past_due', 'past_due_x_days', 'disputed',
+    ],
+    'opening': ['opening_receivables', 'opening_past_due'],
+    'billed': ['billed_month', 'billed_window', 'billed_quarter'],
+    'billed_year_before': ['billed_year_before'],
+    'written_off': ['written_off_quarter'],
+    'collected': ['paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due'],
+    'disputes_ended': ['disputes_resolved', 'dispute_days'],
+    'promises_ended': ['promised', 'promised_and_kept'],
+    'invoiced': ['deliveries_invoiced', 'days_to_invoice'],
+    'issued': ['invoices_issued', 'invoices_in_error'],
+    'excepted': ['exceptions'],
+    'reviews_missed': ['overdue_reviews'],
+    'banded': ['billed_year', 'billed_top5', 'billed_next15', 'billed_rest'],
+} -%}
+-- Each part has one row a customer and month and knows its own measures; laid side by side, a customer that was only billed and one
+-- that only paid both count.
+customer_months as (
+    {%- for part in parts %}
+    select month, company_id, customer_id from {{ part }}
     {%- if not loop.last %}
-    union all
+    union
     {%- endif %}
     {%- endfor %}
 ),
 
 summed as (
     select
-        month,
-        company_id,
-        customer_id
-        {%- for measure in measures %},
-        cast(sum({{ measure }}) as decimal(24, 4)) as {{ measure }}
+        customer_months.month,
+        customer_months.company_id,
+        customer_months.customer_id
+        {%- for part, known in parts.items() %}
+        {%- for measure in known %},
+        cast(coalesce({{ part }}.{{ measure }}, 0) as decimal(24, 4)) as {{ measure }}
         {%- endfor %}
-    from parts
-    group by month, company_id, customer_id
+        {%- endfor %}
+    from customer_months
+    {%- for part in parts %}
+    left join {{ part }}
+        on customer_months.month = {{ part }}.month
+        and customer_months.company_id = {{ part }}.company_id
+        and customer_months.customer_id = {{ part }}.customer_id
+    {%- endfor %}
 )
 
 -- The tier is that of the month's end; what the source keeps no history of (region, industry, collector, sales rep) is today's.

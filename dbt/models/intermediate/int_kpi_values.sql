@@ -19,6 +19,18 @@
     ('dispute_days', 'dispute_days', 'disputes_resolved', '1', "'resolved_in_month'"),
     ('promise_kept_share', 'promised_and_kept', 'promised', '1', "'grace_ended_in_month'"),
     ('days_to_invoice', 'days_to_invoice', 'deliveries_invoiced', '1', "'business_days_sent_in_month'"),
+    ('invoice_error_rate', 'invoices_in_error', 'invoices_issued', '1', "'issued_in_month'"),
+    (
+        'exception_rate', 'exceptions', 'invoices_issued', '1',
+        "case when has_declared_exceptions then 'granted_and_undeclared' else 'undeclared_only' end"
+    ),
+    (
+        'overdue_reviews', 'case when has_reviews then overdue_reviews end', 'null', '1',
+        "case when has_reviews then 'accounts_at_month_end' else 'no_reviews_known' end"
+    ),
+    ('concentration_top5', 'billed_top5', 'billed_year', '1', "'of_the_whole_book_trailing_12_months'"),
+    ('concentration_next15', 'billed_next15', 'billed_year', '1', "'of_the_whole_book_trailing_12_months'"),
+    ('concentration_rest', 'billed_rest', 'billed_year', '1', "'of_the_whole_book_trailing_12_months'"),
     ('customer_retention', 'customers_kept', 'customers_year_before', '1', "concat('billed_in_', cast(window_days as varchar), '_days')"),
     ('recovered_past_due', 'paid_past_due', 'null', '1', "'past_due_when_paid'"),
     (

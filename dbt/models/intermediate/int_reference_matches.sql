@@ -1,3 +1,4 @@
+{%- set rounds = 8 -%}
 with payments as (
     select * from {{ ref('stg_erp__payments') }}
     where payment_date <= {{ as_of() }}
@@ -86,48 +87,64 @@ pairs as (
 ),
 
 -- A payment fills the invoices it names, oldest due first; an invoice takes its payments in the order they came, and no more than is open.
--- What finds no room stays unapplied.
-offered as (
+-- What an invoice has no room for goes to the next one the payment names, which may push out a later payment: each round lays all
+-- payments anew into the room that the round before leaves them. One round is enough where nobody names what somebody else pays.
+named as (
     select
         payment_id,
         payment_date,
+        payment_amount,
         invoice_id,
         open_amount,
-        least(
-            open_amount,
-            greatest(
-                payment_amount - (
-                    sum(open_amount) over (
-                        partition by payment_id
-                        order by due_date nulls last, document_date, invoice_id
-                        rows between unbounded preceding and current row
-                    ) - open_amount
-                ),
-                0
-            )
-        ) as amount
+        row_number() over (
+            partition by payment_id
+            order by due_date nulls last, document_date, invoice_id
+        ) as place,
+        open_amount as room
     from pairs
     where bearers = 1
 ),
 
+{% for round in range(rounds) -%}
+laid_{{ round }} as (
+    select
+        payment_id,
+        payment_date,
+        payment_amount,
+        invoice_id,
+        open_amount,
+        place,
+        least(
+            room,
+            greatest(payment_amount - (sum(room) over (partition by payment_id order by place) - room), 0)
+        ) as amount
+    from {{ 'named' if loop.first else 'left_by_' ~ (round - 1) }}
+),
+
+left_by_{{ round }} as (
+    select
+        payment_id,
+        payment_date,
+        payment_amount,
+        invoice_id,
+        open_amount,
+        place,
+        amount,
+        greatest(
+            open_amount - (sum(amount) over (partition by invoice_id order by payment_date, payment_id) - amount),
+            0
+        ) as room
+    from laid_{{ round }}
+),
+
+{% endfor -%}
+-- Where a chain of payments is longer than the rounds, the last of them get what is certainly there, and the rest stays unapplied.
 taken as (
     select
         payment_id,
         invoice_id,
-        least(
-            amount,
-            greatest(
-                open_amount - (
-                    sum(amount) over (
-                        partition by invoice_id
-                        order by payment_date, payment_id
-                        rows between unbounded preceding and current row
-                    ) - amount
-                ),
-                0
-            )
-        ) as amount
-    from offered
+        least(amount, room) as amount
+    from left_by_{{ rounds - 1 }}
 )
 
 select

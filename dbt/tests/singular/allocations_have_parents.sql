@@ -1,4 +1,4 @@
-{{ config(meta={'description': 'Every allocation names an invoice or debit memo and, where it says so, a payment or credit memo that exist, in one currency; only an adjustment is negative. Those listed do not count.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'stg_erp__allocations'}}, 'description': 'Every allocation names an invoice or debit memo and, where it says so, a payment or credit memo that exist, in one currency; only an adjustment is negative. Those listed do not count.'}) }}
 
 with allocations as (
     select * from {{ ref('stg_erp__allocations') }}

@@ -1,4 +1,4 @@
-{{ config(severity='warn', meta={'description': 'Whoever owes or has paid is in the customer list. Those who are not count all the same, without a name, a region or a collector.'}) }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'int_receivable_items'}}, 'description': 'Whoever owes or has paid is in the customer list. Those who are not count all the same, without a name, a region or a collector.'}) }}
 
 with items as (
     select * from {{ ref('int_receivable_items') }}

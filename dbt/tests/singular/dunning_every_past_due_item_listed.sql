@@ -1,4 +1,4 @@
-{{ config(meta={'description': 'Every open item past its due date or without one is acted on or held, exactly once; nothing is lost and nothing else is listed.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'dunning_items'}}, 'description': 'Every open item past its due date or without one is acted on or held, exactly once; nothing is lost and nothing else is listed.'}) }}
 
 with open_items as (
     select

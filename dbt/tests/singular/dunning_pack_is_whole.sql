@@ -1,4 +1,4 @@
-{{ config(meta={'description': 'The policy pack has dunning steps, each once and with a predecessor that exists and is softer, every parameter dunning and the key figures ask for, and somebody on each list of collectors.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'dunning_steps'}}, 'description': 'The policy pack has dunning steps, each once and with a predecessor that exists and is softer, every parameter dunning and the key figures ask for, and somebody on each list of collectors.'}) }}
 
 with steps as (
     select * from {{ ref('dunning_steps') }}

@@ -1,4 +1,4 @@
-{{ config(meta={'description': 'The worklist is its items: per customer the same count, the same money and the same firmest step, and no customer on one side only.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'dunning_worklist'}}, 'description': 'The worklist is its items: per customer the same count, the same money and the same firmest step, and no customer on one side only.'}) }}
 
 with actions as (
     select

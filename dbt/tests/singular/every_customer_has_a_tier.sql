@@ -1,4 +1,4 @@
-{{ config(meta={'description': 'Every customer has a verdict and a payment behaviour, and tonight stands in the history as in the tiers.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'risk_tiers'}}, 'description': 'Every customer has a verdict and a payment behaviour, and tonight stands in the history as in the tiers.'}) }}
 
 with customers as (
     select * from {{ ref('int_customers') }}

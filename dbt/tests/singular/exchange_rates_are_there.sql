@@ -1,4 +1,4 @@
-{{ config(meta={'description': 'Every balance has a rate on its snapshot date, and every movement since the first of them on its own day, to base and to reporting currency. What is missing is named by currency and date.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_exchange_rates'}}, 'description': 'Every balance has a rate on its snapshot date, and every movement since the first of them on its own day, to base and to reporting currency. What is missing is named by currency and date.'}) }}
 
 with snapshot as (
     select * from {{ ref('int_items_snapshot') }}

@@ -1,4 +1,4 @@
-{{ config(meta={'description': 'The instalments of an invoice add up to it.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'stg_erp__instalments'}}, 'description': 'The instalments of an invoice add up to it.'}) }}
 
 with documents as (
     select * from {{ ref('int_documents') }}

@@ -1,4 +1,4 @@
-{{ config(meta={'description': 'In every scope the groups add up to the total, above and below the line, and the shares of the buckets less unapplied credits are the whole balance.'}) }}
+{{ config(meta={'description': 'In every scope the groups add up to the total, above and below the line, and the shares of the buckets less unapplied credits are the whole balance, as the bands of concentration are all that was billed.'}) }}
 
 with figures as (
     select * from {{ ref('kpi_monthly') }}
@@ -36,6 +36,18 @@ balances as (
     from figures
     where kpi like 'aging_share_%' or kpi = 'unapplied_share'
     group by month, scope, scope_value
+),
+
+bands as (
+    select
+        month,
+        scope,
+        scope_value,
+        max(denominator) as billed,
+        sum(numerator) as parts
+    from figures
+    where kpi like 'concentration_%'
+    group by month, scope, scope_value
 )
 
 select
@@ -56,3 +68,12 @@ select
     receivables as expected
 from balances
 where parts <> receivables
+union all
+select
+    month,
+    scope,
+    scope_value as kpi,
+    parts as found,
+    billed as expected
+from bands
+where parts <> billed

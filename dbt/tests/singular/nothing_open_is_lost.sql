@@ -1,4 +1,4 @@
-{{ config(meta={'description': 'Amounts, their standing allocations, the open items and the aging agree per customer, entity and currency: nothing lost, nothing counted twice.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'open_items'}}, 'description': 'Amounts, their standing allocations, the open items and the aging agree per customer, entity and currency: nothing lost, nothing counted twice.'}) }}
 
 -- Counted anew from the documents and payments that stand and the allocations on them, without the way the balances went.
 with items as (

@@ -6,6 +6,9 @@
     ('cei', 'receivables - current_amount'),
     ('write_off_rate', 'written_off_quarter'),
     ('days_to_invoice', 'days_to_invoice'),
+    ('invoice_error_rate', 'invoices_in_error'),
+    ('exception_rate', 'exceptions'),
+    ('overdue_reviews', 'overdue_reviews'),
     ('customer_retention', 'customers_year_before - customers_kept'),
 ] -%}
 with figures as (
@@ -85,7 +88,7 @@ movers as (
             members.kpi,
             members.scope,
             members.scope_value,
-            concat(coalesce(customers.name, members.customer_id), ' +', cast(cast(members.moved as decimal(18, 2)) as varchar)) as mover,
+            concat(coalesce(customers.name, members.customer_id), ' +', {{ amount_for_people('members.moved') }}) as mover,
             row_number() over (
                 partition by members.kpi, members.scope, members.scope_value order by members.moved desc, members.customer_id
             ) as place

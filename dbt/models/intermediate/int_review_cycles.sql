@@ -1,0 +1,37 @@
+with reviews as (
+    select
+        customer_id,
+        reviewed_on,
+        upper(trim(tier)) as tier,
+        row_number() over (partition by customer_id, reviewed_on order by known_at desc, review_id desc) as recency
+    from {{ ref('stg_erp__credit_reviews') }}
+    where reviewed_on <= {{ as_of() }}
+),
+
+tier_terms as (
+    select * from {{ ref('risk_tier_terms') }}
+    where
+        policy = '{{ var("policy") }}'
+        and valid_from <= {{ as_of() }}
+        and (valid_to is null or valid_to >= {{ as_of() }})
+),
+
+indicated as (
+    select * from {{ ref('risk_tier_history') }}
+    where snapshot_date = {{ as_of() }}
+)
+
+-- One that names no tier of this pack runs by tonight's, as it does in risk_tiers.
+select
+    reviews.customer_id,
+    reviewed_terms.tier,
+    reviews.reviewed_on,
+    lead(reviews.reviewed_on) over (partition by reviews.customer_id order by reviews.reviewed_on) as next_reviewed_on,
+    cast({{ dbt.dateadd(
+        'month', 'coalesce(reviewed_terms.review_months, indicated_terms.review_months)', 'reviews.reviewed_on'
+    ) }} as date) as next_review_due
+from reviews
+left join indicated on reviews.customer_id = indicated.customer_id
+left join tier_terms as reviewed_terms on reviews.tier = upper(reviewed_terms.tier)
+left join tier_terms as indicated_terms on indicated.tier_indicated = indicated_terms.tier
+where reviews.recency = 1

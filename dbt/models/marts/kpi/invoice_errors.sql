@@ -1,0 +1,200 @@
+{#- Rule, when an invoice fails it, what to say of it. A rule whose evidence the source does not deliver fails nobody. -#}
+{%- set rules = [
+    ('po_number_missing', 'requires_po and po_number is null', "'The customer requires a purchase order number'"),
+    ('lines_missing', 'lines_expected and line_count = 0', "'It has no lines'"),
+    (
+        'lines_do_not_add_up', 'line_count > 0 and amount not in (lines_amount, lines_amount + lines_tax, lines_amount + tax_amount)',
+        "concat('Lines come to ', " ~ amount_for_people('lines_amount') ~ ", ', the invoice to ', " ~ amount_for_people('amount') ~ ')'
+    ),
+    (
+        'tax_does_not_add_up', 'lines_with_tax > 0 and lines_tax <> tax_amount',
+        "concat('Tax of the lines is ', " ~ amount_for_people('lines_tax') ~ ", ', of the invoice ', " ~ amount_for_people('tax_amount') ~ ')'
+    ),
+    (
+        'terms_not_agreed', 'payment_terms <> agreed_terms and judges_terms and not is_excepted',
+        "concat('Terms ', payment_terms, ', the customer has ', agreed_terms)"
+    ),
+    (
+        'due_date_off', 'own_due_date <> due_by_terms and not has_instalments',
+        "concat('Due on ', cast(own_due_date as varchar), ', terms ', payment_terms, ' make it ', cast(due_by_terms as varchar))"
+    ),
+    (
+        'before_delivery', 'delivered_on > document_date',
+        "concat('Invoiced on ', cast(document_date as varchar), ', delivered on ', cast(delivered_on as varchar))"
+    ),
+    ('duplicate_number', 'same_number_before > 0', "concat('Number ', document_number, ' was used before')"),
+    ('no_email', 'emails_expected and not has_email', "'Nobody at the customer has an e-mail address'"),
+    ('currency_unknown', 'not has_known_currency', "concat('No rate was ever quoted for ', currency)"),
+] -%}
+with documents as (
+    select * from {{ ref('int_documents') }}
+    where
+        document_type = 'invoice'
+        and voided_on is null
+        and document_date >= (select min(month) from {{ ref('int_snapshot_dates') }})
+),
+
+all_invoices as (
+    select * from {{ ref('int_documents') }}
+    where document_type = 'invoice' and voided_on is null
+),
+
+lines as (
+    select * from {{ ref('stg_erp__invoice_lines') }}
+),
+
+instalments as (
+    select * from {{ ref('stg_erp__instalments') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+contacts as (
+    select * from {{ ref('stg_erp__contacts') }}
+),
+
+payment_terms as (
+    select * from {{ ref('stg_erp__payment_terms') }}
+),
+
+review_cycles as (
+    select * from {{ ref('int_review_cycles') }}
+),
+
+credit_exceptions as (
+    select * from {{ ref('credit_exceptions') }}
+    where declared and is_counted and kind = 'terms'
+),
+
+exchange_rates as (
+    select * from {{ ref('int_exchange_rates') }}
+),
+
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
+invoice_lines as (
+    select
+        invoice_id,
+        count(*) as line_count,
+        count(tax_amount) as lines_with_tax,
+        sum(amount) as lines_amount,
+        sum(tax_amount) as lines_tax
+    from lines
+    group by invoice_id
+),
+
+-- Lines may have been archived, or be delivered from some day on: before the first month that has any, none are missing.
+lines_since as (
+    select cast({{ dbt.date_trunc('month', 'min(all_invoices.document_date)') }} as date) as month
+    from all_invoices
+    inner join invoice_lines on all_invoices.invoice_id = invoice_lines.invoice_id
+),
+
+-- Not the first of that number in its entity.
+repeated as (
+    select
+        invoice_id,
+        count(*) over (
+            partition by company_id, document_number order by document_date, invoice_id rows between unbounded preceding and 1 preceding
+        ) as same_number_before
+    from all_invoices
+),
+
+emails as (
+    select customer_id from customers where email is not null
+    union
+    select customer_id from contacts where email is not null
+),
+
+known_currencies as (
+    select currency from companies
+    union
+    select from_currency as currency from exchange_rates
+),
+
+in_instalments as (
+    select distinct invoice_id
+    from instalments
+),
+
+-- The source keeps no history of a customer's terms: those of today are held against what was invoiced since the last review.
+last_reviews as (
+    select
+        customer_id,
+        reviewed_on
+    from review_cycles
+    where next_reviewed_on is null
+),
+
+excepted as (
+    select distinct documents.invoice_id
+    from documents
+    inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
+    inner join credit_exceptions
+        on documents.customer_id = credit_exceptions.customer_id
+        and documents.document_date >= credit_exceptions.dated_on
+        and (credit_exceptions.expires_on is null or credit_exceptions.expires_on >= documents.document_date)
+        and (credit_exceptions.granted is null or credit_exceptions.granted >= payment_terms.net_days)
+),
+
+facts as (
+    select
+        documents.invoice_id,
+        documents.document_number,
+        documents.company_id,
+        documents.customer_id,
+        documents.document_date,
+        documents.currency,
+        documents.amount,
+        documents.tax_amount,
+        documents.po_number,
+        documents.delivered_on,
+        documents.payment_terms,
+        case when documents.due_date_source = 'document' then documents.due_date end as own_due_date,
+        {{ days_after('documents.document_date', 'payment_terms.net_days') }} as due_by_terms,
+        in_instalments.invoice_id is not null as has_instalments,
+        customers.requires_po,
+        customers.payment_terms as agreed_terms,
+        coalesce(documents.document_date >= last_reviews.reviewed_on, true) as judges_terms,
+        excepted.invoice_id is not null as is_excepted,
+        documents.document_date >= lines_since.month as lines_expected,
+        coalesce(invoice_lines.line_count, 0) as line_count,
+        coalesce(invoice_lines.lines_with_tax, 0) as lines_with_tax,
+        invoice_lines.lines_amount,
+        invoice_lines.lines_tax,
+        repeated.same_number_before,
+        (select count(*) from emails) > 0 and customers.customer_id is not null as emails_expected,
+        emails.customer_id is not null as has_email,
+        known_currencies.currency is not null as has_known_currency
+    from documents
+    cross join lines_since
+    inner join repeated on documents.invoice_id = repeated.invoice_id
+    left join invoice_lines on documents.invoice_id = invoice_lines.invoice_id
+    left join in_instalments on documents.invoice_id = in_instalments.invoice_id
+    left join customers on documents.customer_id = customers.customer_id
+    left join payment_terms on documents.payment_terms = payment_terms.payment_terms
+    left join last_reviews on documents.customer_id = last_reviews.customer_id
+    left join excepted on documents.invoice_id = excepted.invoice_id
+    left join emails on documents.customer_id = emails.customer_id
+    left join known_currencies on documents.currency = known_currencies.currency
+)
+
+{% for rule, fails, detail in rules -%}
+select
+    cast(invoice_id as varchar) as invoice_id,
+    cast(document_number as varchar) as document_number,
+    cast(company_id as varchar) as company_id,
+    cast(customer_id as varchar) as customer_id,
+    cast(document_date as date) as document_date,
+    cast('{{ rule }}' as varchar) as rule,
+    cast({{ detail }} as varchar) as detail
+from facts
+where {{ fails }}
+{% if not loop.last -%}
+union all
+{% endif -%}
+{%- endfor %}

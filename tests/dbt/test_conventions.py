@@ -1,0 +1,296 @@
+"""The dbt project keeps its own rules, and delivers the columns that readers were promised."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dagster_project.contract import LANDING_COLUMNS, SQL_TYPES, TABLES
+from dagster_project.settings import DBT_PROJECT
+
+PROMISED = {
+    "open_items": "as_of company_id customer_id item_id item_type document_number document_date due_date currency original_amount "
+    "open_amount base_currency open_amount_base reporting_currency open_amount_reporting days_past_due aging_bucket disputed_amount "
+    "product_line sales_rep region industry",
+    "aging_by_customer": "as_of company_id customer_id currency current_amount d1_30 d31_60 d61_90 d90_plus total_open credits "
+    "balance past_due oldest_days_past_due",
+    "aging_history": "snapshot_date company_id customer_id currency current_amount d1_30 d31_60 d61_90 d90_plus total_open credits "
+    "balance past_due oldest_days_past_due",
+    "due_date_shifts": "invoice_id original_due_date due_date seen_on",
+    "roll_forward": "company_id month currency opening billed cash credits write_offs fx backdated closing difference",
+    "days_beyond_terms_monthly": "customer_id month paid_amount dbt_days_paid dbt_days_open dbt_days days_to_pay on_time_share",
+    "payment_behaviour": "customer_id dbt_days_3m dbt_days_6m dbt_days_12m dbt_days_24m dbt_slope dbt_stddev paydex_equivalent "
+    "direction payer_pattern on_time_share_24m bureau_dbt industry_dbt hidden_stress",
+    "risk_tiers": "customer_id policy risk_score evidence tier_indicated tier_in_force drift net_days credit_limit_policy "
+    "deposit_pct next_review_due",
+    "risk_tier_reasons": "customer_id tier factor operator threshold value passed effect reason",
+    "risk_tier_history": "snapshot_date customer_id tier_indicated risk_score",
+    "credit_exceptions": "customer_id invoice_id kind declared granted allowed approved_by detail",
+    "invoice_errors": "invoice_id rule detail",
+    "dunning_worklist": "as_of customer_id collector step severity channel audience tone past_due_amount item_count priority "
+    "tier_in_force late_fee_preview",
+    "dunning_items": "as_of customer_id invoice_id step open_amount days_past_due held_reason",
+    "cash_application_suggestions": "payment_id invoice_id amount rule confidence",
+    "kpi_monthly": "month scope scope_value kpi variant numerator denominator value prior_value target better tripped",
+    "concentration": "band customers billed_share days_to_pay risk",
+    "kpi_alerts": "month scope scope_value kpi value prior_value trigger",
+    "control_reconciliation": "company_id as_of subledger_balance control_balance difference tied",
+}
+"""The marts of this cut, each with the columns that must be there; more may be."""
+
+CLOCKS = (
+    r"\b(current_date|current_timestamp|localtimestamp|getdate|sysdate|systimestamp)\b"
+    r"|\b(now|today|transaction_timestamp)\s*\(|run_started_at"
+)
+ENGINE_ONLY = (
+    r"::|->>|\bqualify\b|\basof\b|\blist_\w+\(|\bregexp_matches\b|\bstrftime\b|\bunnest\b"
+    r"|\bfilter\s*\(\s*where\b|\bexclude\s*\("
+)
+INTROSPECTIVE = r"run_query|\bexecute\b|adapter\.|dbt_utils\.get_|load_result|\btarget\.(name|type|schema)"
+
+Node = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def models(manifest: dict[str, Any]) -> dict[str, Node]:
+    return {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+
+
+@pytest.fixture(scope="module")
+def marts(models: dict[str, Node]) -> dict[str, Node]:
+    return {name: node for name, node in models.items() if node["fqn"][1] == "marts"}
+
+
+@pytest.fixture(scope="module")
+def tests(manifest: dict[str, Any]) -> list[Node]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+
+
+def sql_files() -> Iterator[tuple[str, str]]:
+    """Every SQL file with its text, less comments: what a comment says is not run."""
+    for folder in ("models", "macros", "tests"):
+        for path in sorted((DBT_PROJECT / folder).rglob("*.sql")):
+            text = re.sub(r"--[^\n]*|\{#.*?#\}|/\*.*?\*/", "", path.read_text("utf-8"), flags=re.DOTALL)
+            yield str(path.relative_to(DBT_PROJECT)), text
+
+
+def found(pattern: str, folder: str = "") -> list[str]:
+    return [
+        f"{name}: {match.group()}"
+        for name, text in sql_files()
+        if name.startswith(folder) and (match := re.search(pattern, text, flags=re.IGNORECASE))
+    ]
+
+
+# --- what comes in ----------------------------------------------------------------------------------------------------
+
+
+def test_the_landed_datasets_and_the_dbt_sources_are_the_same_column_by_column(manifest: dict[str, Any]) -> None:
+    declared = [
+        f"{table.group}.{table.name}.{column.name} {SQL_TYPES[column.type]}"
+        for table in TABLES.values()
+        for column in (*table.columns, *LANDING_COLUMNS)
+    ]
+    known = [
+        f"{source['source_name']}.{source['name']}.{column['name']} {column['data_type']}"
+        for source in manifest["sources"].values()
+        if source["source_name"] != "reference"  # no dataset: written beside the landed ones when a morning is prepared
+        for column in source["columns"].values()
+    ]
+
+    drift = [
+        line
+        for line in difflib.unified_diff(sorted(declared), sorted(known), "contract.py", "dbt sources", lineterm="", n=0)
+        if not line.startswith("@@")
+    ]
+    assert not drift, "\n".join(drift)
+
+
+def test_only_staging_reads_what_landed(models: dict[str, Node]) -> None:
+    readers = {
+        name
+        for name, node in models.items()
+        for parent in node["depends_on"]["nodes"]
+        if parent.startswith("source.") and node["fqn"][1] != "staging"
+    }
+
+    assert readers == set()
+
+
+def test_every_source_table_has_a_reader(manifest: dict[str, Any], models: dict[str, Node]) -> None:
+    read = {parent for node in models.values() for parent in node["depends_on"]["nodes"]}
+
+    assert set(manifest["sources"]) - read == set()
+
+
+def test_staging_reads_what_landed_and_nothing_else(models: dict[str, Node]) -> None:
+    parents = {parent for node in models.values() if node["fqn"][1] == "staging" for parent in node["depends_on"]["nodes"]}
+
+    assert {parent for parent in parents if not parent.startswith("source.")} == set()
+
+
+# --- what goes out ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_mart_has_the_columns_that_readers_were_promised(name: str, marts: dict[str, Node]) -> None:
+    assert name in marts
+    assert set(PROMISED[name].split()) - set(marts[name]["columns"]) == set()
+
+
+def test_every_mart_keeps_a_contract_and_documents_every_column(marts: dict[str, Node]) -> None:
+    faults = []
+    for name, node in marts.items():
+        if not node["config"]["contract"]["enforced"]:
+            faults.append(f"{name}: its contract is not enforced")
+        if (node["database"], node["schema"]) != ("published", "marts"):
+            faults.append(f"{name}: stands in {node['database']}.{node['schema']}")
+        for column in node["columns"].values():
+            faults += [f"{name}.{column['name']}: no {what}" for what in ("data_type", "description") if not column.get(what)]
+
+    assert faults == []
+
+
+def test_no_mart_holds_a_float_and_money_has_four_places(marts: dict[str, Node]) -> None:
+    kinds = {
+        f"{name}.{c['name']}": c["data_type"].lower().replace(" ", "") for name, n in marts.items() for c in n["columns"].values()
+    }
+
+    assert {column: kind for column, kind in kinds.items() if re.search("float|double|real", kind)} == {}
+    money = {
+        column: kind
+        for column, kind in kinds.items()
+        if re.search(r"_amount(_|$)|\.(balance|amount|credits|opening|closing)$", column)
+    }
+    assert {column: kind for column, kind in money.items() if kind != "decimal(18,4)"} == {}
+    assert len(money) > 20
+
+
+def test_the_types_of_marts_are_those_that_readers_of_every_engine_have(marts: dict[str, Node]) -> None:
+    kinds = {c["data_type"].lower().replace(" ", "") for node in marts.values() for c in node["columns"].values()}
+
+    assert kinds <= {"varchar", "date", "timestamp", "boolean", "integer", "bigint", "decimal(18,4)"}
+
+
+# --- how it is written ------------------------------------------------------------------------------------------------
+
+
+def test_every_model_has_a_yaml_beside_it_that_says_what_one_row_is(models: dict[str, Node]) -> None:
+    faults = []
+    for name, node in models.items():
+        beside = Path(node["original_file_path"]).with_suffix(".yml")
+        if node["patch_path"] != f"arrears://{beside}":
+            faults.append(f"{name}: no {beside}")
+        if not node["description"].lstrip().startswith("One row per "):
+            faults.append(f"{name}: its description opens with {node['description'][:30]!r}")
+
+    assert faults == []
+
+
+def test_every_policy_seed_has_a_yaml_beside_it_that_says_what_one_row_is(manifest: dict[str, Any]) -> None:
+    seeds = [node for node in manifest["nodes"].values() if node["resource_type"] == "seed"]
+    faults = [
+        seed["name"]
+        for seed in seeds
+        if seed["patch_path"] != f"arrears://{Path(seed['original_file_path']).with_suffix('.yml')}"
+        or not seed["description"].lstrip().startswith("One row per ")
+        or set(seed["config"]["column_types"]) != set(header(seed))
+    ]
+
+    assert faults == []
+    assert {seed["original_file_path"].split("/")[1] for seed in seeds} == {"policy"}
+
+
+def header(seed: Node) -> list[str]:
+    return (DBT_PROJECT / seed["original_file_path"]).read_text("utf-8-sig").splitlines()[0].split(",")
+
+
+def test_no_yaml_describes_a_model_that_is_gone() -> None:
+    orphans = [
+        str(path.relative_to(DBT_PROJECT))
+        for folder in ("models", "seeds")
+        for path in (DBT_PROJECT / folder).rglob("*.yml")
+        if not path.name.startswith("_") and not path.with_suffix(".sql").exists() and not path.with_suffix(".csv").exists()
+    ]
+
+    assert orphans == []
+
+
+def test_there_is_one_clock() -> None:
+    assert found(CLOCKS) == []
+
+
+def test_the_morning_is_read_through_one_macro() -> None:
+    assert found(r"""var\(\s*['"]as_of""") == ['macros/as_of.sql: var("as_of']
+
+
+def test_models_say_nothing_that_only_one_engine_understands() -> None:
+    assert found(ENGINE_ONLY, "models") == []
+
+
+def test_nothing_asks_the_database_while_compiling_or_depends_on_the_target() -> None:
+    how_dbt_builds = ("macros/generate_schema_name.sql", "macros/materialize_table.sql")
+
+    assert [fault for fault in found(INTROSPECTIVE) if not fault.startswith(how_dbt_builds)] == []
+
+
+def test_what_a_model_puts_out_is_listed_column_by_column() -> None:
+    faults = []
+    for name, text in sql_files():
+        last = text.rpartition("\n)\n")[2]
+        if name.startswith("models") and re.search(r"(select|,)\s+(\w+\.)?\*", last):
+            faults.append(f"{name}: {' '.join(last.split())[:80]}")
+
+    assert faults == []
+
+
+# --- the tests of the rows --------------------------------------------------------------------------------------------
+
+
+def test_every_test_says_what_it_is_that_holds(tests: list[Node]) -> None:
+    silent = [test["name"] for test in tests if not (test["config"]["meta"].get("description") or "").strip()]
+
+    assert silent == []
+
+
+def test_every_test_either_stops_the_morning_or_warns(tests: list[Node]) -> None:
+    assert {test["config"]["severity"].lower() for test in tests} <= {"error", "warn"}
+    assert any(test["config"]["severity"].lower() == "error" for test in tests)
+
+
+def test_every_mart_has_a_test_of_its_grain(tests: list[Node], marts: dict[str, Node]) -> None:
+    grained = {
+        parent.split(".")[-1]
+        for test in tests
+        if (test.get("test_metadata") or {}).get("name") == "one_row_per" and test["config"]["severity"].lower() == "error"
+        for parent in test["depends_on"]["nodes"]
+    }
+
+    assert set(marts) - grained == set()
+
+
+def test_the_checks_of_the_house_are_never_named_alike(tests: list[Node]) -> None:
+    names = [test["name"] for test in tests]
+
+    assert len(names) == len(set(names))
+
+
+def test_every_unit_test_is_a_case_told_in_a_sentence(manifest: dict[str, Any]) -> None:
+    cases = manifest["unit_tests"].values()
+
+    assert [case["name"] for case in cases if len((case["description"] or "").split()) < 6] == []
+    assert len(cases) > 40
+
+
+def test_the_project_is_one_that_dbt_reads_without_the_network() -> None:
+    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text("utf-8"))
+
+    assert project["flags"]["send_anonymous_usage_stats"] is False
+    assert not (DBT_PROJECT / "packages.yml").exists()
+    assert not (DBT_PROJECT / "dependencies.yml").exists()

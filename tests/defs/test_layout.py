@@ -1,0 +1,180 @@
+"""The rooms of the house and their doors: who may import what, and what an import may touch."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dagster_project.settings import ROOT
+
+PACKAGE = ROOT / "dagster_project"
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package by its path."""
+    return {
+        str(path.relative_to(PACKAGE)): ast.parse(path.read_text("utf-8"), filename=str(path))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def importing(tree: ast.Module) -> Iterator[str]:
+    """What is imported as the module itself is: not what a function imports when it is called, nor what only types need."""
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield from imports(node)
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def test_nothing_but_the_definitions_knows_dagster() -> None:
+    outside = {
+        path: sorted({name for name in imports(tree) if within(name, "dagster") or within(name, "dagster_dbt")})
+        for path, tree in modules().items()
+        if not path.startswith("defs/") and path != "definitions.py"
+    }
+
+    assert {path: names for path, names in outside.items() if names} == {}
+
+
+def test_nothing_reaches_into_dagsters_private_parts() -> None:
+    private = [
+        f"{path}: {name}"
+        for path, tree in modules().items()
+        for name in imports(tree)
+        if name.startswith(("dagster._", "dagster_dbt.")) and any(part.startswith("_") for part in name.split("."))
+    ]
+
+    assert private == []
+
+
+def test_only_the_command_line_and_the_table_of_contents_reach_for_the_definitions() -> None:
+    readers = {path for path, tree in modules().items() if any(within(name, "dagster_project.defs") for name in imports(tree))}
+
+    assert {path for path in readers if not path.startswith("defs/")} == {"__main__.py", "definitions.py"}
+    assert not [name for name in importing(modules()["__main__.py"]) if within(name, "dagster_project.defs")], "only when it runs"
+
+
+def test_one_module_opens_databases() -> None:
+    callers = {
+        path
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("duckdb.connect", "connect", "duckdb.execute", "duckdb.sql")
+    }
+
+    assert callers == {"warehouse.py"}
+
+
+@pytest.mark.parametrize("package", ["great_expectations", "dbt", "holidays"])
+def test_what_takes_long_to_import_is_imported_where_it_is_used(package: str) -> None:
+    eager = [path for path, tree in modules().items() if any(within(name, package) for name in importing(tree))]
+
+    assert eager == []
+
+
+def test_every_module_says_what_belongs_in_it() -> None:
+    silent = [path for path, tree in modules().items() if not (ast.get_docstring(tree) or "").strip()]
+
+    assert silent == []
+
+
+def test_worklists_and_sources_can_be_lifted_out_of_the_house() -> None:
+    """They are given rows and folders; neither opens the store nor knows what a night is."""
+    above = ("landing", "morning", "delivery", "quality", "dbt_build", "definitions", "defs")
+    reaching = [
+        f"{path}: {name}"
+        for path, tree in modules().items()
+        if path.startswith(("worklists/", "sources/"))
+        for name in imports(tree)
+        if any(within(name, f"dagster_project.{room}") for room in above)
+    ]
+
+    assert reaching == []
+
+
+# --- what an import touches -------------------------------------------------------------------------------------------
+
+CUT_OFF = """
+import socket, sys, duckdb
+
+def refused(*_, **__):
+    raise AssertionError("an import reached out")
+
+socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refused
+duckdb.connect = refused
+
+from dagster_project.definitions import build_defs, defs
+assert defs and build_defs()
+heavy = [name for name in ("great_expectations", "dbt.cli", "holidays", "xlsxwriter.nothing") if name in sys.modules]
+assert not heavy, heavy
+print("imported")
+"""
+
+
+def test_the_definitions_are_imported_without_network_or_database_and_write_nothing(manifest: object, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", CUT_OFF],
+        cwd=ROOT,
+        env={**os.environ, "ARREARS_HOME": str(home), "DO_NOT_TRACK": "1", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "imported"
+    assert not home.exists()
+
+
+def test_both_ways_to_start_dagster_find_the_same_place() -> None:
+    """A [tool.dagster] or [tool.dg] table would win over workspace.yaml wherever no flag is given, and nobody would notice."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert not {"dagster", "dg"} & set(project["tool"])
+
+    (location,) = yaml.safe_load((ROOT / "workspace.yaml").read_text("utf-8"))["load_from"]
+    module = importlib.import_module(location["python_module"]["module_name"])
+    assert module.__name__ == "dagster_project.definitions"
+    assert (ROOT / location["python_module"]["working_directory"]).resolve() == ROOT
+    assert hasattr(module, "defs")
+
+
+def test_what_is_installed_is_pinned_by_hash() -> None:
+    lines = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+    packages = [line for line in lines if line and not line.startswith((" ", "#"))]
+
+    assert len(packages) > 50
+    assert [line for line in packages if "==" not in line] == []
+    assert sum("--hash=sha256:" in line for line in lines) >= len(packages)
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    for requirement in wanted["project"]["dependencies"] + wanted["dependency-groups"]["dev"]:
+        name = requirement.split("=")[0].split(">")[0]
+        assert any(line.startswith(f"{name}==") for line in packages), name
