@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint dev demo bench lock clean
+.PHONY: help setup run test lint dev demo bench volumes lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ demo: setup ## Serve the demo's ERP and bureau alone, to point ARREARS_SOURCE=re
 
 bench: setup ## Measure what a night costs before there is any data to speak of
 	@$(BIN)/python tests/benchmarks/fixed_cost.py
+
+volumes: setup ## Measure nights on invented books, SIZES=100000,1000000 invoices large
+	@$(BIN)/python tests/benchmarks/volumes.py --sizes $(or $(SIZES),100000)
 
 lock: setup ## Choose the newest allowed versions again and pin them
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev pyproject.toml -o requirements.lock

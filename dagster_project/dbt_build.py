@@ -87,11 +87,12 @@ def prepare() -> None:
     with FileLock(TARGET / "preparing.lock"):
         if is_prepared():  # by another run, while this one waited
             return
+        state = _state()  # before the parse: what is edited meanwhile is parsed next time
         args = ["parse", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
         outcome = _runner().invoke([*args, "--target-path", str(TARGET), "--log-path", str(TARGET), *QUIET])
         if not outcome.success:
             raise DbtError(f"the dbt project does not parse: {outcome.exception}")
-        _STATE.write_text(_state() + "\n", "utf-8")
+        _STATE.write_text(state + "\n", "utf-8")
 
 
 def build(

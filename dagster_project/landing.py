@@ -250,8 +250,10 @@ class Landing:
             reasons_by_count = self._quarantine(con, dataset, load_id)
         # A time that has not come yet is a typing error of somebody's: it must neither carry the cursor off nor look fresh.
         newest = f"max(updated_at) filter (updated_at <= timestamp '{loaded_at}')" if dataset.has_cursor else "null"
-        day = f"cast({_quoted(dataset.dated_by)} as date)"
-        newest_on = f"max({day}) filter ({day} <= date '{as_of}')" if dataset.dated_by else "null"
+        newest_on = "null"
+        if dataset.dated_by:
+            day = f"cast({_quoted(dataset.dated_by)} as date)"
+            newest_on = f"max({day}) filter ({day} <= date '{as_of}')"
         newest_value, newest_day = _one(con, f"select {newest}, {newest_on} from kept")
         return _Tally(quarantined, repeated, reasons=reasons_by_count, newest=newest_value, newest_on=newest_day)
 

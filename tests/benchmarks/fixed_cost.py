@@ -70,7 +70,10 @@ def main() -> None:
             nights.append((wall, cpu))
             builds.append((build_wall, build_cpu))
             stages.append([(name, float(second)) for name, second in STAGE.findall(said)])
-            print(f"night {wall:5.1f} s wall {cpu:5.1f} s CPU   bare dbt build {build_wall:5.1f} s wall {build_cpu:5.1f} s CPU", flush=True)
+            print(
+                f"night {wall:5.1f} s wall {cpu:5.1f} s CPU   bare dbt build {build_wall:5.1f} s wall {build_cpu:5.1f} s CPU",
+                flush=True,
+            )
     finally:
         shutil.rmtree(home, ignore_errors=True)
     print(f"\n{os.cpu_count()} cores, Python {sys.version.split()[0]}, median of {runs}, a home of its own each\n")

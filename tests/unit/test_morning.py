@@ -136,7 +136,7 @@ def test_the_ledger_and_the_bureau_may_come_from_different_places(
 
 
 def test_without_a_bureau_there_is_nobody_to_ask_for_scores(tmp_path: Path, make_settings: Callable[..., Settings]) -> None:
-    sources = Sources(make_settings(source="files", files_dir=tmp_path), MONDAY)
+    sources = Sources(make_settings(source="files", files_dir=tmp_path, bureau="none"), MONDAY)
 
     assert sources.of(DATASETS["credit_scores"]) is None
     assert sources.of(DATASETS["customers"]) is not None

@@ -178,7 +178,7 @@ def test_a_load_is_compared_with_the_median_of_the_mornings_before_it(landing: L
 
 def test_the_age_of_a_load_is_that_of_the_newest_day_it_speaks_of(landing: Landing) -> None:
     assert land(landing, 3, WEDNESDAY, day="2025-06-01").age_days == 3
-    assert land(landing, 3, WEDNESDAY, day="2025-06-30").age_days == 0, "what lies ahead is not old"
+    assert land(landing, 3, WEDNESDAY, day="2025-06-30").age_days == 3, "a day that has not come makes nothing fresh"
 
 
 def test_every_record_of_a_load_is_accounted_for(landing: Landing) -> None:

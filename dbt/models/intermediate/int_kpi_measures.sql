@@ -128,7 +128,9 @@ invoices_at as (
         invoice_id,
         sum(open_amount) as open_amount
     from snapshot
-    where item_type in ('invoice', 'debit_memo')
+    where
+        item_type in ('invoice', 'debit_memo')
+        and invoice_id in (select invoice_id from disputed_share_at)
     group by snapshot_date, invoice_id
 ),
 
@@ -233,19 +235,31 @@ opening as (
     inner join months on {{ dbt.dateadd('month', 1, 'standing.month') }} = months.month
 ),
 
+-- Which days count towards which month is found once a day, not once a customer and day.
+billed_days as (
+    select
+        days.document_date,
+        months.month,
+        days.month = months.month as is_month,
+        days.document_date > months.before_window as is_window,
+        days.document_date >= months.quarter_start as is_quarter
+    from (select distinct document_date, month from billed_daily) as days
+    inner join months
+        on days.document_date <= months.snapshot_date
+        and (days.document_date > months.before_window or days.document_date >= months.quarter_start)
+),
+
 billed as (
     select
-        months.month,
+        billed_days.month,
         billed_daily.company_id,
         billed_daily.customer_id,
-        sum(case when billed_daily.month = months.month then billed_daily.billed else 0 end) as billed_month,
-        sum(case when billed_daily.document_date > months.before_window then billed_daily.billed else 0 end) as billed_window,
-        sum(case when billed_daily.document_date >= months.quarter_start then billed_daily.billed else 0 end) as billed_quarter
+        sum(case when billed_days.is_month then billed_daily.billed else 0 end) as billed_month,
+        sum(case when billed_days.is_window then billed_daily.billed else 0 end) as billed_window,
+        sum(case when billed_days.is_quarter then billed_daily.billed else 0 end) as billed_quarter
     from billed_daily
-    inner join months
-        on billed_daily.document_date <= months.snapshot_date
-        and (billed_daily.document_date > months.before_window or billed_daily.document_date >= months.quarter_start)
-    group by months.month, billed_daily.company_id, billed_daily.customer_id
+    inner join billed_days on billed_daily.document_date = billed_days.document_date
+    group by billed_days.month, billed_daily.company_id, billed_daily.customer_id
 ),
 
 billed_year_before as (

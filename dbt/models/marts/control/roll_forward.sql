@@ -170,7 +170,11 @@ judged as (
         by_currency.closing,
         by_currency.unexplained_base,
         by_currency.without_rate,
-        {{ converted('by_currency.unexplained', 'by_currency.currency', 'companies.currency', 'rates.rate') }} as difference
+        -- Nothing needs no rate: a currency of which nothing is left at the month's end may have none.
+        case
+            when by_currency.unexplained = 0 then 0
+            else {{ converted('by_currency.unexplained', 'by_currency.currency', 'companies.currency', 'rates.rate') }}
+        end as difference
     from by_currency
     inner join companies on by_currency.company_id = companies.company_id
     inner join months on by_currency.month = months.month
@@ -193,13 +197,19 @@ select
     cast(-coalesce(sum(judged.adjustment), 0) as decimal(18, 4)) as adjustments,
     cast(-coalesce(sum(judged.write_off), 0) as decimal(18, 4)) as write_offs,
     cast(
-        case when coalesce(sum(judged.without_rate), 0) = 0 then coalesce(sum(judged.unexplained_base - judged.difference), 0) end
+        case
+            when coalesce(sum(judged.without_rate), 0) = 0 and count(judged.month) = count(judged.difference)
+                then coalesce(sum(judged.unexplained_base - judged.difference), 0)
+        end
         as decimal(18, 4)
     ) as fx,
     cast(coalesce(sum(judged.backdated), 0) as decimal(18, 4)) as backdated,
     cast(coalesce(sum(judged.closing), 0) as decimal(18, 4)) as closing,
     cast(
-        case when coalesce(sum(judged.without_rate), 0) = 0 then coalesce(sum(judged.difference), 0) end
+        case
+            when coalesce(sum(judged.without_rate), 0) = 0 and count(judged.month) = count(judged.difference)
+                then coalesce(sum(judged.difference), 0)
+        end
         as decimal(18, 4)
     ) as difference
 from companies

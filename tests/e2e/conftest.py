@@ -1,0 +1,52 @@
+"""The homes that several tests look at; what they cost is paid once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import sqlalchemy
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from filelock import FileLock
+from nights import AS_OF, House
+
+from dagster_project import dbt_build
+from dagster_project.settings import Settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_environment() -> Iterator[None]:
+    """Neither the shell nor a `.env` of whoever runs the tests decides anything."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ARREARS_", "DAGSTER_"))}
+    with mock.patch.dict(os.environ, kept, clear=True), mock.patch.dict(Settings.model_config, {"env_file": None}):
+        with FileLock(Path(tempfile.gettempdir()) / "arrears-tests-prepare.lock"):  # the tests may run in several processes
+            dbt_build.prepare()
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_engine_a_database() -> Iterator[None]:
+    """Dagster makes an SQLAlchemy engine for each event it stores; keeping them spares a night here a quarter of its time."""
+    kept = cache(lambda address: sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool, connect_args={"timeout": 60}))
+    with mock.patch.object(sqlite_event_log, "create_engine", lambda address, **_: kept(address)):
+        yield
+
+
+@pytest.fixture(scope="session")
+def first_morning(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The ledger's first morning. Nobody writes here: take a `copy`."""
+    house = House(tmp_path_factory.mktemp("first") / "home")
+    night = house.run(AS_OF)
+    assert night.success, night.reasons
+    return house
+
+
+@pytest.fixture
+def next_morning(first_morning: House, tmp_path: Path) -> House:
+    """A copy of the first morning, for one test to go on from."""
+    return first_morning.copy(tmp_path / "home")

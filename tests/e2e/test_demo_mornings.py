@@ -1,0 +1,117 @@
+"""The demo's company, three mornings long: fetched day by day or all at once, from the embedded server or over the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from functools import partial
+from typing import Any
+
+import pytest
+from nights import House, Rows
+
+from dagster_project import demo
+
+DAYS = (date(2025, 6, 24), date(2025, 6, 25), date(2025, 6, 26))
+"""Within one month: with a new one, the oldest month leaves the demo's book, which a source asked for changes only never says."""
+
+SMALL = 0.3
+"""Large enough for its few unreadable records to be less than a hundredth."""
+
+REMEMBERS = {
+    "dunning_items": "which steps went out on the first two mornings",
+    "dunning_worklist": "the same",
+    "due_date_shifts": "due dates that moved between two mornings, which a first look cannot see",
+    "roll_forward": "when each posting was first seen, which tells the back-dated ones",
+}
+"""What a house that was there every day knows and a new one cannot, by mart."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_company() -> Iterator[None]:
+    """The embedded demo, a third of the size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "serve", partial(demo.serve, scale=SMALL))
+        yield
+
+
+@pytest.fixture(scope="module")
+def day_by_day(tmp_path_factory: pytest.TempPathFactory) -> House:
+    house = House(tmp_path_factory.mktemp("day-by-day") / "home", {"source": "demo", "reporting_currency": "EUR"})
+    for day in DAYS:
+        night = house.run(day)
+        assert night.success, night.reasons
+    return house
+
+
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory: pytest.TempPathFactory) -> House:
+    house = House(tmp_path_factory.mktemp("at-once") / "home", {"source": "demo", "reporting_currency": "EUR"})
+    night = house.run(DAYS[-1])
+    assert night.success, night.reasons
+    return house
+
+
+@pytest.fixture(scope="module")
+def over_the_network(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The demo served on its own, as `make demo` does, and asked as any other ERP."""
+    with demo.Demo(DAYS[-1], scale=SMALL) as server:
+        endpoint = server.wait()
+        house = House(
+            tmp_path_factory.mktemp("network") / "home",
+            {
+                "source": "rest",
+                "rest_url": endpoint.url,
+                "rest_token": endpoint.token,
+                "bureau": "rest",
+                "reporting_currency": "EUR",
+            },
+        )
+        night = house.run(DAYS[-1])
+    assert night.success, night.reasons
+    return house
+
+
+def test_the_demo_on_its_own_gives_the_marts_of_the_embedded_one(at_once: House, over_the_network: House) -> None:
+    assert over_the_network.marts() == at_once.marts()
+
+
+def test_later_days_ask_for_what_changed_and_land_only_that(day_by_day: House) -> None:
+    first, second, third = day_by_day.loads("invoices")
+    assert first["full"] and first["since"] is None and first["landed"] > 1_000
+    for load in (second, third):
+        assert not load["full"] and load["since"]
+        assert 0 < load["landed"] <= load["received"] < first["received"] / 10
+        assert load["tombstones"] == 0
+
+
+def test_day_by_day_comes_to_what_it_comes_to_at_once(day_by_day: House, at_once: House) -> None:
+    daily, single = day_by_day.marts(), at_once.marts()
+    different = {mart for mart in single if daily[mart] != single[mart]}
+    assert different <= REMEMBERS.keys(), {
+        mart: _first_difference(daily[mart], single[mart]) for mart in different - REMEMBERS.keys()
+    }
+    listed = "select item_id, open_amount, days_past_due from dunning_items where days_past_due > 0 order by 1"
+    assert day_by_day.ask(listed) == at_once.ask(listed), "what is past due is listed, whatever went out before"
+
+
+def test_nothing_is_sent_twice_and_nobody_is_called_every_day(day_by_day: House) -> None:
+    issued = day_by_day.issued()
+    assert {day for day, _, _ in issued} == set(DAYS)
+    assert len({(item, step) for _, item, step in issued}) == len(issued)
+    held = dict(day_by_day.ask("select held_reason, count(*) from dunning_items where held_reason is not null group by 1"))
+    assert held["contacted_recently"] + held["waiting_next_step"] > 10
+
+
+def test_records_that_cannot_be_read_are_in_quarantine_and_accounted_for(at_once: House) -> None:
+    loads = [
+        load for dataset in ("customers", "invoices", "payments", "allocations", "activities") for load in at_once.loads(dataset)
+    ]
+    assert sum(load["quarantined"] for load in loads) > 0
+    for load in loads:
+        accounted_for = load["landed"] - load["tombstones"] + load["unchanged"] + load["repeated"] + load["quarantined"]
+        assert load["received"] == accounted_for, load["dataset"]
+
+
+def _first_difference(one: Rows, other: Rows) -> Any:
+    return next(iter(set(one) ^ set(other)), "the same rows, not as often")

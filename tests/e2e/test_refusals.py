@@ -1,0 +1,272 @@
+"""What must not go out, and what people are told instead: the reason and what to do, never a stack trace."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from nights import AS_OF, NEXT_DAY, House, ledger, read_csv
+
+from dagster_project.contract import DATASETS
+from dagster_project.landing import Landing
+from dagster_project.quality import facts_of
+from dagster_project.sources import Delivery, page_schema, rest
+
+NOTE = "no-worklist.txt"
+
+
+@pytest.fixture
+def phone(server: Any, answer: Any) -> Any:
+    """Where alerts are sent to."""
+    server.on("/alert", answer(b"ok"))
+    return server
+
+
+def told(phone: Any) -> str:
+    """What the one alert said."""
+    (alert,) = phone.heard
+    return str(json.loads(alert.body)["text"])
+
+
+# --- a blocking check fails ----------------------------------------------------------------------------------------------
+
+
+def test_a_cent_between_subledger_and_control_account_stops_the_list(next_morning: House, tmp_path: Path, phone: Any) -> None:
+    folder = ledger(tmp_path / "files")
+    balances = folder / "control_balances.csv"
+    balances.write_text(balances.read_text("utf-8").replace("0100,2025-07-01,14873.66", "0100,2025-07-01,14873.67"), "utf-8")
+    before = next_morning.outside()
+    said = next_morning.with_(files_dir=folder, alert_webhook=f"{phone.url}/alert").process("run", "--date", NEXT_DAY.isoformat())
+    assert said.code == 1
+    assert "Traceback" not in said.err + said.out
+    assert "test control_account_ties: The open items of an entity add up to its control account" in said.err
+    assert f"make run DATE={NEXT_DAY}" in said.err
+    after = next_morning.outside()
+    assert after.pop(f"worklists/{NEXT_DAY}/{NOTE}")
+    assert after == before, "the morning before stays as it was"
+    note = (next_morning.worklist(NEXT_DAY) / NOTE).read_text("utf-8")
+    assert "control" in note and f"The worklist of {AS_OF} stays as it was." in note
+    assert "control" in told(phone)
+
+
+def test_a_difference_is_told_with_its_amount_and_the_documents_that_may_be_why(next_morning: House, tmp_path: Path) -> None:
+    """The ledger is a cent off on the morning that brings a payment of 25 June."""
+    folder = ledger(
+        tmp_path / "files",
+        payments="P-014,0008,2025-06-25,EUR,40.00,0100,transfer,found on the wrong account,,2025-07-01T02:00:00Z\n",
+        allocations="A-018,I-0024,payment,2025-06-25,40.00,P-014,,,2025-07-01T02:00:00Z\n",
+    )
+    balances = folder / "control_balances.csv"
+    balances.write_text(balances.read_text("utf-8").replace("0100,2025-07-01,14873.66", "0100,2025-07-01,14833.67"), "utf-8")
+    said = next_morning.with_(files_dir=folder).command("run", "--date", NEXT_DAY.isoformat())
+    assert said.code == 1
+    note = (next_morning.worklist(NEXT_DAY) / NOTE).read_text("utf-8")
+    for text in (said.err, note):
+        assert "entity 0100, currency EUR, subledger 14,833.66, control account 14,833.67, difference -0.01" in text
+        assert "payment P-014 of 2025-06-25: -40.00 EUR, known since" in text
+        assert "0200" not in text.split("control_account_ties")[1].split("look at")[0], "the other entity ties"
+
+
+def test_stale_payments_stop_the_list(next_morning: House, tmp_path: Path, phone: Any) -> None:
+    late = date(2025, 7, 15)  # the newest payment is of 26 June
+    folder = ledger(tmp_path / "files", exchange_rates="2025-07-14,USD,EUR,0.90\n")
+    before = next_morning.outside()
+    said = next_morning.with_(files_dir=folder, alert_webhook=f"{phone.url}/alert").command("run", "--date", late.isoformat())
+    assert said.code == 1
+    assert "erp/payments" in said.err and "19" in said.err
+    assert "Traceback" not in said.err + said.out
+    after = next_morning.outside()
+    assert after.pop(f"worklists/{late}/{NOTE}")
+    assert after == before
+    assert "payments" in told(phone)
+
+
+def test_a_collapse_of_volume_stops_the_list_and_a_good_list_of_the_morning_stays(
+    next_morning: House, tmp_path: Path, phone: Any
+) -> None:
+    folder = ledger(tmp_path / "files")
+    invoices = folder / "invoices.csv"
+    invoices.write_text("".join(invoices.read_text("utf-8").splitlines(keepends=True)[:21]), "utf-8")
+    before = next_morning.outside()
+    said = next_morning.with_(files_dir=folder, alert_webhook=f"{phone.url}/alert").command(
+        "run", "--date", AS_OF.isoformat(), "--refresh"
+    )
+    assert said.code == 1
+    assert "erp/invoices" in said.err
+    assert next_morning.outside() == before
+    assert "invoices" in told(phone)
+
+
+def test_a_collapse_is_still_one_when_it_is_tried_again(tmp_path: Path) -> None:
+    landing, payments = Landing(tmp_path / "landing", tmp_path / "quarantine"), DATASETS["payments"]
+    schema = page_schema(payments)
+
+    def share_of(count: int, as_of: date) -> float | None:
+        rows = [
+            {"payment_id": str(n), "customer_id": "1", "payment_date": "2025-06-26", "currency": "EUR", "amount": "1"}
+            for n in range(count)
+        ]
+        landing.land(payments, Delivery(iter([pa.Table.from_pylist(rows, schema=schema)]), full=True, origin="test"), as_of)
+        return facts_of(landing, payments, landing.loads(payments)[-1], as_of).volume_share
+
+    assert share_of(100, AS_OF) is None
+    assert [share_of(40, NEXT_DAY) for _ in range(3)] == [0.4, 0.4, 0.4]
+    assert [share_of(0, NEXT_DAY) for _ in range(3)] == [0, 0, 0]
+    assert share_of(0, date(2025, 7, 2)) == 0, "nothing is never the usual"
+
+
+# --- the source cannot be read -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dataset", "broken", "expected"),
+    [
+        (
+            "payments",
+            b"payment_id,customer_id,payment_date,currency,amount\nP-1,0001,2025-06-26,EUR\n",
+            ("payments.csv", "line 2"),
+        ),
+        ("invoices", b"invoice_id,invoice_number,customer_id\nI-1,R1,0001\n", ("invoices.csv", "document_type", "missing")),
+    ],
+    ids=["a line that is cut short", "a required column that is missing"],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(
+    dataset: str, broken: bytes, expected: tuple[str, ...], next_morning: House, tmp_path: Path
+) -> None:
+    folder = ledger(tmp_path / "files")
+    (folder / f"{dataset}.csv").write_bytes(broken)
+    before = next_morning.outside()
+    said = next_morning.with_(files_dir=folder).command("run", "--date", NEXT_DAY.isoformat())
+    assert said.code == 1
+    assert all(words in said.err for words in expected), said.err
+    assert "Traceback" not in said.err + said.out
+    assert [load["as_of"] for load in next_morning.loads(dataset)] == [AS_OF.isoformat()], "nothing of it landed"
+    after = next_morning.outside()
+    assert after.pop(f"worklists/{NEXT_DAY}/{NOTE}")
+    assert after == before
+
+
+def test_a_required_dataset_that_is_not_there_is_named(tmp_path: Path) -> None:
+    house = House(tmp_path / "home").with_(files_dir=ledger(tmp_path / "files", keep=("customers", "invoices", "allocations")))
+    said = house.command("run", "--date", AS_OF.isoformat())
+    assert said.code == 1
+    assert "payments" in said.err and "required" in said.err
+    assert not house.published.exists()
+
+
+def test_too_many_bad_records_are_no_load(next_morning: House, tmp_path: Path) -> None:
+    folder = ledger(tmp_path / "files", payments="P-1,0001,yesterday,EUR,10.00,0100,,,,\n")  # one of 14 is more than a hundredth
+    said = next_morning.with_(files_dir=folder).command("run", "--date", NEXT_DAY.isoformat())
+    assert said.code == 1
+    assert "payments" in said.err and "payment_date" in said.err
+    assert "Traceback" not in said.err + said.out
+
+
+@pytest.mark.parametrize(
+    ("said_by_server", "expected"),
+    [
+        ({"status": 401, "body": {"error": "no"}}, ("401", "ARREARS_REST_TOKEN")),
+        ({"body": b'{"data": [{"company_id": "0100", "na', "announced": 1000}, ("gave up", "companies")),
+    ],
+    ids=["401", "a body that is cut"],
+)
+def test_a_server_that_cannot_deliver_is_named_with_the_reason(
+    said_by_server: dict[str, Any],
+    expected: tuple[str, ...],
+    server: Any,
+    answer: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rest, "ATTEMPTS", 2)
+    server.on("/companies", answer(**said_by_server))
+    house = House(tmp_path / "home", {"source": "rest", "rest_url": server.url, "rest_token": "a-secret-token", "bureau": "none"})
+    said = house.command("run", "--date", AS_OF.isoformat())
+    assert said.code == 1
+    assert all(words in said.err for words in expected), said.err
+    assert "Traceback" not in said.err + said.out
+    assert "a-secret-token" not in said.err + said.out
+    assert not house.published.exists()
+
+
+# --- a date that means nothing -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("day", "words"), [("2999-01-01", "has not come yet"), ("2025-02-30", "is not a date"), ("30.6.2025", "is not a date")]
+)
+def test_a_date_that_has_not_come_or_is_none_is_refused(day: str, words: str, tmp_path: Path) -> None:
+    house = House(tmp_path / "home")
+    said = house.command("run", "--date", day)
+    assert said.code == 2
+    assert words in said.err
+    assert not house.home.exists()
+
+
+# --- some records are bad and the rest goes on, with nothing but the four required datasets ------------------------------
+
+BAD = {
+    "I-9001": ("2025-13-01,EUR,10.00,invoice", "invoice_date is not a date"),
+    "I-9002": ("2025-06-01,EUR,ten,invoice", "amount is not a decimal number"),
+    "I-9003": ("2025-06-01,EUR,10.00,proforma", "document_type is none of"),
+    "": ("2025-06-01,EUR,10.00,invoice", "invoice_id is missing"),
+}
+"""By key: date, currency, amount, type; and why it is refused."""
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A house that has the four required datasets and nothing else, with a few bad records among many good ones."""
+    folder = tmp_path_factory.mktemp("bare")
+    files = ledger(folder / "files", keep=("customers", "invoices", "payments", "allocations"))
+    bad = "".join(
+        f"{key},R9,0001,{kind},{day},{currency},{amount},0100,2025-07-01,,,2025-06-29T18:00:00Z\n"
+        for key, (values, _) in BAD.items()
+        for day, currency, amount, kind in [values.split(",")]
+    )
+    good = "".join(
+        f"V-{n},V{n},0001,invoice,2025-01-01,EUR,1.00,,2025-02-01,,2025-01-02,2025-06-29T18:00:00Z\n" for n in range(600)
+    )
+    twice = "I-0001,R0001,0001,invoice,2025-05-31,EUR,111.00,0100,2025-06-30,,,2025-06-29T18:00:00Z\n"
+    invoices = files / "invoices.csv"
+    invoices.write_text(_one_currency(invoices.read_text("utf-8")) + good + bad + twice, "utf-8")
+    for name in ("payments", "allocations", "customers"):
+        path = files / f"{name}.csv"
+        path.write_text(_one_currency(path.read_text("utf-8")), "utf-8")
+    house = House(folder / "home", {"source": "files", "files_dir": str(files)})
+    night = house.run(AS_OF)
+    assert night.success, night.reasons
+    return house
+
+
+def _one_currency(text: str) -> str:
+    """Without a table of rates there is one currency."""
+    return text.replace(",GBP,", ",EUR,").replace(",USD,", ",EUR,")
+
+
+def test_bad_records_are_kept_with_the_reason_and_the_rest_goes_on(bare: House) -> None:
+    (load,) = bare.loads("invoices")
+    assert (load["received"], load["quarantined"]) == (47 + 600 + len(BAD) + 1, len(BAD) + 1)
+    (file,) = (bare.home / "quarantine" / "invoices").glob("*.jsonl")
+    refused = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    reasons = {line["record"].get("invoice_id", ""): line["reasons"] for line in refused}
+    assert all(words in reasons[key][0] for key, (_, words) in BAD.items()), reasons
+    assert "twice" in reasons["I-0001"][0]
+    assert {line["load"] for line in refused} == {load["load_id"]}
+    assert next(line["record"]["amount"] for line in refused if line["record"].get("invoice_id") == "I-9002") == "ten"
+
+
+def test_the_four_required_datasets_are_enough(bare: House) -> None:
+    assert bare.ask("select distinct company_id, base_currency from open_items") == [("MAIN", "EUR")]
+    # without instalments, disputes or control balances: one item of 500, nothing disputed, nothing verified
+    assert bare.ask("select item_id, open_amount, days_past_due from open_items where customer_id = '0006'") == [
+        ("I-0019", 500, 61)
+    ]
+    assert bare.ask("select sum(disputed_amount) from open_items") == [(0,)]
+    assert bare.ask("select state, tied from control_reconciliation") == [("unverified", None)]
+    assert bare.ask("select count(*) > 0 from dunning_worklist") == [(True,)]
+    assert len(read_csv(bare.worklist(AS_OF) / "worklist.csv")) > 5

@@ -1,0 +1,608 @@
+"""What is owed, how old it is and how late it was paid, in plain Python: the second opinion the marts are held against.
+
+Belongs here: the rules of balances, aging and days beyond terms, written to be read, one record at a time, with `Decimal` and
+`Fraction`. Does not belong here: anything the pipeline uses — no SQL, no policy seed, no data frame — and anything clever. Where a
+rule can be read in two ways, the comment says which one is meant.
+
+A book is a mapping of dataset name to records; a record is a mapping of the contract's column names to `str`, `date`, `Decimal`,
+`int` or None. Columns and datasets that are absent are None and empty.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+Record = Mapping[str, Any]
+Book = Mapping[str, Sequence[Record]]
+
+HISTORY_MONTHS = 24
+SHORTEST_NUMBER = 4
+SEPARATORS = ",;:.()#"
+EXACT = Context(prec=60)
+BUCKETS = (("current", None, 0), ("1-30", 1, 30), ("31-60", 31, 60), ("61-90", 61, 90), ("90+", 91, None))
+AMOUNT_COLUMNS = {
+    "current": "current_amount",
+    "1-30": "d1_30",
+    "31-60": "d31_60",
+    "61-90": "d61_90",
+    "90+": "d90_plus",
+    "no_due_date": "no_due_date",
+}
+PAYDEX = ((-30, 100), (-20, 90), (-10, 85), (0, 80), (15, 70), (22, 60), (30, 50), (60, 40), (90, 30), (120, 20))
+
+
+class MissingRate(Exception):
+    """No rate between two currencies on or before a day."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One open item on a day. Credits and unapplied cash are negative and have no due date, no days, no bucket."""
+
+    day: date
+    item_id: str
+    item_type: str
+    invoice_id: str | None
+    document_number: str
+    company_id: str
+    customer_id: str
+    document_date: date
+    due_date: date | None
+    currency: str
+    original_amount: Decimal
+    open_amount: Decimal
+
+    @property
+    def is_receivable(self) -> bool:
+        return self.item_type in ("invoice", "debit_memo")
+
+    @property
+    def days_past_due(self) -> int | None:
+        return (self.day - self.due_date).days if self.due_date else None
+
+    @property
+    def bucket(self) -> str | None:
+        return bucket_of(self.days_past_due) if self.is_receivable else None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The part of an allocation that lies on one instalment (None: the invoice has none) on a day."""
+
+    allocation: Record
+    instalment: Record | None
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class Weight:
+    """An amount in reporting currency and the days it is weighed with; no days where there is no due date to count from."""
+
+    amount: Decimal
+    days: int | None
+    days_to_pay: int | None = None
+
+
+# --- small things -----------------------------------------------------------------------------------------------------
+
+
+def bucket_of(days_past_due: int | None) -> str:
+    if days_past_due is None:
+        return "no_due_date"
+    for name, first, last in BUCKETS:
+        if (first is None or days_past_due >= first) and (last is None or days_past_due <= last):
+            return name
+    raise AssertionError(f"no bucket holds {days_past_due}")
+
+
+def month_end(day: date) -> date:
+    return day.replace(day=monthrange(day.year, day.month)[1])
+
+
+def months_before(day: date, months: int) -> date:
+    """The first day of the month so many months before the day's own."""
+    index = day.year * 12 + day.month - 1 - months
+    return date(index // 12, index % 12 + 1, 1)
+
+
+def snapshot_dates(as_of: date) -> list[date]:
+    """The last days of the 24 complete months before the running one, oldest first, and the day itself."""
+    return [month_end(months_before(as_of, back)) for back in range(HISTORY_MONTHS, 0, -1)] + [as_of]
+
+
+def ratio(numerator: Decimal | Fraction | int, denominator: Decimal | Fraction | int) -> Fraction | None:
+    return Fraction(numerator) / Fraction(denominator) if denominator else None
+
+
+def paydex_equivalent(days: Fraction | None) -> Fraction | None:
+    """The score of so many days beyond terms: linear between the published anchors, and no further than they go."""
+    if days is None:
+        return None
+    if days <= PAYDEX[0][0]:
+        return Fraction(PAYDEX[0][1])
+    for (from_days, from_score), (to_days, to_score) in pairwise(PAYDEX):
+        if days <= to_days:
+            return from_score + (days - from_days) * Fraction(to_score - from_score, to_days - from_days)
+    return Fraction(PAYDEX[-1][1])
+
+
+def _words(text: str) -> list[str]:
+    return "".join(" " if letter in SEPARATORS else letter for letter in text.lower()).split()
+
+
+def _names(reference: str, number: str) -> bool:
+    """Whether an invoice number stands in a payment's reference as words of its own."""
+    said, wanted = _words(reference), _words(number)
+    return bool(wanted) and any(said[at : at + len(wanted)] == wanted for at in range(len(said)))
+
+
+class Ledger:
+    """A book, read on the morning of `as_of`."""
+
+    def __init__(self, book: Book, as_of: date, reporting_currency: str | None = None):
+        self.as_of = as_of
+        self.customers = {record["customer_id"]: record for record in book.get("customers", ())}
+        self.net_days = {record["payment_terms"]: record["net_days"] for record in book.get("payment_terms", ())}
+        self.documents = {record["invoice_id"]: record for record in book.get("invoices", ())}
+        self.payments = {record["payment_id"]: record for record in book.get("payments", ())}
+        self.receivables_of: dict[str, list[Record]] = defaultdict(list)
+        for record in self.documents.values():
+            if record["document_type"] != "credit_memo":
+                self.receivables_of[record["customer_id"]].append(record)
+        self.instalments: dict[str, list[Record]] = defaultdict(list)
+        for record in sorted(book.get("instalments", ()), key=lambda r: (r["due_date"], r["instalment_number"])):
+            self.instalments[record["invoice_id"]].append(record)
+        self._read_companies(book, reporting_currency)
+        self._read_rates(book)
+        self._read_allocations(book.get("allocations", ()))
+        self._read_allocations([*book.get("allocations", ()), *self._reference_matches(book.get("allocations", ()))])
+
+    # --- who, in which currency --------------------------------------------------------------------------------------
+
+    def _read_companies(self, book: Book, reporting_currency: str | None) -> None:
+        self.base = {record["company_id"]: record["currency"] for record in book.get("companies", ())}
+        self.assumed = not self.base
+        if self.assumed:  # no entities delivered: one, MAIN, in the only currency there is, else in the group's
+            currencies = {record["currency"] for record in self.documents.values()}
+            self.base = {"MAIN": currencies.pop() if len(currencies) == 1 else reporting_currency}
+        self.reporting = reporting_currency or self.base[min(self.base)]
+
+    def company_of(self, record: Record) -> str:
+        """The entity a record names, else its customer's, else the only one."""
+        if self.assumed:
+            return "MAIN"
+        customer = self.customers.get(record["customer_id"], {})
+        only = next(iter(self.base)) if len(self.base) == 1 else None
+        return record.get("company_id") or customer.get("company_id") or only or "MAIN"
+
+    def _read_rates(self, book: Book) -> None:
+        self.quotes: dict[tuple[str, str], dict[date, Decimal]] = defaultdict(dict)
+        for record in book.get("exchange_rates", ()):
+            self.quotes[record["currency"], record["base_currency"]][record["rate_date"]] = record["rate"]
+
+    def rate(self, currency: str, to_currency: str, day: date) -> Decimal:
+        """The latest rate on or before a day, in whichever direction it was quoted: the inverse to 10 places, and only where the
+        pair itself was not quoted that same day."""
+        rates = {
+            rate_date: EXACT.divide(Decimal(1), rate).quantize(Decimal("1e-10"), ROUND_HALF_UP)
+            for rate_date, rate in self.quotes[to_currency, currency].items()
+        } | self.quotes[currency, to_currency]
+        known = [rate_date for rate_date in rates if rate_date <= day]
+        if not known:
+            raise MissingRate(f"{currency} to {to_currency} on {day}")
+        return rates[max(known)]
+
+    def converted(self, amount: Decimal, currency: str, to_currency: str, day: date) -> Decimal:
+        """Rounded half up to cents where it is converted, untouched where there is nothing to convert."""
+        if currency == to_currency:
+            return amount
+        return EXACT.multiply(amount, self.rate(currency, to_currency, day)).quantize(Decimal("0.01"), ROUND_HALF_UP, EXACT)
+
+    # --- allocations -------------------------------------------------------------------------------------------------
+
+    def _read_allocations(self, records: Iterable[Record]) -> None:
+        """Index the allocations that have a receivable and, where they name one, a source, all in one currency."""
+        self.onto: dict[str, list[Record]] = defaultdict(list)
+        self.out_of: dict[tuple[str, str], list[Record]] = defaultdict(list)
+        for record in records:
+            invoice = self.documents.get(record["invoice_id"])
+            if not invoice or invoice["document_type"] == "credit_memo":
+                continue
+            if record["source_type"] in ("payment", "credit_memo"):
+                source = self.source_of(record)
+                if not source or source["currency"] != invoice["currency"]:
+                    continue
+                self.out_of[record["source_type"], record["source_id"]].append(record)
+            self.onto[record["invoice_id"]].append(record)
+
+    def source_of(self, allocation: Record) -> Record | None:
+        if allocation["source_type"] == "payment":
+            return self.payments.get(allocation["source_id"])
+        document = self.documents.get(allocation["source_id"])
+        is_credit = allocation["source_type"] == "credit_memo" and document and document["document_type"] == "credit_memo"
+        return document if is_credit else None
+
+    def effective_on(self, allocation: Record) -> date:
+        """The latest of its own date, its source's and its invoice's."""
+        source = self.source_of(allocation) or {}
+        dates = [allocation["allocated_on"], self.documents[allocation["invoice_id"]]["invoice_date"]]
+        dates += [source.get("payment_date"), source.get("invoice_date")]
+        return max(day for day in dates if day)
+
+    def ended_on(self, allocation: Record) -> date | None:
+        """The earliest of its own reversal, its source's end and its invoice's voiding."""
+        source = self.source_of(allocation) or {}
+        dates = [allocation.get("reversed_on"), self.documents[allocation["invoice_id"]].get("voided_on")]
+        dates += [source.get("reversed_on"), source.get("voided_on")]
+        return min((day for day in dates if day), default=None)
+
+    def stands(self, allocation: Record, day: date) -> bool:
+        ended_on = self.ended_on(allocation)
+        return self.effective_on(allocation) <= day and (ended_on is None or ended_on > day)
+
+    def _reference_matches(self, told: Sequence[Record]) -> Iterator[Record]:
+        """Payments the source has allocated nowhere go to the invoices their reference names, the earliest payment first, the
+        oldest due first, never more than is open this morning. A number borne by two open invoices of the customer names neither."""
+        silent_about = {record["source_id"] for record in told if record["source_type"] == "payment"}
+        left_open = {
+            invoice_id: self.open_amount(invoice_id, self.as_of)
+            for invoice_id, document in self.documents.items()
+            if document["document_type"] != "credit_memo" and len(document["invoice_number"]) >= SHORTEST_NUMBER
+        }
+        candidates = [invoice_id for invoice_id, amount in left_open.items() if amount > 0]
+        for payment in sorted(self.payments.values(), key=lambda record: (record["payment_date"], record["payment_id"])):
+            if payment["payment_id"] in silent_about or not payment.get("reference"):
+                continue
+            left = self.unapplied(payment["payment_id"], self.as_of)
+            named = defaultdict(list)
+            for invoice_id in candidates:
+                invoice = self.documents[invoice_id]
+                if (invoice["customer_id"], invoice["currency"]) == (payment["customer_id"], payment["currency"]) and _names(
+                    payment["reference"], invoice["invoice_number"]
+                ):
+                    named[tuple(_words(invoice["invoice_number"]))].append(invoice_id)
+            for invoice_id in sorted((bearers[0] for bearers in named.values() if len(bearers) == 1), key=self._oldest_due):
+                amount = min(left, left_open[invoice_id])
+                if amount > 0:
+                    left -= amount
+                    left_open[invoice_id] -= amount
+                    yield {
+                        "allocation_id": f"reference/{payment['payment_id']}/{invoice_id}",
+                        "invoice_id": invoice_id,
+                        "source_type": "payment",
+                        "source_id": payment["payment_id"],
+                        "allocated_on": payment["payment_date"],
+                        "amount": amount,
+                    }
+
+    def _oldest_due(self, invoice_id: str) -> tuple[date, date, str]:
+        invoice = self.documents[invoice_id]
+        return (self.due_date(invoice) or date.max, invoice["invoice_date"], invoice_id)
+
+    # --- balances on a day -------------------------------------------------------------------------------------------
+
+    def exists(self, document: Record, day: date) -> bool:
+        """From its date until it is voided or, a payment, reversed."""
+        began = document.get("invoice_date") or document["payment_date"]
+        ended = document.get("voided_on") or document.get("reversed_on")
+        return began <= day and (ended is None or ended > day)
+
+    def open_amount(self, invoice_id: str, day: date) -> Decimal:
+        """Of an invoice or debit memo."""
+        invoice = self.documents[invoice_id]
+        if not self.exists(invoice, day):
+            return Decimal(0)
+        return invoice["amount"] - sum(a["amount"] for a in self.onto[invoice_id] if self.stands(a, day))
+
+    def available(self, credit_memo_id: str, day: date) -> Decimal:
+        memo = self.documents[credit_memo_id]
+        return self._unused(memo, ("credit_memo", credit_memo_id), day)
+
+    def unapplied(self, payment_id: str, day: date) -> Decimal:
+        return self._unused(self.payments[payment_id], ("payment", payment_id), day)
+
+    def _unused(self, source: Record, key: tuple[str, str], day: date) -> Decimal:
+        if not self.exists(source, day):
+            return Decimal(0)
+        return source["amount"] - sum(a["amount"] for a in self.out_of[key] if self.stands(a, day))
+
+    def balance(self, customer_id: str, day: date) -> dict[str, Decimal]:
+        """What a customer owes, by currency: open invoices and debit memos, less credit memos and unapplied payments."""
+        balances: dict[str, Decimal] = defaultdict(Decimal)
+        for document_id, document in self.documents.items():
+            if document["customer_id"] == customer_id:
+                is_credit = document["document_type"] == "credit_memo"
+                amount = -self.available(document_id, day) if is_credit else self.open_amount(document_id, day)
+                balances[document["currency"]] += amount
+        for payment_id, payment in self.payments.items():
+            if payment["customer_id"] == customer_id:
+                balances[payment["currency"]] -= self.unapplied(payment_id, day)
+        return {currency: amount for currency, amount in balances.items() if amount}
+
+    # --- items -------------------------------------------------------------------------------------------------------
+
+    def due_date(self, document: Record) -> date | None:
+        """The document's own, else from the terms it names, else, where it names none, from its customer's."""
+        if document.get("due_date"):
+            return document["due_date"]
+        terms = document.get("payment_terms") or self.customers.get(document["customer_id"], {}).get("payment_terms")
+        if terms not in self.net_days:
+            return None
+        return document["invoice_date"] + timedelta(days=self.net_days[terms])
+
+    def pieces(self, invoice_id: str, day: date) -> list[Piece]:
+        """Where the allocations that stand on a day lie. Those naming an instalment lie on it; the others, by the day they took
+        effect, fill the oldest first as it stands on this day. What is too much, and what raises the invoice, lies on the last."""
+        standing = [allocation for allocation in self.onto[invoice_id] if self.stands(allocation, day)]
+        schedule = self.instalments.get(invoice_id, [])
+        if not schedule:
+            return [Piece(allocation, None, allocation["amount"]) for allocation in standing]
+        by_number = {instalment["instalment_number"]: instalment for instalment in schedule}
+        pieces, waiting = [], []
+        for allocation in standing:
+            named = by_number.get(allocation.get("instalment_number"))
+            if named or allocation["amount"] < 0:
+                pieces.append(Piece(allocation, named or schedule[-1], allocation["amount"]))
+            else:
+                waiting.append(allocation)
+        room = {number: instalment["amount"] for number, instalment in by_number.items()}
+        for piece in pieces:
+            room[piece.instalment["instalment_number"]] -= piece.amount
+        for allocation in sorted(waiting, key=lambda a: (self.effective_on(a), a["allocation_id"])):
+            left = allocation["amount"]
+            for instalment in schedule:
+                number = instalment["instalment_number"]
+                amount = left if instalment is schedule[-1] else min(left, max(room[number], Decimal(0)))
+                if amount > 0:
+                    pieces.append(Piece(allocation, instalment, amount))
+                    room[number] -= amount
+                    left -= amount
+        return pieces
+
+    def items(self, day: date) -> list[Item]:
+        """Everything with a balance that is not zero on a day."""
+        found = [
+            item for document in self.documents.values() if self.exists(document, day) for item in self._items(document, day)
+        ]
+        for payment_id, payment in self.payments.items():
+            if self.exists(payment, day):
+                found.append(
+                    Item(
+                        day=day,
+                        item_id=f"payment/{payment_id}",
+                        item_type="payment",
+                        invoice_id=None,
+                        document_number=payment_id,
+                        company_id=self.company_of(payment),
+                        customer_id=payment["customer_id"],
+                        document_date=payment["payment_date"],
+                        due_date=None,
+                        currency=payment["currency"],
+                        original_amount=-payment["amount"],
+                        open_amount=-self.unapplied(payment_id, day),
+                    )
+                )
+        return [item for item in found if item.open_amount]
+
+    def _items(self, document: Record, day: date) -> Iterator[Item]:
+        invoice_id = document["invoice_id"]
+        common = {
+            "day": day,
+            "item_type": document["document_type"],
+            "invoice_id": invoice_id,
+            "document_number": document["invoice_number"],
+            "company_id": self.company_of(document),
+            "customer_id": document["customer_id"],
+            "document_date": document["invoice_date"],
+            "currency": document["currency"],
+        }
+        if document["document_type"] == "credit_memo":
+            amount = -self.available(invoice_id, day)
+            yield Item(item_id=invoice_id, due_date=None, original_amount=-document["amount"], open_amount=amount, **common)
+            return
+        schedule = self.instalments.get(invoice_id, [])
+        if not schedule:
+            amount = self.open_amount(invoice_id, day)
+            due_date = self.due_date(document)
+            yield Item(item_id=invoice_id, due_date=due_date, original_amount=document["amount"], open_amount=amount, **common)
+        pieces = self.pieces(invoice_id, day)
+        for instalment in schedule:
+            paid = sum(piece.amount for piece in pieces if piece.instalment is instalment)
+            yield Item(
+                item_id=f"{invoice_id}/{instalment['instalment_number']}",
+                due_date=instalment["due_date"],
+                original_amount=instalment["amount"],
+                open_amount=instalment["amount"] - paid,
+                **common,
+            )
+
+    def open_items(self) -> dict[str, dict[str, Any]]:
+        """This morning's open items, as the mart has them."""
+        rows = {}
+        for item in self.items(self.as_of):
+            base = self.base[item.company_id]
+            rows[item.item_id] = {
+                "company_id": item.company_id,
+                "customer_id": item.customer_id,
+                "item_type": item.item_type,
+                "document_number": item.document_number,
+                "document_date": item.document_date,
+                "due_date": item.due_date,
+                "currency": item.currency,
+                "original_amount": item.original_amount,
+                "open_amount": item.open_amount,
+                "base_currency": base,
+                "open_amount_base": self.converted(item.open_amount, item.currency, base, self.as_of),
+                "reporting_currency": self.reporting,
+                "open_amount_reporting": self.converted(item.open_amount, item.currency, self.reporting, self.as_of),
+                "days_past_due": item.days_past_due,
+                "aging_bucket": item.bucket,
+            }
+        return rows
+
+    def aging(self, day: date) -> dict[tuple[str, str, str], dict[str, Any]]:
+        """By entity, customer and currency: each bucket, and credits and unapplied cash beside them, never in them."""
+        rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for item in self.items(day):
+            columns = [*AMOUNT_COLUMNS.values(), "total_open", "credits", "balance", "past_due"]
+            key = (item.company_id, item.customer_id, item.currency)
+            row = rows.setdefault(key, {**dict.fromkeys(columns, Decimal(0)), "oldest_days_past_due": None})
+            row["balance"] += item.open_amount
+            if not item.is_receivable:
+                row["credits"] -= item.open_amount
+                continue
+            row["total_open"] += item.open_amount
+            row[AMOUNT_COLUMNS[item.bucket]] += item.open_amount
+            if item.due_date and item.due_date < day:
+                row["past_due"] += item.open_amount
+                if item.open_amount > 0:  # nothing is old of an over-allocated item
+                    row["oldest_days_past_due"] = max(row["oldest_days_past_due"] or 0, item.days_past_due)
+        return rows
+
+    def subledger(self, day: date) -> dict[str, Decimal]:
+        """What the items of each entity add up to on a day, in its own currency, each item converted by itself."""
+        totals = dict.fromkeys(self.base, Decimal(0))
+        for item in self.items(day):
+            totals[item.company_id] += self.converted(item.open_amount, item.currency, self.base[item.company_id], day)
+        return totals
+
+    # --- days beyond terms -------------------------------------------------------------------------------------------
+
+    def cash_applied(self, customer_id: str, first: date, last: date, standing_on: date) -> list[Weight]:
+        """What of a customer's invoices was paid by allocations that took effect in a span of days and stand on a day: by the
+        payment's own date against the due date of what it pays, in reporting currency at the rate of the day it took effect."""
+        weights = []
+        for invoice in self.receivables_of.get(customer_id, ()):
+            for piece in self.pieces(invoice["invoice_id"], standing_on):
+                effective_on = self.effective_on(piece.allocation)
+                if piece.allocation["source_type"] != "payment" or not first <= effective_on <= last:
+                    continue
+                paid_on = self.payments[piece.allocation["source_id"]]["payment_date"]
+                due_date = piece.instalment["due_date"] if piece.instalment else self.due_date(invoice)
+                weights.append(
+                    Weight(
+                        amount=self.converted(piece.amount, invoice["currency"], self.reporting, effective_on),
+                        days=(paid_on - due_date).days if due_date else None,
+                        days_to_pay=(paid_on - invoice["invoice_date"]).days,
+                    )
+                )
+        return weights
+
+    def past_due(self, day: date) -> dict[str, list[Weight]]:
+        """What each customer has past due and open on a day. An over-allocated item owes nothing."""
+        owed = defaultdict(list)
+        for item in self.items(day):
+            if item.is_receivable and (item.days_past_due or 0) > 0 and item.open_amount > 0:
+                amount = self.converted(item.open_amount, item.currency, self.reporting, day)
+                owed[item.customer_id].append(Weight(amount, item.days_past_due))
+        return owed
+
+    def months_beyond_terms(self) -> dict[tuple[str, date], dict[str, Any]]:
+        """By customer and month: the 24 complete months and the running one, where there was anything to weigh."""
+        rows = {}
+        for day in snapshot_dates(self.as_of):
+            owed = self.past_due(day)
+            for customer_id in self.receivables_of:
+                paid = self.cash_applied(customer_id, day.replace(day=1), day, standing_on=day)
+                if paid or owed[customer_id]:
+                    rows[customer_id, day.replace(day=1)] = weighed(paid, owed[customer_id])
+        return rows
+
+    def behaviour(self) -> dict[str, dict[str, Any]]:
+        """Windows and trend of every known customer: ratios of sums over what was paid in the window and still stands, and what
+        is past due this morning. A window of n months is the n complete months before the running one, and the running one."""
+        months = self.months_beyond_terms()
+        owed = self.past_due(self.as_of)
+        rows = {}
+        for customer_id in self.customers:
+            row: dict[str, Any] = {}
+            for window in (3, 6, 12, 24):
+                paid = self.cash_applied(customer_id, months_before(self.as_of, window), self.as_of, standing_on=self.as_of)
+                figures = weighed(paid, owed[customer_id])
+                row[f"dbt_days_{window}m"] = figures["dbt_days"]
+                if window == 12:
+                    row["days_to_pay_12m"] = figures["days_to_pay"]
+                    row["on_time_share_12m"] = figures["on_time_share"]
+                    row["paid_amount_12m"] = figures["paid_amount"]
+                    row["past_due_amount"] = figures["past_due_amount"]
+            row["on_time_share_24m"] = figures["on_time_share"]
+            row["paydex_equivalent"] = paydex_equivalent(row["dbt_days_12m"])
+            rows[customer_id] = row | self._trend(customer_id, months)
+        return rows
+
+    def _trend(self, customer_id: str, months: Mapping[tuple[str, date], Mapping[str, Any]]) -> dict[str, Any]:
+        """Over the twelve months that end with the last one that is over: those with anything to weigh."""
+        back = 0 if self.as_of == month_end(self.as_of) else 1
+        year = {11 - ago: months.get((customer_id, months_before(self.as_of, back + ago))) for ago in range(12)}
+        weighed_months = {at: month for at, month in year.items() if month and month["dbt_days"] is not None}
+        recent, prior = _ratio_of_sums(weighed_months, (9, 10, 11)), _ratio_of_sums(weighed_months, (6, 7, 8))
+        slope, deviation = _slope_and_deviation({at: month["dbt_days"] for at, month in weighed_months.items()})
+        return {
+            "active_months": len(weighed_months),
+            "dbt_slope": slope if len(weighed_months) >= 4 else None,
+            "dbt_stddev": deviation,
+            "dbt_days_recent": recent,
+            "dbt_days_prior": prior,
+            "direction": direction(len(weighed_months), slope, deviation, recent, prior),
+        }
+
+
+def weighed(paid: Sequence[Weight], owed: Sequence[Weight]) -> dict[str, Any]:
+    """The figures of a span of time, exact: what was paid, what is past due, and both together. Paid early counts as no days late;
+    what has no due date cannot be weighed by lateness. None, never 0, where there was nothing to weigh."""
+    timed = [weight for weight in paid if weight.days is not None]
+    timed_amount = sum((weight.amount for weight in timed), Decimal(0))
+    late = sum((Fraction(weight.amount) * max(weight.days, 0) for weight in timed), Fraction(0))
+    signed = sum((Fraction(weight.amount) * weight.days for weight in timed), Fraction(0))
+    owed_amount = sum((weight.amount for weight in owed), Decimal(0))
+    overdue = sum((Fraction(weight.amount) * weight.days for weight in owed), Fraction(0))
+    paid_amount = sum((weight.amount for weight in paid), Decimal(0))
+    return {
+        "paid_amount": paid_amount,
+        "past_due_amount": owed_amount,
+        "weight": Fraction(timed_amount + owed_amount),
+        "weighed_days": late + overdue,
+        "dbt_days_paid": ratio(late, timed_amount),
+        "days_late_signed": ratio(signed, timed_amount),
+        "dbt_days_open": ratio(overdue, owed_amount),
+        "dbt_days": ratio(late + overdue, timed_amount + owed_amount),
+        "days_to_pay": ratio(sum((Fraction(w.amount) * w.days_to_pay for w in paid), Fraction(0)), paid_amount),
+        "on_time_share": ratio(sum((w.amount for w in timed if w.days <= 0), Decimal(0)), timed_amount),
+    }
+
+
+def direction(
+    months: int, slope: Fraction | None, deviation: float | None, recent: Fraction | None, prior: Fraction | None
+) -> str:
+    if months < 4 or slope is None:
+        return "insufficient_history"
+    change = recent - prior if recent is not None and prior is not None else 0
+    if slope >= 1 and change >= 3:
+        return "rising"
+    if slope <= -1 and change <= -3:
+        return "falling"
+    return "erratic" if deviation is not None and deviation >= 10 else "steady"
+
+
+def _ratio_of_sums(months: Mapping[int, Mapping[str, Any]], wanted: Iterable[int]) -> Fraction | None:
+    chosen = [months[at] for at in wanted if at in months]
+    days, weight = sum(month["weighed_days"] for month in chosen), sum(month["weight"] for month in chosen)
+    return ratio(days, weight)
+
+
+def _slope_and_deviation(points: Mapping[int, Fraction]) -> tuple[Fraction | None, float | None]:
+    """Least squares, days per month, and the sample's standard deviation. Neither of a single point."""
+    if len(points) < 2:
+        return None, None
+    mean_x, mean_y = Fraction(sum(points), len(points)), sum(points.values()) / len(points)
+    spread = sum((x - mean_x) ** 2 for x in points)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points.items()) / spread
+    return slope, float(sum((y - mean_y) ** 2 for y in points.values()) / (len(points) - 1)) ** 0.5
