@@ -208,9 +208,9 @@ def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) 
     parquet.mkdir(parents=True)
     for file in exported.iterdir():
         _second_name(file, parquet / file.name)
-    _swap_link(marts, target / "marts.duckdb")
     previous = (target / "parquet").resolve()
-    _swap_symlink(parquet, target / "parquet")
+    _swap_symlink(parquet, target / "parquet")  # first: it says which morning is out, and that must never be too old a one
+    _swap_link(marts, target / "marts.duckdb")
     for old in (target / ".sets").iterdir():
         if old.name not in (parquet.name, previous.name):  # a reader may be half way through the previous ones
             shutil.rmtree(old, ignore_errors=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from unittest import mock
 
@@ -16,6 +15,7 @@ from filelock import FileLock
 from nights import AS_OF, House
 
 from dagster_project import dbt_build
+from dagster_project.run_history import spare_the_disk
 from dagster_project.settings import Settings
 
 
@@ -30,10 +30,10 @@ def nobodys_environment() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_engine_a_database() -> Iterator[None]:
-    """Dagster makes an SQLAlchemy engine for each event it stores; keeping them spares a night here a quarter of its time."""
-    kept = cache(lambda address: sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool, connect_args={"timeout": 60}))
-    with mock.patch.object(sqlite_event_log, "create_engine", lambda address, **_: kept(address)):
+def run_history_as_in_a_night() -> Iterator[None]:
+    """What the command line does before it imports Dagster, which here is imported already."""
+    spare_the_disk()
+    with mock.patch.object(sqlite_event_log, "create_engine", sqlalchemy.create_engine):
         yield
 
 
