@@ -1,0 +1,145 @@
+"""The dbt project as plain SQL: compiled once, then run for as many mornings as a test has time for.
+
+A night calls dbt, which takes seconds to get to work whatever there is to do. What dbt would send to DuckDB is the same here, to the
+letter but for the date; what is left out are dbt's own checks (contracts), which the tests that run whole nights see.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock
+
+from dagster_project import dbt_build, morning
+from dagster_project.landing import Known, Landing
+from dagster_project.settings import DBT_PROJECT
+from dagster_project.warehouse import Warehouse
+
+STAND_IN = date(2001, 2, 3)
+"""The morning the project is compiled for; its one macro for the date is what a run replaces."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A seed, model or test. `sql` asks for its rows, of a seed as a file; `blocking` is said of tests."""
+
+    name: str
+    kind: str
+    relation: str
+    sql: str
+    blocking: bool = False
+
+
+class BlockingTestFailed(AssertionError):
+    """A test that would have kept the morning in the house found rows. The message has each with its first rows."""
+
+
+def compiled(policy: str = "net_terms", reporting_currency: str = "") -> Sequence[Node]:
+    """The project's nodes in the order in which they can be run; compiled again where a file of the project changed."""
+    dbt_build.prepare()
+    state = dbt_build.TARGET.joinpath("prepared.sha256").read_text("utf-8").strip()
+    kept = dbt_build.TARGET / f"compiled.{policy}.{reporting_currency or 'own'}.json"
+    with FileLock(f"{kept}.lock"):
+        if kept.exists() and (stored := json.loads(kept.read_text("utf-8")))["state"] == state:
+            return [Node(**node) for node in stored["nodes"]]
+        nodes = _compile(policy, reporting_currency)
+        kept.write_text(json.dumps({"state": state, "nodes": [asdict(node) for node in nodes]}), "utf-8")
+        return nodes
+
+
+def _compile(policy: str, reporting_currency: str) -> list[Node]:
+    from dbt.contracts.graph.manifest import Manifest
+
+    parsed = Manifest.from_msgpack((dbt_build.TARGET / "partial_parse.msgpack").read_bytes())  # type: ignore[attr-defined]
+    scratch = dbt_build.TARGET / f"compiled.{policy}.{reporting_currency or 'own'}"
+    scratch.mkdir(exist_ok=True)
+    arguments = ["compile", "--vars", dbt_build.vars_of(STAND_IN, policy, reporting_currency), "--no-populate-cache"]
+    places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", str(scratch)]
+    ended = dbt_build._runner(parsed).invoke([*arguments, *places, "--log-path", str(scratch), *dbt_build.QUIET])
+    dbt_build._close_adapters()
+    assert ended.result is not None, ended.exception
+    nodes = {
+        result.node.unique_id: result.node for result in ended.result if result.node.resource_type in ("seed", "model", "test")
+    }
+    ordered: dict[str, Node] = {}
+
+    def visit(unique_id: str) -> None:
+        node = nodes[unique_id]
+        if unique_id in ordered:
+            return
+        for parent in node.depends_on.nodes if node.resource_type != "seed" else ():
+            if parent in nodes:
+                visit(parent)
+        ordered[unique_id] = _node(node)
+
+    for unique_id in sorted(nodes, key=lambda each: (each.startswith("test."), each)):
+        visit(unique_id)
+    return list(ordered.values())
+
+
+def _node(node: Any) -> Node:
+    relation = f'"{node.database}"."{node.schema}"."{node.name}"'
+    if node.resource_type == "seed":
+        types = ", ".join(f"'{column}': '{kind}'" for column, kind in node.config.column_types.items())
+        path = DBT_PROJECT / node.original_file_path
+        return Node(
+            node.name, "table", relation, f"select * from read_csv('{path}', header = true, columns = {{{types}}}, nullstr = '')"
+        )
+    if node.resource_type == "model":
+        return Node(node.name, node.config.materialized, relation, node.compiled_code)
+    return Node(node.name, "test", "", node.compiled_code, str(node.config.severity).lower() == "error")
+
+
+class Built:
+    """The files of a built morning, open for questions: `rows("open_items")`, or any SQL over both files through `con`."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, failures: Mapping[str, int]):
+        self.con = con
+        self.failures = failures
+
+    def table(self, mart: str) -> pa.Table:
+        return self.con.sql(f"select * from published.marts.{mart}").to_arrow_table()
+
+    def rows(self, mart: str) -> list[dict[str, Any]]:
+        return self.table(mart).to_pylist()
+
+
+def build(
+    nodes: Sequence[Node], landing: Landing, as_of: date, folder: Path, known: Known = "then", *, test: bool = True
+) -> Built:
+    """Run every node over what the landing knows, in a folder of its own.
+
+    Raises:
+        BlockingTestFailed: what the night would have stopped at.
+    """
+    warehouse = Warehouse(folder)
+    warehouse.create()
+    try:
+        morning.prepare(warehouse, landing, as_of, known)
+    finally:
+        warehouse.release()
+    con = duckdb.connect(str(warehouse.private))
+    con.execute(f"attach '{warehouse.marts}' as published; set timezone = 'UTC'")
+    schemas = {node.relation.rpartition(".")[0] for node in nodes if node.relation}
+    for schema in sorted(schemas):
+        con.execute(f"create schema if not exists {schema}")
+    failures = {}
+    said = []
+    for node in nodes:
+        sql = node.sql.replace(STAND_IN.isoformat(), as_of.isoformat())
+        if node.kind != "test":
+            con.execute(f"create {'view' if node.kind == 'view' else 'table'} {node.relation} as {sql}")
+        elif test and (found := con.sql(sql).to_arrow_table()).num_rows:
+            failures[node.name] = found.num_rows
+            said += [f"{node.name}: {found.slice(0, 3).to_pylist()}"] if node.blocking else []
+    if said:
+        con.close()
+        raise BlockingTestFailed("\n".join(said))
+    return Built(con, failures)
