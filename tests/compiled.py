@@ -112,9 +112,16 @@ class Built:
 
 
 def build(
-    nodes: Sequence[Node], landing: Landing, as_of: date, folder: Path, known: Known = "then", *, test: bool = True
+    nodes: Sequence[Node],
+    landing: Landing,
+    as_of: date,
+    folder: Path,
+    known: Known = "then",
+    *,
+    test: bool = True,
+    timezone: str = "UTC",
 ) -> Built:
-    """Run every node over what the landing knows, in a folder of its own.
+    """Run every node over what the landing knows, in a folder of its own. `timezone`: where the machine believes it stands.
 
     Raises:
         BlockingTestFailed: what the night would have stopped at.
@@ -126,7 +133,7 @@ def build(
     finally:
         warehouse.release()
     con = duckdb.connect(str(warehouse.private))
-    con.execute(f"attach '{warehouse.marts}' as published; set timezone = 'UTC'")
+    con.execute(f"attach '{warehouse.marts}' as published; set timezone = '{timezone}'")
     schemas = {node.relation.rpartition(".")[0] for node in nodes if node.relation}
     for schema in sorted(schemas):
         con.execute(f"create schema if not exists {schema}")
