@@ -145,7 +145,7 @@ class Batch:
 Part = tuple[Document, int, int | None]
 """What a payment puts on a document: cents, and the instalment where the payer names one."""
 
-METHODS = (("sepa", "direct_debit"), ("ach", "check"))  # the usual and the rare one, by entity
+METHODS = (("sepa", "direct_debit"), ("ach", "check"), ("wire", "check"))  # the usual and the rare one, by entity
 DISPUTES = ("price", "quantity", "damaged goods", "missing purchase order", "duplicate billing", "service", "late delivery")
 OUTCOMES = ("no answer", "left voicemail", "reached", "promised payment", "asked for a copy", "will check internally")
 STEPS = (
@@ -174,8 +174,8 @@ class Story:
         if customer.kind.name == "key":
             if traits.second_currency and month % 3 == 1:
                 self.currency = traits.second_currency
-            elif customer.slot % 3 == 0 and month % 4 == 2:  # a customer of both entities
-                self.entity = 1 - self.entity
+            elif customer.slot % 3 == 0 and month % 4 == 2:  # a customer of two entities
+                self.entity = 1 if self.entity == 0 else 0
                 self.currency = ENTITIES[self.entity].currency
         self.foreign = self.currency != ENTITIES[self.entity].currency
         self.unpaid = customer.stops_paying(month)

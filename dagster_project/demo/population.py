@@ -1,4 +1,4 @@
-"""Who is in the demo: two legal entities, their staff, and some four hundred customers with a character each.
+"""Who is in the demo: three legal entities, their staff, and some four hundred customers with a character each.
 
 Belongs here: what a customer is and how it behaves at any month of any year — volume, lateness, health, terms, reviews, status.
 Does not belong here: documents and cash (`life.py`), or what the ledger shows on a given morning (`book.py`).
@@ -18,6 +18,7 @@ from dagster_project.demo import names
 from dagster_project.demo.timeline import Calendar, Chance, first_day, month_of
 
 SLOTS = 330  # places in the customer list at scale 1; more customers than that are in the window of a book
+GULF, GULF_SLOTS = 6000, 27  # the first place, and how many, of the customers of the entity that rests on Fridays
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class Entity:
 ENTITIES = (
     Entity("0100", "Tolkmar Antriebstechnik GmbH", "EUR", "DE", "Europe/Berlin", "DE"),
     Entity("0200", "Tolkmar Drives Inc.", "USD", "US", "America/Chicago", "US"),
+    Entity("0300", "Tolkmar Drives Arabia LLC", "USD", "SA", "Asia/Riyadh", "SA"),
 )
 
-COLLECTORS = (("Sofie Brügge", "Jana Reuter", "Milan Novak"), ("Dana Whitfield", "Luis Ortega"))
+COLLECTORS = (("Sofie Brügge", "Jana Reuter", "Milan Novak"), ("Dana Whitfield", "Luis Ortega"), ("Samira Haddad",))
 SENIOR_COLLECTOR = "Henrik Falk"
 REVIEWERS = ("Credit committee", "Ute Hansen", "Marcus Lloyd")
 APPROVERS = ("Ute Hansen", "Marcus Lloyd", "Carla Benedetti (CFO)")
@@ -65,6 +67,8 @@ REGIONS = {
     "GB": ("UK & Ireland", ("Fiona Hale",)),
     "US": ("North America", ("Grant Ellison", "Tanya Brooks", "Wes Carmody")),
     "CA": ("North America", ("Tanya Brooks",)),
+    "SA": ("Gulf", ("Omar Saleh",)),
+    "KW": ("Gulf", ("Omar Saleh",)),
 }
 LANGUAGES = {"de": "de", "fr": "fr", "it": "it", "es": "es", "en": "en", "nl": "en", "pl": "en", "sv": "en"}
 
@@ -287,8 +291,9 @@ class Population:
         self.first = first
         self.last = last
         self.customers: list[Customer] = []
-        self.slots = max(len(KINDS), round(SLOTS * scale))
-        for slot in range(self.slots):
+        for slot in range(max(len(KINDS), round(SLOTS * scale))):
+            self._fill(slot)
+        for slot in range(GULF, GULF + round(GULF_SLOTS * scale)):
             self._fill(slot)
 
     def _fill(self, slot: int) -> None:
@@ -405,7 +410,10 @@ def _between(dice: Random, bounds: tuple[float, float]) -> float:
 
 def _traits(dice: Random, kind: Kind, slot: int) -> Traits:
     entity = 0 if dice.random() < 0.62 or slot in (0, *ODD_SLOTS) else 1
-    if entity == 0:
+    if slot >= GULF:
+        entity = 2
+        country, currency = dice.choices(("SA", "KW"), (80, 20))[0], "USD"
+    elif entity == 0:
         country = dice.choices(
             ("DE", "AT", "CH", "FR", "BE", "NL", "IT", "ES", "PL", "SE", "GB"), (42, 8, 4, 9, 4, 8, 7, 5, 4, 3, 12)
         )[0]

@@ -15,7 +15,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 CLOSED = {(1, 1), (5, 1), (12, 25), (12, 26)}
-"""Month and day on which nobody works, in either entity. The pipeline has real calendars; the demo needs a plausible rhythm."""
+"""Month and day on which nobody works, in any entity. The pipeline has real calendars; the demo needs a plausible rhythm."""
 
 
 def month_of(day: int) -> int:
@@ -78,7 +78,7 @@ def _clocks(first_hour: int, last_hour: int) -> tuple[str, ...]:
     return tuple(f"T{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}Z" for s in seconds)
 
 
-OPENING = (_clocks(7, 13), _clocks(13, 19))
+OPENING = (_clocks(7, 13), _clocks(13, 19), _clocks(5, 11))
 """Times of day (UTC) at which records are entered, by entity; changes to them come later in the day."""
 
-CLOSING = (_clocks(13, 16), _clocks(19, 22))
+CLOSING = (_clocks(13, 16), _clocks(19, 22), _clocks(11, 14))

@@ -399,7 +399,7 @@ def test_what_is_known_without_a_cursor_only_grows_within_a_month() -> None:
             assert all(after[key] == row for key, row in before.items()), dataset
     before, after = (keyed("control_balances", records(book["control_balances"])) for book in days)
     ends = {key: row for key, row in before.items() if str(key[1]) < "2026-09"}
-    assert len(ends) == 2 * 25
+    assert len(ends) == 3 * 25
     assert {key: after[key] for key in ends} == ends, "nothing is posted into a month long closed"
 
 
@@ -505,7 +505,7 @@ def test_the_embedded_server_starts_at_once_and_ends_with_its_owner() -> None:
     assert endpoint.token not in repr(endpoint)
     connection = HTTPConnection(urlsplit(endpoint.url).netloc, timeout=20)
     connection.request("GET", "/companies", headers={"Authorization": f"Bearer {endpoint.token}"})
-    assert json.loads(connection.getresponse().read())["total"] == 2
+    assert json.loads(connection.getresponse().read())["total"] == 3
     connection.close()
     running.stop()
     with pytest.raises(ConnectionRefusedError):
