@@ -35,6 +35,7 @@ class Node:
     relation: str
     sql: str
     blocking: bool = False
+    parents: tuple[str, ...] = ()
 
 
 class BlockingTestFailed(AssertionError):
@@ -44,11 +45,11 @@ class BlockingTestFailed(AssertionError):
 def compiled(policy: str = "net_terms", reporting_currency: str = "") -> Sequence[Node]:
     """The project's nodes in the order in which they can be run; compiled again where a file of the project changed."""
     dbt_build.prepare()
-    state = dbt_build.TARGET.joinpath("prepared.sha256").read_text("utf-8").strip()
+    state = dbt_build.TARGET.joinpath("prepared.sha256").read_text("utf-8").strip() + Path(__file__).read_text("utf-8")
     kept = dbt_build.TARGET / f"compiled.{policy}.{reporting_currency or 'own'}.json"
     with FileLock(f"{kept}.lock"):
         if kept.exists() and (stored := json.loads(kept.read_text("utf-8")))["state"] == state:
-            return [Node(**node) for node in stored["nodes"]]
+            return [Node(**{**node, "parents": tuple(node["parents"])}) for node in stored["nodes"]]
         nodes = _compile(policy, reporting_currency)
         kept.write_text(json.dumps({"state": state, "nodes": [asdict(node) for node in nodes]}), "utf-8")
         return nodes
@@ -74,17 +75,18 @@ def _compile(policy: str, reporting_currency: str) -> list[Node]:
         node = nodes[unique_id]
         if unique_id in ordered:
             return
-        for parent in node.depends_on.nodes if node.resource_type != "seed" else ():
+        parents = node.depends_on.nodes if node.resource_type != "seed" else ()
+        for parent in parents:
             if parent in nodes:
                 visit(parent)
-        ordered[unique_id] = _node(node)
+        ordered[unique_id] = _node(node, [nodes[parent].name for parent in parents if parent in nodes])
 
     for unique_id in sorted(nodes, key=lambda each: (each.startswith("test."), each)):
         visit(unique_id)
     return list(ordered.values())
 
 
-def _node(node: Any) -> Node:
+def _node(node: Any, parents: Sequence[str]) -> Node:
     relation = f'"{node.database}"."{node.schema}"."{node.name}"'
     if node.resource_type == "seed":
         types = ", ".join(f"'{column}': '{kind}'" for column, kind in node.config.column_types.items())
@@ -93,8 +95,17 @@ def _node(node: Any) -> Node:
             node.name, "table", relation, f"select * from read_csv('{path}', header = true, columns = {{{types}}}, nullstr = '')"
         )
     if node.resource_type == "model":
-        return Node(node.name, node.config.materialized, relation, node.compiled_code)
-    return Node(node.name, "test", "", node.compiled_code, str(node.config.severity).lower() == "error")
+        return Node(node.name, node.config.materialized, relation, node.compiled_code, parents=tuple(parents))
+    return Node(node.name, "test", "", node.compiled_code, str(node.config.severity).lower() == "error", tuple(parents))
+
+
+def needed_for(nodes: Sequence[Node], *names: str) -> list[Node]:
+    """Those models, all they are made from, and the tests that ask for nothing else."""
+    wanted = set(names)
+    for node in reversed(nodes):
+        if node.name in wanted:
+            wanted.update(node.parents)
+    return [node for node in nodes if (node.name in wanted if node.kind != "test" else wanted.issuperset(node.parents))]
 
 
 class Built:
