@@ -82,6 +82,8 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     if as_of < environment.FIRST_MORNING:
         print(f"\n{as_of} is too long ago: the first morning there is, is {environment.FIRST_MORNING}.", file=sys.stderr)
         return 2
+    for line in environment.not_understood():
+        print(line, file=sys.stderr)
     print(f"Arrears · the night of {as_of} · source {settings.source} · policy {settings.policy}", flush=True)
     if settings.source == "demo":
         from dagster_project import demo

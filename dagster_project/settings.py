@@ -6,11 +6,14 @@ policy — a number that finance would argue about is a seed row under `dbt/seed
 
 from __future__ import annotations
 
+import os
 from datetime import date, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -27,6 +30,10 @@ MEMORY_LIMIT = "1500MB"
 
 SourceName = Literal["demo", "files", "rest"]
 BureauName = Literal["demo", "files", "rest", "none"]
+
+
+_NO_SETTINGS = {"ARREARS_WAREHOUSE", "ARREARS_THREADS", "ARREARS_UPDATE_GOLDEN", "ARREARS_PROOF_BOOKS", "ARREARS_READER_RUNS"}
+"""What the build tells dbt, and what tests are asked."""
 
 
 class SettingsError(Exception):
@@ -127,3 +134,15 @@ def load() -> Settings:
             where = f"ARREARS_{str(problem['loc'][0]).upper()}: " if problem["loc"] else ""
             lines.append(f"{where}{problem['msg'].removeprefix('Value error, ')} (see .env.example)")
         raise SettingsError("\n".join(lines)) from invalid
+
+
+def not_understood() -> list[str]:
+    """A line for each variable that looks like a setting and is none: a slip of the pen would otherwise mean the default."""
+    known = {f"ARREARS_{name.upper()}" for name in Settings.model_fields}
+    file = Settings.model_config.get("env_file")
+    given = {*os.environ, *(dotenv_values(str(file)) if file else ())}
+    lines = []
+    for name in sorted(name for name in given if name.startswith("ARREARS_") and name not in known | _NO_SETTINGS):
+        meant = get_close_matches(name, known, 1, cutoff=0.8)
+        lines.append(f"{name} is not a setting and was ignored" + (f"; {meant[0]} is one" if meant else ""))
+    return lines

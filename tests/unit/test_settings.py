@@ -140,3 +140,16 @@ def test_the_example_file_shows_the_true_defaults(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, value)
 
     assert environment.load() == plain
+
+
+def test_a_slip_of_the_pen_is_told_with_what_was_probably_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    written = tmp_path / ".env"
+    written.write_text("ARREARS_POLCY=segments\nARREARS_HOME=data\n", "utf-8")
+    monkeypatch.setitem(Settings.model_config, "env_file", written)
+    monkeypatch.setenv("ARREARS_COLOUR", "red")
+    monkeypatch.setenv("ARREARS_SOURCE", "demo")
+
+    assert environment.not_understood() == [
+        "ARREARS_COLOUR is not a setting and was ignored",
+        "ARREARS_POLCY is not a setting and was ignored; ARREARS_POLICY is one",
+    ]
