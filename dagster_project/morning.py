@@ -1,13 +1,13 @@
 """Put what a morning knows in front of dbt.
 
 Belongs here: choosing the loads a morning may read and showing them in the run's private file as the dbt sources — views over
-Parquet, typed empty tables for absent datasets, and the public holidays a library keeps. Does not belong here: rules about rows.
+Parquet, typed empty tables for absent datasets, and the public holidays and week-ends a library keeps. Does not belong here: rules
+about rows.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from datetime import date
 
 import duckdb
@@ -44,31 +44,29 @@ def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known) -
         for dataset in TABLES.values():
             files = [str(load.rows) for load in landing.loads(dataset, as_of, known) if load.rows]
             con.execute(f"create view {dataset.group}.{dataset.name} as {rows_select(dataset, con, files)}")
-        _holidays(con, as_of)
+        _calendars(con, as_of)
 
 
-def _holidays(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
+def _calendars(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    """Public holidays and week-ends of the calendars in use, written as ISO 3166 country (`DE`) or with a subdivision (`DE-BY`)."""
+    import holidays
+
     con.execute("create schema reference")
     con.execute("create table reference.holidays (calendar varchar, holiday_date date, name varchar)")
+    con.execute("create table reference.weekend_days (calendar varchar, iso_weekday integer)")
     used = con.execute(
         "select distinct calendar from (select coalesce(calendar, country) as calendar from erp.companies "
         "union select country from erp.customers) where calendar is not null order by 1"
     ).fetchall()
-    rows = list(_public_holidays((name for (name,) in used), as_of))
-    if rows:
-        con.executemany("insert into reference.holidays values (?, ?, ?)", rows)
-
-
-def _public_holidays(calendars: Iterable[str], as_of: date) -> Iterable[tuple[str, date, str]]:
-    """Holidays of calendars written as ISO 3166 country (`DE`) or country and subdivision (`DE-BY`)."""
-    import holidays
-
     years = range(as_of.year - YEARS_BACK, as_of.year + YEARS_AHEAD + 1)
-    for calendar in calendars:
+    for (calendar,) in used:
         country, _, subdivision = calendar.partition("-")
         try:
             listed = holidays.country_holidays(country, subdiv=subdivision or None, years=years)
         except NotImplementedError:
             log.warning("calendar %s: no public holidays are known for it; only week-ends count", calendar)
             continue
-        yield from ((calendar, day, name) for day, name in sorted(listed.items()))
+        if days := [(calendar, day, name) for day, name in sorted(listed.items())]:
+            con.executemany("insert into reference.holidays values (?, ?, ?)", days)
+        if weekend := [(calendar, weekday + 1) for weekday in sorted(listed.weekend)]:
+            con.executemany("insert into reference.weekend_days values (?, ?)", weekend)

@@ -95,6 +95,7 @@ def test_the_holidays_of_every_calendar_in_use_are_there(
     landing: Landing, warehouse: Warehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     land_required(landing, MONDAY, country="FR")
+    land(landing, MONDAY, "customers", {"customer_id": "C2", "name": "Two", "country": "SA"})
     land(
         landing,
         MONDAY,
@@ -107,10 +108,15 @@ def test_the_holidays_of_every_calendar_in_use_are_there(
         prepare(warehouse, landing, MONDAY, "then")
 
     holidays = set(ask(warehouse, "select calendar, holiday_date from reference.holidays"))
-    assert {calendar for calendar, _ in holidays} == {"DE-BY", "FR"}
+    assert {calendar for calendar, _ in holidays} == {"DE-BY", "FR", "SA"}
     assert ("DE-BY", date(2025, 6, 19)) in holidays, "Corpus Christi, which is none in all of Germany"
     assert ("FR", date(2025, 7, 14)) in holidays
     assert {day.year for _, day in holidays} == {2022, 2023, 2024, 2025, 2026}
+    assert set(ask(warehouse, "select calendar, iso_weekday from reference.weekend_days")) == {
+        *(("DE-BY", 6), ("DE-BY", 7)),
+        *(("FR", 6), ("FR", 7)),
+        *(("SA", 5), ("SA", 6)),
+    }
     assert "calendar XX: no public holidays are known for it" in caplog.text
 
 

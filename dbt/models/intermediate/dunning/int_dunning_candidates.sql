@@ -15,6 +15,10 @@ companies as (
     select * from {{ ref('int_companies') }}
 ),
 
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
 risk_tiers as (
     select * from {{ ref('risk_tiers') }}
 ),
@@ -89,6 +93,7 @@ select
     covered.aging_bucket,
     cast({{ dbt.datediff('covered.due_date', as_of(), 'day') }} as integer) as days_past_due,
     companies.calendar,
+    coalesce(customers.calendar, companies.calendar) as customer_calendar,
     risk_tiers.tier_in_force as tier,
     covered.open_amount,
     covered.disputed_amount,
@@ -102,4 +107,5 @@ select
 from covered
 left join receivable_items on covered.item_id = receivable_items.item_id
 left join companies on covered.company_id = companies.company_id
+left join customers on covered.customer_id = customers.customer_id
 left join risk_tiers on covered.customer_id = risk_tiers.customer_id

@@ -108,11 +108,31 @@ promised as (
     group by item_id
 ),
 
-last_contact as (
+contact_days as (
     select
         customer_id,
-        max(contacted_on) as contacted_on
-    from contacts_made
+        contacted_on,
+        row_number() over (partition by customer_id order by contacted_on desc) as recency
+    from (select distinct customer_id, contacted_on from contacts_made) as days
+),
+
+-- Left alone for some days after a contact; and where the window holds as many days with one as policy allows, until the first of
+-- those leaves it.
+left_alone as (
+    select
+        customer_id,
+        greatest(
+            max(case when recency = 1 then {{ days_after(
+                'contacted_on', "(select cast(value as integer) from policy where parameter = 'min_days_between_contacts')"
+            ) }} end),
+            max(case
+                when recency = (select cast(value as integer) from policy where parameter = 'max_contacts_in_window')
+                    then {{ days_after(
+                        'contacted_on', "(select cast(value as integer) from policy where parameter = 'contact_window_days')"
+                    ) }}
+            end)
+        ) as until_day
+    from contact_days
     group by customer_id
 ),
 
@@ -152,10 +172,7 @@ judged as (
         coalesce(customers.do_not_dun, false) as do_not_dun,
         promised.promise_until,
         promised.plan_until,
-        {{ days_after(
-            'last_contact.contacted_on',
-            "(select cast(value as integer) from policy where parameter = 'min_days_between_contacts')"
-        ) }} as contact_allowed_on,
+        left_alone.until_day as contact_allowed_on,
         cadence_steps.step is not null as is_in_cadence,
         own_entities.company_id is not null as is_inter_company,
         customers.customer_id is null or (reachable.customer_id is null and contact_data.is_kept) as has_no_contact
@@ -165,7 +182,7 @@ judged as (
     left join customers on candidates.customer_id = customers.customer_id
     left join reported_insolvent on candidates.customer_id = reported_insolvent.customer_id
     left join promised on candidates.item_id = promised.item_id
-    left join last_contact on candidates.customer_id = last_contact.customer_id
+    left join left_alone on candidates.customer_id = left_alone.customer_id
     left join reachable on candidates.customer_id = reachable.customer_id
     left join cadence_steps on steps_due.step = cadence_steps.step
     left join companies as own_entities

@@ -17,8 +17,22 @@ contacts_made as (
     where step is not null and (item_id is not null or invoice_id is not null)
 ),
 
-business_days as (
-    select * from {{ ref('int_business_days') }}
+contact_days as (
+    select * from {{ ref('int_contact_days') }}
+),
+
+-- Nothing goes out on a day off, unless policy lets what was missed before that day go out on it: what is due is then asked of the
+-- next open day.
+mornings as (
+    select
+        calendar,
+        customer_calendar,
+        case
+            when is_open or (select value from policy where parameter = 'missed_steps_on_days_off') = 'go_out' then date_day
+            else next_open_day
+        end as acts_on
+    from contact_days
+    where date_day = {{ as_of() }}
 ),
 
 -- A row written for a tier takes the place of the row for every tier.
@@ -86,7 +100,7 @@ last_issued as (
             issued_on,
             offset_days,
             max(severity) over (partition by item_id) as firmest,
-            row_number() over (partition by item_id order by issued_on desc, severity desc) as recency
+            row_number() over (partition by item_id order by issued_on desc, severity desc, step) as recency
         from issued
     ) as by_recency
     where recency = 1
@@ -105,6 +119,8 @@ item_steps as (
     select
         candidates.item_id,
         candidates.calendar,
+        candidates.customer_calendar,
+        mornings.acts_on,
         tier_steps.step,
         tier_steps.severity,
         tier_steps.lapses_after_days,
@@ -120,13 +136,16 @@ item_steps as (
         ) }} as spaced_on
     from candidates
     inner join tier_steps on coalesce(candidates.tier, '*') = tier_steps.item_tier
+    left join mornings
+        on candidates.calendar = mornings.calendar
+        and candidates.customer_calendar = mornings.customer_calendar
     left join last_issued on candidates.item_id = last_issued.item_id
     left join first_issued as required
         on candidates.item_id = required.item_id
         and tier_steps.requires_step = required.step
 ),
 
--- A date the calendar does not reach is too old for a weekend to matter.
+-- A date the calendar does not reach is too old for a week-end to matter.
 dated as (
     select
         item_steps.item_id,
@@ -135,16 +154,19 @@ dated as (
         item_steps.is_firmer,
         item_steps.is_reachable,
         item_steps.lapses_after_days,
-        coalesce(planned_day.next_business_day, item_steps.planned_on) as planned_on,
+        item_steps.acts_on,
+        coalesce(planned_day.next_open_day, item_steps.planned_on) as planned_on,
         coalesce(
-            earliest_day.next_business_day, greatest(item_steps.planned_on, item_steps.spaced_on)
+            earliest_day.next_open_day, greatest(item_steps.planned_on, item_steps.spaced_on)
         ) as step_on
     from item_steps
-    left join business_days as planned_day
+    left join contact_days as planned_day
         on item_steps.calendar = planned_day.calendar
+        and item_steps.customer_calendar = planned_day.customer_calendar
         and item_steps.planned_on = planned_day.date_day
-    left join business_days as earliest_day
+    left join contact_days as earliest_day
         on item_steps.calendar = earliest_day.calendar
+        and item_steps.customer_calendar = earliest_day.customer_calendar
         and greatest(item_steps.planned_on, item_steps.spaced_on) = earliest_day.date_day
     where item_steps.planned_on is not null
 ),
@@ -155,7 +177,7 @@ takeable as (
     where
         is_firmer
         and is_reachable
-        and (lapses_after_days is null or {{ days_after('step_on', 'lapses_after_days') }} >= {{ as_of() }})
+        and (lapses_after_days is null or {{ days_after('step_on', 'lapses_after_days') }} >= acts_on)
 ),
 
 ripe as (
@@ -163,9 +185,10 @@ ripe as (
         item_id,
         step,
         severity,
-        row_number() over (partition by item_id order by severity desc) as firmness
+        acts_on,
+        row_number() over (partition by item_id order by severity desc, step) as firmness
     from takeable
-    where step_on <= {{ as_of() }}
+    where step_on <= acts_on
 ),
 
 upcoming as (
@@ -173,45 +196,33 @@ upcoming as (
         item_id,
         step,
         step_on,
-        row_number() over (partition by item_id order by step_on, severity desc) as nearness
+        row_number() over (partition by item_id order by step_on, severity desc, step) as nearness
     from takeable
-    where step_on > {{ as_of() }}
+    where step_on > acts_on
 ),
 
 arrived as (
     select distinct item_id
     from dated
     where planned_on <= {{ as_of() }}
-),
-
--- No step falls due on a day off; whether one that was missed before goes out on it is policy.
-mornings as (
-    select
-        calendar,
-        next_business_day,
-        is_business_day
-        or (select value from policy where parameter = 'missed_steps_on_days_off') = 'go_out' as steps_go_out
-    from business_days
-    where date_day = {{ as_of() }}
 )
 
 select
     candidates.item_id,
     arrived.item_id is not null as a_step_date_has_come,
-    case when mornings.steps_go_out then ripe.step end as step,
-    case when mornings.steps_go_out then ripe.severity end as severity,
+    case when ripe.acts_on = {{ as_of() }} then ripe.step end as step,
+    case when ripe.acts_on = {{ as_of() }} then ripe.severity end as severity,
     case
         when ripe.step is null then upcoming.step
-        when not mornings.steps_go_out then ripe.step
+        when ripe.acts_on > {{ as_of() }} then ripe.step
     end as next_step,
     case
         when ripe.step is null then upcoming.step_on
-        when not mornings.steps_go_out then mornings.next_business_day
+        when ripe.acts_on > {{ as_of() }} then ripe.acts_on
     end as next_step_on,
     last_issued.step as last_step,
     last_issued.issued_on as last_step_on
 from candidates
-left join mornings on candidates.calendar = mornings.calendar
 left join arrived on candidates.item_id = arrived.item_id
 left join ripe on candidates.item_id = ripe.item_id and ripe.firmness = 1
 left join upcoming on candidates.item_id = upcoming.item_id and upcoming.nearness = 1

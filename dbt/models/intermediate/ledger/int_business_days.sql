@@ -1,6 +1,26 @@
 with calendars as (
-    select distinct calendar
-    from {{ ref('int_companies') }}
+    select calendar from {{ ref('int_companies') }}
+    union
+    select calendar from {{ ref('int_customers') }}
+),
+
+known_weekends as (
+    select * from {{ ref('stg_reference__weekend_days') }}
+),
+
+-- Where nobody says otherwise the week ends on Saturday and Sunday.
+weekends as (
+    select
+        calendar,
+        iso_weekday
+    from known_weekends
+    union all
+    select
+        calendars.calendar,
+        usual.iso_weekday
+    from calendars
+    cross join (select 6 as iso_weekday union all select 7 as iso_weekday) as usual
+    where calendars.calendar not in (select calendar from known_weekends)
 ),
 
 holidays as (
@@ -25,13 +45,15 @@ calendar_dates as (
     select
         calendars.calendar,
         dates.date_day,
-        holidays.holiday_date is null
-            and {{ dbt.datediff("cast('2001-01-01' as date)", 'dates.date_day', 'day') }} % 7 not in (5, 6) as is_business_day
+        holidays.holiday_date is null and weekends.iso_weekday is null as is_business_day
     from calendars
     cross join dates
     left join holidays
         on calendars.calendar = holidays.calendar
         and dates.date_day = holidays.holiday_date
+    left join weekends
+        on calendars.calendar = weekends.calendar
+        and {{ dbt.datediff("cast('2001-01-01' as date)", 'dates.date_day', 'day') }} % 7 + 1 = weekends.iso_weekday
 )
 
 select
