@@ -11,6 +11,10 @@ scales as (
     select * from {{ ref('bureau_scales') }}
 ),
 
+classes as (
+    select * from {{ ref('bureau_classes') }}
+),
+
 statuses as (
     select * from {{ ref('bureau_statuses') }}
 ),
@@ -74,20 +78,52 @@ scaled as (
         and any_scale.model_code = '*'
 ),
 
+-- A class written instead of a score counts as the lowest of the raw scores that go with it.
+numbered as (
+    select
+        scaled.*,
+        coalesce(try_cast(scaled.raw_text as decimal(18, 6)), classes.raw_from) as raw_number
+    from scaled
+    left join classes
+        on lower(scaled.bureau) = classes.bureau
+        and lower(scaled.score_code) = classes.score_code
+        and (classes.model_code = '*' or lower(scaled.model_code) = classes.model_code)
+        and scaled.raw_text like classes.written
+),
+
+-- What the bureau's own class says of the score beside it: a score whose scale turned over without a word is far from its class.
+classed as (
+    select
+        numbered.*,
+        stated.class_rank as stated_rank,
+        banded.class_rank as banded_rank
+    from numbered
+    left join classes as stated
+        on lower(numbered.bureau) = stated.bureau
+        and lower(numbered.score_code) = stated.score_code
+        and (stated.model_code = '*' or lower(numbered.model_code) = stated.model_code)
+        and upper(trim(numbered.risk_class)) = stated.written
+    left join classes as banded
+        on lower(numbered.bureau) = banded.bureau
+        and lower(numbered.score_code) = banded.score_code
+        and (banded.model_code = '*' or lower(numbered.model_code) = banded.model_code)
+        and floor(numbered.raw_number) between banded.raw_from and banded.raw_to
+),
+
 -- A sentinel ("UN", 0) is an answer in words; it never becomes a number.
 read_out as (
     select
-        scaled.*,
-        try_cast(raw_text as decimal(18, 6)) as raw_number,
+        classed.*,
         case
             when usable is null then 'unmapped'
             when not usable then 'not_counted'
             when raw_text is null or raw_text = '' then 'blank'
             when position('|' || raw_text || '|' in '|' || upper(coalesce(sentinels, '')) || '|') > 0 then 'sentinel'
-            when try_cast(raw_text as decimal(18, 6)) is null then 'unreadable'
-            when try_cast(raw_text as decimal(18, 6)) not between raw_min and raw_max then 'out_of_range'
+            when raw_number is null then 'unreadable'
+            when raw_number not between raw_min and raw_max then 'out_of_range'
+            when abs(stated_rank - banded_rank) > {{ policy_value('risk_policy', 'class_distance_max') }} then 'contradicts_class'
         end as unused_reason
-    from scaled
+    from classed
 ),
 
 normalised as (
@@ -98,7 +134,7 @@ normalised as (
             when direction = 'high_good' then {{ ratio('100 * (raw_number - raw_min)', 'raw_max - raw_min') }}
             when direction = 'low_good' then {{ ratio('100 * (raw_max - raw_number)', 'raw_max - raw_min') }}
         end as score,
-        coalesce(unused_reason, '') not in ('unmapped', 'not_counted') as speaks,
+        coalesce(unused_reason, '') not in ('unmapped', 'not_counted', 'contradicts_class') as speaks,
         dbt is not null
         or industry_dbt is not null
         or current_ratio is not null
