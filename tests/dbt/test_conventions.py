@@ -31,6 +31,7 @@ PROMISED = {
     "deposit_pct next_review_due",
     "risk_tier_reasons": "customer_id tier factor operator threshold value passed effect reason",
     "risk_tier_history": "snapshot_date customer_id tier_indicated risk_score",
+    "credit_reviews_due": "customer_id due_on trigger detail",
     "credit_exceptions": "customer_id invoice_id kind declared granted allowed approved_by detail",
     "invoice_errors": "invoice_id rule detail",
     "dunning_worklist": "as_of customer_id collector step severity channel audience tone past_due_amount item_count priority "
