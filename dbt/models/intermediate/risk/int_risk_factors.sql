@@ -7,6 +7,7 @@ with signals as (
 
 scores as (
     select * from {{ ref('int_risk_scores') }}
+    where policy = '{{ var("policy") }}'
 ),
 
 names as (

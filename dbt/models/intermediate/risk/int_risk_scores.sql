@@ -1,77 +1,90 @@
+{%- set weighable = risk_factors() | selectattr('kind', 'equalto', 'number') | list -%}
 with signals as (
     select * from {{ ref('int_risk_signals') }}
 ),
 
 weights as (
     select * from {{ ref('risk_weights') }}
-    where policy = '{{ var("policy") }}'
 ),
 
+snapshot_dates as (
+    select * from {{ ref('int_snapshot_dates') }}
+),
+
+-- The selected pack is held against every snapshot date, the others against this morning's book only. A pack's weights stand side by
+-- side in one row, so that a score is one expression over a customer's row instead of a sum over as many rows as there are weights.
+packs as (
+    select
+        weights.policy,
+        snapshot_dates.snapshot_date,
+        sum(weights.weight) as weight
+        {%- for factor in weighable %},
+        max(case when weights.factor = '{{ factor.name }}' then weights.weight end) as {{ factor.name }}_weight,
+        max(case when weights.factor = '{{ factor.name }}' then weights.best_at end) as {{ factor.name }}_best_at,
+        max(case when weights.factor = '{{ factor.name }}' then weights.worst_at end) as {{ factor.name }}_worst_at,
+        max(case when weights.factor = '{{ factor.name }}' and weights.negative_is_worst then 1 else 0 end) as {{ factor.name }}_negative_is_worst
+        {%- endfor %}
+    from weights
+    inner join snapshot_dates
+        on weights.valid_from <= snapshot_dates.snapshot_date
+        and (weights.valid_to is null or weights.valid_to >= snapshot_dates.snapshot_date)
+        and (weights.policy = '{{ var("policy") }}' or snapshot_dates.is_as_of)
+    group by weights.policy, snapshot_dates.snapshot_date
+),
+
+-- Between its two break points a value is worse by as much as it lies further from the good one; outside them it is best or worst. Old
+-- bureau evidence counts for less than its weight.
 weighed as (
     select
+        packs.policy,
         signals.customer_id,
         signals.snapshot_date,
-        weights.weight,
-        weights.best_at,
-        weights.worst_at,
-        weights.negative_is_worst,
-        case weights.factor
-            {%- for factor in risk_factors() if factor.kind == 'number' %}
-            when '{{ factor.name }}' then cast(signals.{{ factor.name }} as decimal(18, 4))
-            {%- endfor %}
-        end as value,
-        case weights.factor
-            {%- for factor in risk_factors() if factor.weight %}
-            when '{{ factor.name }}' then signals.{{ factor.weight }}
-            {%- endfor %}
-            else 1
-        end as age_weight
-    from signals
-    inner join weights
-        on weights.valid_from <= signals.snapshot_date
-        and (weights.valid_to is null or weights.valid_to >= signals.snapshot_date)
-),
-
--- Between its two break points a value is worse by as much as it lies further from the good one; outside them it is best or worst.
-normalised as (
-    select
-        customer_id,
-        snapshot_date,
-        weight,
-        cast(case when value is not null then weight * age_weight else 0 end as decimal(18, 8)) as counted_weight,
+        signals.strategic_value,
+        signals.relationship_years,
+        packs.weight
+        {%- for factor in weighable %}
+        {%- set value = 'cast(signals.' ~ factor.name ~ ' as decimal(18, 4))' %}
+        {%- set pack = 'packs.' ~ factor.name %},
         case
-            when value is null then cast(0 as decimal(18, 4))
-            when negative_is_worst and value < 0 then cast(100 as decimal(18, 4))
-            else least(greatest({{ ratio('100 * (value - best_at)', 'worst_at - best_at') }}, 0), 100)
-        end as badness
-    from weighed
+            when {{ pack }}_weight is null or signals.{{ factor.name }} is null then 0
+            else cast({{ pack }}_weight{{ ' * coalesce(signals.' ~ factor.weight ~ ', 0)' if factor.weight }} as decimal(18, 8))
+        end as {{ factor.name }}_weight,
+        case
+            when {{ pack }}_weight is null or signals.{{ factor.name }} is null then 0
+            when {{ pack }}_negative_is_worst = 1 and {{ value }} < 0 then cast(100 as decimal(18, 4))
+            else least(greatest({{ ratio('100 * (' ~ value ~ ' - ' ~ pack ~ '_best_at)', pack ~ '_worst_at - ' ~ pack ~ '_best_at') }}, 0), 100)
+        end as {{ factor.name }}_badness
+        {%- endfor %}
+    from signals
+    inner join packs on signals.snapshot_date = packs.snapshot_date
 ),
 
-scores as (
+summed as (
     select
+        policy,
         customer_id,
         snapshot_date,
-        {{ ratio('sum(counted_weight * badness)', 'sum(counted_weight)') }} as risk_score,
-        {{ ratio('sum(counted_weight)', 'sum(weight)') }} as evidence
-    from normalised
-    group by customer_id, snapshot_date
+        strategic_value,
+        relationship_years,
+        weight,
+        {% for factor in weighable %}{{ ' + ' if not loop.first }}{{ factor.name }}_weight{% endfor %} as counted_weight,
+        {% for factor in weighable %}{{ ' + ' if not loop.first }}{{ factor.name }}_weight * {{ factor.name }}_badness{% endfor %} as counted_badness
+    from weighed
 )
 
 select
-    scores.customer_id,
-    scores.snapshot_date,
-    scores.risk_score,
-    scores.evidence,
+    policy,
+    customer_id,
+    snapshot_date,
+    {{ ratio('counted_badness', 'counted_weight') }} as risk_score,
+    {{ ratio('counted_weight', 'weight') }} as evidence,
     case
         when
-            signals.strategic_value >= {{ policy_value('risk_policy', 'tie_break_strategic_value', 'decimal(18, 4)') }}
-            or signals.relationship_years >= {{ policy_value('risk_policy', 'tie_break_long_years', 'decimal(18, 4)') }}
+            strategic_value >= {{ policy_value('risk_policy', 'tie_break_strategic_value', 'decimal(18, 4)') }}
+            or relationship_years >= {{ policy_value('risk_policy', 'tie_break_long_years', 'decimal(18, 4)') }}
             then -{{ policy_value('risk_policy', 'tie_break_points', 'decimal(18, 4)') }}
-        when signals.relationship_years < {{ policy_value('risk_policy', 'tie_break_short_years', 'decimal(18, 4)') }}
+        when relationship_years < {{ policy_value('risk_policy', 'tie_break_short_years', 'decimal(18, 4)') }}
             then {{ policy_value('risk_policy', 'tie_break_points', 'decimal(18, 4)') }}
         else 0
     end as tie_break
-from scores
-inner join signals
-    on scores.customer_id = signals.customer_id
-    and scores.snapshot_date = signals.snapshot_date
+from summed

@@ -1,85 +1,136 @@
-with factors as (
-    select * from {{ ref('int_risk_factors') }}
+with signals as (
+    select * from {{ ref('int_risk_signals') }}
+),
+
+scores as (
+    select * from {{ ref('int_risk_scores') }}
 ),
 
 criteria as (
     select * from {{ ref('risk_criteria') }}
-    where policy = '{{ var("policy") }}'
 ),
 
 terms as (
     select * from {{ ref('risk_tier_terms') }}
-    where policy = '{{ var("policy") }}'
 ),
 
-customer_dates as (
-    select * from {{ ref('int_risk_scores') }}
+packs as (
+    select distinct policy, snapshot_date
+    from scores
 ),
 
 -- A tier is closed to a customer by a requirement of its own that does not hold, and by a criterion that forces a worse tier.
 -- Closed tiers are kept as a set of bits: tier rank 1 is bit 2, rank 2 is bit 4, and so on.
 tiers as (
     select
-        tier,
-        tier_rank,
-        valid_from,
-        valid_to,
-        cast(power(2, tier_rank) as bigint) as bit,
-        cast(power(2, tier_rank) - 2 as bigint) as better_bits
-    from terms
+        packs.policy,
+        packs.snapshot_date,
+        terms.tier,
+        terms.tier_rank,
+        cast(power(2, terms.tier_rank) as bigint) as bit,
+        cast(power(2, terms.tier_rank) - 2 as bigint) as better_bits
+    from packs
+    inner join terms
+        on packs.policy = terms.policy
+        and terms.valid_from <= packs.snapshot_date
+        and (terms.valid_to is null or terms.valid_to >= packs.snapshot_date)
 ),
 
-judged as (
+criteria_on as (
     select
-        factors.customer_id,
-        factors.snapshot_date,
-        case
-            when criteria.effect = 'requires' and not {{ criterion_holds('criteria', 'factors') }} then tiers.bit
-            when criteria.effect = 'forces' and {{ criterion_holds('criteria', 'factors') }} then tiers.better_bits
-        end as closed_bits
-    from factors
+        tiers.policy,
+        tiers.snapshot_date,
+        criteria.factor,
+        criteria.operator,
+        criteria.threshold,
+        try_cast(criteria.threshold as decimal(18, 4)) as threshold_number,
+        criteria.effect,
+        case criteria.effect when 'requires' then tiers.bit when 'forces' then tiers.better_bits end as bits
+    from tiers
     inner join criteria
-        on factors.factor = criteria.factor
-        and criteria.valid_from <= factors.snapshot_date
-        and (criteria.valid_to is null or criteria.valid_to >= factors.snapshot_date)
-    inner join tiers
-        on criteria.tier = tiers.tier
-        and tiers.valid_from <= factors.snapshot_date
-        and (tiers.valid_to is null or tiers.valid_to >= factors.snapshot_date)
+        on tiers.policy = criteria.policy
+        and tiers.tier = criteria.tier
+        and criteria.valid_from <= tiers.snapshot_date
+        and (criteria.valid_to is null or criteria.valid_to >= tiers.snapshot_date)
 ),
 
+-- What closes a tier, a factor at a time: each reads one column, and most criteria are met by most customers.
+strikes as (
+    {%- for factor in risk_factors() %}
+    select
+        criteria_on.policy,
+        signals.customer_id,
+        signals.snapshot_date,
+        criteria_on.bits
+    from signals
+    inner join criteria_on
+        on signals.snapshot_date = criteria_on.snapshot_date
+        and criteria_on.factor = '{{ factor.name }}'
+        {%- set value = 'signals.' ~ factor.name %}
+    where (criteria_on.effect = 'requires')
+        <> {{ criterion_holds('criteria_on', value if factor.kind == 'number', value if factor.kind == 'text') | indent(8) }}
+    union all
+    {%- endfor %}
+    {%- for factor, value in {'risk_score': 'scores.risk_score + scores.tie_break', 'evidence': 'scores.evidence'}.items() %}
+    select
+        criteria_on.policy,
+        scores.customer_id,
+        scores.snapshot_date,
+        criteria_on.bits
+    from scores
+    inner join criteria_on
+        on scores.policy = criteria_on.policy
+        and scores.snapshot_date = criteria_on.snapshot_date
+        and criteria_on.factor = '{{ factor }}'
+    where (criteria_on.effect = 'requires') <> {{ criterion_holds('criteria_on', value, none) | indent(8) }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+-- Whom nothing strikes has a row too.
 closed as (
     select
+        policy,
         customer_id,
         snapshot_date,
-        coalesce(bit_or(closed_bits), 0) as closed_bits
-    from judged
-    group by customer_id, snapshot_date
+        bit_or(bits) as bits
+    from (
+        select policy, customer_id, snapshot_date, bits from strikes
+        union all
+        select policy, customer_id, snapshot_date, 0 as bits from scores
+    ) as strikes_or_none
+    group by policy, customer_id, snapshot_date
 ),
 
+-- Few sets of closed tiers occur: the best tier that is left is looked for once in each.
 best_open as (
     select
-        customer_dates.customer_id,
-        customer_dates.snapshot_date,
+        sets.policy,
+        sets.snapshot_date,
+        sets.bits,
         min(tiers.tier_rank) as tier_rank
-    from customer_dates
-    left join closed
-        on customer_dates.customer_id = closed.customer_id
-        and customer_dates.snapshot_date = closed.snapshot_date
+    from (select distinct policy, snapshot_date, bits from closed) as sets
     inner join tiers
-        on tiers.valid_from <= customer_dates.snapshot_date
-        and (tiers.valid_to is null or tiers.valid_to >= customer_dates.snapshot_date)
-        and coalesce(closed.closed_bits, 0) & tiers.bit = 0
-    group by customer_dates.customer_id, customer_dates.snapshot_date
+        on sets.policy = tiers.policy
+        and sets.snapshot_date = tiers.snapshot_date
+        and sets.bits & tiers.bit = 0
+    group by sets.policy, sets.snapshot_date, sets.bits
 )
 
 select
-    best_open.customer_id,
-    best_open.snapshot_date,
+    closed.policy,
+    closed.customer_id,
+    closed.snapshot_date,
     tiers.tier as tier_indicated,
     tiers.tier_rank
-from best_open
+from closed
+inner join best_open
+    on closed.policy = best_open.policy
+    and closed.snapshot_date = best_open.snapshot_date
+    and closed.bits = best_open.bits
 inner join tiers
-    on best_open.tier_rank = tiers.tier_rank
-    and tiers.valid_from <= best_open.snapshot_date
-    and (tiers.valid_to is null or tiers.valid_to >= best_open.snapshot_date)
+    on best_open.policy = tiers.policy
+    and best_open.snapshot_date = tiers.snapshot_date
+    and best_open.tier_rank = tiers.tier_rank

@@ -1,5 +1,6 @@
 with verdicts as (
     select * from {{ ref('int_risk_verdicts') }}
+    where policy = '{{ var("policy") }}'
 ),
 
 scores as (
@@ -14,5 +15,6 @@ select
     cast(scores.evidence as decimal(18, 4)) as evidence
 from verdicts
 inner join scores
-    on verdicts.customer_id = scores.customer_id
+    on verdicts.policy = scores.policy
+    and verdicts.customer_id = scores.customer_id
     and verdicts.snapshot_date = scores.snapshot_date

@@ -5,11 +5,14 @@ with factors as (
 
 verdicts as (
     select * from {{ ref('int_risk_verdicts') }}
-    where snapshot_date = {{ as_of() }}
+    where policy = '{{ var("policy") }}' and snapshot_date = {{ as_of() }}
 ),
 
 criteria as (
-    select * from {{ ref('risk_criteria') }}
+    select
+        *,
+        try_cast(threshold as decimal(18, 4)) as threshold_number
+    from {{ ref('risk_criteria') }}
     where
         policy = '{{ var("policy") }}'
         and valid_from <= {{ as_of() }}
@@ -36,15 +39,15 @@ judged as (
         tier_terms.tier_rank,
         criteria.operator,
         criteria.threshold,
-        try_cast(criteria.threshold as decimal(18, 4)) as threshold_number,
+        criteria.threshold_number,
         criteria.effect,
         criteria.unit,
         criteria.sentence,
         criteria.sentence_missing,
         factors.value_number is not null or factors.value_text is not null as is_known,
         case criteria.effect
-            when 'requires' then {{ criterion_holds('criteria', 'factors') }}
-            when 'forces' then not {{ criterion_holds('criteria', 'factors') }}
+            when 'requires' then {{ criterion_holds('criteria', 'factors.value_number + factors.tie_break', 'factors.value_text') }}
+            when 'forces' then not {{ criterion_holds('criteria', 'factors.value_number + factors.tie_break', 'factors.value_text') }}
         end as passed,
         -- The tier a customer would have to reach next, and whether this criterion stands before it.
         case criteria.effect

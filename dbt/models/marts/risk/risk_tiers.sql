@@ -4,12 +4,12 @@ with customers as (
 
 scores as (
     select * from {{ ref('int_risk_scores') }}
-    where snapshot_date = {{ as_of() }}
+    where policy = '{{ var("policy") }}' and snapshot_date = {{ as_of() }}
 ),
 
 verdicts as (
     select * from {{ ref('int_risk_verdicts') }}
-    where snapshot_date = {{ as_of() }}
+    where policy = '{{ var("policy") }}' and snapshot_date = {{ as_of() }}
 ),
 
 tier_terms as (
