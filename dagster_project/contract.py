@@ -288,7 +288,22 @@ ISSUED_STEPS = Dataset(
 )
 """Written by delivery, never asked of a source; read back only by mornings after the one that wrote it."""
 
-TABLES: Mapping[str, Dataset] = MappingProxyType({**DATASETS, ISSUED_STEPS.name: ISSUED_STEPS})
+WORKLIST_OUTCOMES = Dataset(
+    "worklist_outcomes",
+    "delivery",
+    ("outcome_id",),
+    _columns(
+        "outcome_id* worklist_date:date* policy* customer_id* collector item_id invoice_id contacted outcome promised_date:date "
+        "promised_amount:amount dispute_reason disputed_amount:amount currency note file_name*"
+    ),
+    description="What collectors wrote into their workbooks, a row of the call list or of its items each; the newest word on a row "
+    "counts. Currency: of the amounts; empty where the customer's documents are in several.",
+)
+"""Read from the inbox, never asked of a source. A row is known again by its list's date and policy, its customer and item."""
+
+TABLES: Mapping[str, Dataset] = MappingProxyType(
+    {**DATASETS, **{dataset.name: dataset for dataset in (ISSUED_STEPS, WORKLIST_OUTCOMES)}}
+)
 
 
 def sources(group: str) -> Iterator[Dataset]:

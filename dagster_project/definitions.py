@@ -12,6 +12,7 @@ from dagster_project.defs.automation.mornings import mornings_of
 from dagster_project.defs.automation.nightly import nightly_job, nightly_schedule
 from dagster_project.defs.delivery.outputs import delivery_assets
 from dagster_project.defs.ingestion.datasets import landed_assets, landed_checks
+from dagster_project.defs.ingestion.filled import filled_worklists
 from dagster_project.defs.resources import default_resources
 from dagster_project.defs.transformation.dbt import transformation_assets
 
@@ -23,7 +24,7 @@ def build_defs(settings: environment.Settings | None = None, resources: Mapping[
     morning = transformation_assets(mornings)
     marts = [key for key in morning.keys if key.path[0] == "marts"]
     return dg.Definitions(
-        assets=[*landed_assets(mornings), morning, *delivery_assets(mornings, marts)],
+        assets=[filled_worklists(mornings), *landed_assets(mornings), morning, *delivery_assets(mornings, marts)],
         asset_checks=[landed_checks()],
         jobs=[nightly_job(mornings)],
         schedules=[nightly_schedule(settings)],

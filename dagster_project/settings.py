@@ -116,6 +116,10 @@ class Settings(BaseSettings):
         return self.home / "worklists"
 
     @property
+    def inbox(self) -> Path:
+        return self.home / "inbox"
+
+    @property
     def dagster_home(self) -> Path:
         return self.home / "dagster"
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.contract import DATASETS
+from dagster_project.contract import DATASETS, WORKLIST_OUTCOMES
+from dagster_project.intake import waiting
 from dagster_project.landing import Landing
 from dagster_project.settings import ROOT, Settings
 from dagster_project.warehouse import published_as_of, published_marts
@@ -57,6 +58,15 @@ def _rows(settings: Settings, as_of: date) -> list[tuple[str, str]]:
         lines.append(("refused", f"{told}: with their reasons in {_shown(settings.quarantine)}/"))
     if absent:
         lines.append(("absent", ", ".join(absent)))
+    return lines + _inbox(settings, landing, as_of)
+
+
+def _inbox(settings: Settings, landing: Landing, as_of: date) -> list[tuple[str, str]]:
+    answers = sum(load.manifest.landed for load in landing.loads(WORKLIST_OUTCOMES) if load.as_of == as_of)
+    lines = [("inbox", f"{answers:,} answers read back from filled workbooks")] if answers else []
+    if came_back := waiting(settings.inbox):
+        places = ", ".join(_shown(path) for path in came_back[:3]) + (" …" if len(came_back) > 3 else "")
+        lines.append(("mend", f"cells that could not be read, each with what to write instead: {places}"))
     return lines
 
 

@@ -23,6 +23,10 @@ IDENTITY_SHEET: Final = "arrears"
 CALL_LIST: Final = "Call list"
 KEY_HEADER: Final = "Customer ID"
 
+ITEM_LIST: Final = "Items"
+ITEM_KEY_HEADER: Final = "Item ID"
+"""The sheet of documents, and its column that holds an item's id: where a dispute names what it is about."""
+
 
 class Answer(StrEnum):
     """What kind of answer a column takes, which decides its validation in the workbook and its parsing on the way back."""
@@ -45,6 +49,19 @@ class Question:
     width: float
     choices: tuple[tuple[str, str], ...] = ()
 
+
+DISPUTE_REASONS: Final = (
+    ("Price", "price"),
+    ("Quantity", "quantity"),
+    ("Quality or damage", "quality"),
+    ("Not delivered", "not_delivered"),
+    ("Wrong or missing PO", "purchase_order"),
+    ("Duplicate invoice", "duplicate"),
+    ("Tax", "tax"),
+    ("Terms", "terms"),
+    ("Credit expected", "credit_expected"),
+    ("Other", "other"),
+)
 
 QUESTIONS: Final = (
     Question(
@@ -85,20 +102,29 @@ QUESTIONS: Final = (
         "dispute_reason",
         "Dispute reason",
         Answer.CHOICE,
-        "Only if the customer contests an invoice. Name the invoice in the note.",
+        f"Only if the customer contests something. Say which documents on the sheet {ITEM_LIST}; else it is all that are listed there.",
         14,
-        (
-            ("Price", "price"),
-            ("Quantity", "quantity"),
-            ("Quality or damage", "quality"),
-            ("Not delivered", "not_delivered"),
-            ("Wrong or missing PO", "purchase_order"),
-            ("Duplicate invoice", "duplicate"),
-            ("Tax", "tax"),
-            ("Terms", "terms"),
-            ("Credit expected", "credit_expected"),
-            ("Other", "other"),
-        ),
+        DISPUTE_REASONS,
     ),
     Question("note", "Note", Answer.TEXT, "", 28),
 )
+"""What is asked about a customer, on the call list."""
+
+ITEM_QUESTIONS: Final = (
+    Question(
+        "dispute_reason",
+        "Dispute reason",
+        Answer.CHOICE,
+        "Only if the customer contests this document.",
+        16,
+        DISPUTE_REASONS,
+    ),
+    Question(
+        "disputed_amount",
+        "Disputed amount",
+        Answer.AMOUNT,
+        "In the document's currency. Empty: all that is open of it.",
+        14,
+    ),
+)
+"""What is asked about a document, on the sheet of items."""

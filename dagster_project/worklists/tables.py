@@ -80,6 +80,11 @@ def _csv_column(column: pa.ChunkedArray) -> pa.Array:
     return _quoted(pc.fill_null(guarded, ""))
 
 
+def unguarded(text: str) -> str:
+    """A text of a CSV file as it was before `write_csv` kept it from being a formula."""
+    return text[1:] if text.startswith("'") and re.match(_FORMULA, text[1:]) else text
+
+
 def _quoted(text: pa.Array) -> pa.Array:
     needed = pc.match_substring_regex(text, '[",;\\t\\r\\n]')
     if not pc.any(needed).as_py():

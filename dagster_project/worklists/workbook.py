@@ -138,6 +138,7 @@ def _item_columns(currency: str) -> tuple[Column, ...]:
         Column(f"To ask for ({currency})", "dunnable_amount_reporting", Kind.MONEY, 15),
         Column("Aging", "aging_bucket", Kind.CODE, 12),
         Column("Step", "step", Kind.CODE, 18),
+        Column(form.ITEM_KEY_HEADER, "item_id", Kind.TEXT, 16),
     )
 
 
@@ -155,12 +156,13 @@ _WHAT_NEXT: Final = (
 
 @dataclass(frozen=True)
 class _List:
-    """A sheet that lists rows and wants nothing filled in."""
+    """A sheet that lists rows. `questions`: what may be filled in, to the right of them."""
 
     name: str
     about: str
     columns: Sequence[Column]
     rows: pa.Table
+    questions: Sequence[Question] = ()
 
     @classmethod
     def of(
@@ -308,23 +310,17 @@ class _Book:
         sheet.write_string(2, after, "BACKGROUND (not printed)", self.look(font_color=GREY, **band))
         sheet.set_row(head, 32)
         self._columns(sheet, head, call)
-        for index, question in enumerate(form.QUESTIONS, asked):
-            sheet.set_column(index, index, question.width)
-            sheet.write_string(head, index, question.header, self.look.header(background=FILL_IN[1], ink="#3D2E00"))
+        self._ask(sheet, head, form.QUESTIONS, asked)
         self._columns(sheet, head, background, "#7A8794", after)
 
         last = head + actions.num_rows
         width = after + len(background)
         if actions.num_rows:
             call_cells, background_cells = self._cells(call), self._cells(background, after)
-            blank = {question: self._blank(question)._get_xf_index() for question in form.QUESTIONS}
+            answers = self._answers(form.QUESTIONS, asked)
 
             def cells(batch: pa.Table, rows: pa.Array) -> list[pa.Array]:
-                answers = [
-                    tables.blank_cells(rows, xl_col_to_name(asked + index), blank[question])
-                    for index, question in enumerate(form.QUESTIONS)
-                ]
-                return [*call_cells(batch, rows), *answers, *background_cells(batch, rows)]
+                return [*call_cells(batch, rows), *answers(rows), *background_cells(batch, rows)]
 
             sheet.write_rows(head + 1, _with_promises(actions), cells, width, 33)
             self._links_to_items(sheet, call, head + 1)
@@ -350,6 +346,18 @@ class _Book:
         sheet.print_area(0, 0, max(last, head + 1), after - 1)
         sheet.ignore_errors({"number_stored_as_text": f"A1:{xl_col_to_name(width - 1)}{last + 2}"})
         sheet.protect("", {"autofilter": True, "sort": True, "format_columns": True, "format_rows": True})
+
+    def _ask(self, sheet: Sheet, row: int, questions: Sequence[Question], first: int) -> None:
+        for index, question in enumerate(questions, first):
+            sheet.set_column(index, index, question.width)
+            sheet.write_string(row, index, question.header, self.look.header(background=FILL_IN[1], ink="#3D2E00"))
+
+    def _answers(self, questions: Sequence[Question], first: int) -> Callable[[pa.Array], list[pa.Array]]:
+        """What makes the empty cells to fill in, for the rows of a batch."""
+        blank = [
+            (xl_col_to_name(index), self._blank(question)._get_xf_index()) for index, question in enumerate(questions, first)
+        ]
+        return lambda rows: [tables.blank_cells(rows, letter, style) for letter, style in blank]
 
     def _blank(self, question: Question) -> Format:
         look: dict[str, Any] = {"locked": False, "bg_color": FILL_IN[0], "border": 1, "border_color": "#EADFB0"}
@@ -432,10 +440,11 @@ class _Book:
         over_limit = pc.fill_null(pc.greater(actions.column("credit_used"), actions.column("credit_limit")), False)
         return [
             _List(
-                "Items",
-                "Every item of the call list, by customer in the list's order.",
+                form.ITEM_LIST,
+                "Every item of the call list, by customer in the list's order · contested ones: say so in the yellow cells",
                 _item_columns(money),
                 _with_firsts(acted),
+                form.ITEM_QUESTIONS,
             ),
             _List.of(
                 "Promises",
@@ -515,12 +524,17 @@ class _Book:
         self._title(sheet, f"{plan.name} · {self.listing.owner}", f"{counted(plan.rows.num_rows, 'row')} · {plan.about}{cut}")
         sheet.set_row(head, 32)
         self._columns(sheet, head, plan.columns)
-        last = head + rows.num_rows
+        asked, last = len(plan.columns), head + rows.num_rows
+        self._ask(sheet, head, plan.questions, asked)
         if rows.num_rows:
-            sheet.write_rows(_FIRST_ITEM, rows, self._cells(plan.columns), len(plan.columns), 16.5)
+            listed, answers = self._cells(plan.columns), self._answers(plan.questions, asked)
+            width = asked + len(plan.questions)
+            sheet.write_rows(_FIRST_ITEM, rows, lambda batch, rows: [*listed(batch, rows), *answers(rows)], width, 16.5)
+            for index, question in enumerate(plan.questions, asked):
+                self._validate(sheet, question, _FIRST_ITEM, last, index)
         else:
             sheet.write_string(_FIRST_ITEM, 0, "Nothing here this morning.", self.look(font_color=GREY, italic=True))
-        if plan.name == "Items":
+        if plan.name == form.ITEM_LIST:
             self._links_to_calls(sheet)
         sheet.autofilter(head, 0, max(last, _FIRST_ITEM), len(plan.columns) - 1)
         sheet.freeze_panes(_FIRST_ITEM, 2)

@@ -1,0 +1,61 @@
+"""What collectors wrote into their workbooks: the inbox, read before the morning is built; its key is its dbt source."""
+
+import logging
+from datetime import date
+
+import dagster as dg
+
+from dagster_project.contract import WORKLIST_OUTCOMES
+from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
+from dagster_project.defs.ingestion.datasets import GROUP, key_of
+from dagster_project.intake import TakenIn, reads, take_in
+from dagster_project.landing import Landing, LandingError
+from dagster_project.settings import Settings
+
+log = logging.getLogger("arrears.ingestion")
+
+
+def filled_worklists(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The one asset of the inbox."""
+
+    @dg.asset(
+        key=key_of(WORKLIST_OUTCOMES),
+        group_name=GROUP,
+        partitions_def=mornings,
+        backfill_policy=EACH_ITS_OWN_RUN,
+        owners=["team:credit-control"],
+        kinds={"excel", "parquet"},
+        description=f"{WORKLIST_OUTCOMES.description} Key: {', '.join(WORKLIST_OUTCOMES.key)}. May be absent.",
+    )
+    def land_inbox(
+        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], landing: dg.ResourceParam[Landing]
+    ) -> dg.MaterializeResult[None]:
+        as_of = date.fromisoformat(context.partition_key)
+        if not reads(landing, as_of, settings.today()):
+            return dg.MaterializeResult(metadata={"replayed": True})
+        try:
+            taken = take_in(settings.inbox, settings.worklists, landing, as_of)
+        except LandingError as refused:
+            raise dg.Failure(str(refused), allow_retries=False) from refused
+        _tell(taken)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": taken.outcomes,
+                "files": taken.files,
+                "outcomes": taken.outcomes,
+                "landed": taken.manifest.landed if taken.manifest else 0,
+                "refused_files": dg.MetadataValue.json(taken.refused),
+                "rejected_cells": dg.MetadataValue.json(taken.rejected),
+            }
+        )
+
+    return land_inbox
+
+
+def _tell(taken: TakenIn) -> None:
+    if taken.files:
+        log.info("%-18s %8d answers in %d files", "inbox", taken.outcomes, taken.files)
+    for name, reason in taken.refused.items():
+        log.warning("%s was not read: %s", name, reason)
+    for name, cells in taken.rejected.items():
+        log.warning("%s: %d cells came back, see the list of them in the inbox", name, cells)

@@ -1,0 +1,651 @@
+"""A filled workbook, read back: every answer checked, every bad cell with a sentence that says what to write instead.
+
+Belongs here: whether a workbook is one of ours, what each cell says, which cells cannot be taken. Does not belong here: what an
+answer means for the book (dbt), where files lie and when they are moved (`dagster_project/intake.py`).
+
+People re-save workbooks with other programs, sort them, delete columns and paste things, so nothing is found by its place: sheets
+and columns are known by their headers, rows by the id in their key column.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from python_calamine import CalamineSheet, CalamineWorkbook
+
+from dagster_project.worklists import form, tables
+from dagster_project.worklists.form import Answer, Question
+
+MAX_FILE_BYTES: Final = 100 * 2**20
+MAX_UNPACKED_BYTES: Final = 2**30
+MAX_CELLS: Final = 10_000_000
+"""The largest rectangle of cells that is read from one sheet: reading holds all of it in memory, empty cells too."""
+
+LONGEST_PROMISE_DAYS: Final = 366
+"""A promised date further off is a slip of the keyboard."""
+
+HEADER_ROWS: Final = 30
+"""Headers are looked for in as many rows from the top."""
+
+MANIFEST, ITEMS_FILE = "manifest.json", "worklist_items.csv"
+
+
+class Refused(Exception):
+    """The whole file cannot be taken. The message says why, and what to do."""
+
+
+class Unreadable(Refused):
+    """It does not open as a workbook: broken, of another kind, or not all of it is there yet."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A document as the list had it."""
+
+    item_id: str
+    invoice_id: str
+    customer_id: str
+    currency: str
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A morning's list as it left the house: who was on it, with which documents."""
+
+    items: Mapping[str, Item]
+    collectors: Mapping[str, str]
+    currencies: Mapping[str, frozenset[str]]
+
+    @cached_property
+    def customer_ids(self) -> _Ids:
+        return _Ids(self.collectors)
+
+    @cached_property
+    def item_ids(self) -> _Ids:
+        return _Ids(self.items)
+
+    @classmethod
+    def of(cls, folder: Path) -> Issued | None:
+        """Read the morning's folder; None where no list went out."""
+        if not (folder / MANIFEST).exists():
+            return None
+        names = ("item_id", "invoice_id", "customer_id", "currency", "collector", "held_reason")
+        asked = pa_csv.ConvertOptions(column_types={name: pa.string() for name in names}, include_columns=list(names))
+        read = pa_csv.read_csv(
+            folder / ITEMS_FILE, parse_options=pa_csv.ParseOptions(newlines_in_values=True), convert_options=asked
+        )
+        items: dict[str, Item] = {}
+        collectors: dict[str, str] = {}
+        currencies: dict[str, set[str]] = {}
+        listed: dict[str, set[str]] = {}
+        for row in zip(*(read.column(name).to_pylist() for name in names), strict=True):
+            item_id, invoice_id, customer_id, currency, collector, held = map(tables.unguarded, row)
+            items[item_id] = Item(item_id, invoice_id, customer_id, currency)
+            collectors[customer_id] = collector
+            currencies.setdefault(customer_id, set()).add(currency)
+            if not held:
+                listed.setdefault(customer_id, set()).add(currency)
+        return cls(items, collectors, {name: frozenset(listed.get(name, found)) for name, found in currencies.items()})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the collector found out: about a customer, or about one document of theirs. What was not filled in is None."""
+
+    worklist_date: date
+    policy: str
+    collector: str | None
+    customer_id: str
+    item_id: str | None = None
+    invoice_id: str | None = None
+    contacted: str | None = None
+    outcome: str | None = None
+    promised_date: date | None = None
+    promised_amount: Decimal | None = None
+    dispute_reason: str | None = None
+    disputed_amount: Decimal | None = None
+    currency: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A cell that cannot be taken, as it goes back to the collector."""
+
+    sheet: str
+    cell: str
+    customer_id: str
+    header: str
+    value: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a workbook says."""
+
+    as_of: date
+    outcomes: Sequence[Outcome]
+    rejected: Sequence[Rejected]
+
+
+def read(path: Path, issued_on: Callable[[date], Issued | None], *, morning: date, max_age_days: int) -> Filled:
+    """Read a filled workbook. `issued_on` finds the list of a date; `morning` is the one the answers are for.
+
+    Raises:
+        Refused: the file is none of ours, or too old, too large or broken.
+    """
+    if path.suffix.lower() != ".xlsx":
+        raise Refused(
+            f"{path.suffix or 'a file without an ending'} cannot be read here: save the workbook as .xlsx and drop it again"
+        )
+    extents = _look_through(path)
+    try:
+        with CalamineWorkbook.from_path(str(path)) as book:
+            return _read(book, extents, issued_on, morning, max_age_days)
+    except Refused:
+        raise
+    except BaseException as broken:  # the library is another language's: what goes wrong in it need not be an Exception
+        if isinstance(broken, (KeyboardInterrupt, SystemExit, MemoryError)):
+            raise
+        raise Unreadable(f"the workbook cannot be read: {broken}. Open it, save it again as .xlsx and drop it again") from broken
+
+
+def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
+    """Write what cannot be taken where the collector finds it."""
+    names = tuple(Rejected.__dataclass_fields__)
+    columns = [pa.array([getattr(cell, name) for cell in rejected], pa.string()) for name in names]
+    tables.write_csv(path, pa.table(columns, names=list(names)))
+
+
+def _read(
+    book: CalamineWorkbook,
+    extents: Mapping[str, int],
+    issued_on: Callable[[date], Issued | None],
+    morning: date,
+    max_age_days: int,
+) -> Filled:
+    as_of, policy, preferred = _identity(book)
+    if as_of > morning:
+        raise Refused(f"it is the worklist of {as_of}, which is later than this morning, {morning}")
+    if as_of < morning - timedelta(days=max_age_days):
+        raise Refused(
+            f"it is the worklist of {as_of}, more than {max_age_days} days before this morning: what it says is out of date. Fill in a "
+            "newer list"
+        )
+    issued = issued_on(as_of)
+    if issued is None:
+        raise Refused(f"no worklist of {as_of} was ever issued here, so that nobody can say whom its rows are about")
+    call_list = _table(book, extents, preferred, form.KEY_HEADER, form.QUESTIONS)
+    if call_list is None:
+        raise Refused(
+            f"no sheet has a column {form.KEY_HEADER} and columns to fill in: take the list as it was issued and fill it in again"
+        )
+    rejected: list[Rejected] = [*call_list.faults]
+    outcomes = [*_customers(call_list, issued, as_of, policy, rejected)]
+    try:
+        items = _table(book, extents, form.ITEM_LIST, form.ITEM_KEY_HEADER, form.ITEM_QUESTIONS)
+    except Refused as too_large:
+        items = None
+        rejected.append(Rejected(form.ITEM_LIST, "", "", "", "", f"nothing on it was read: {too_large}"))
+    if items:
+        rejected += items.faults
+        outcomes += _documents(items, issued, as_of, policy, rejected)
+    return Filled(as_of, outcomes, rejected)
+
+
+def _identity(book: CalamineWorkbook) -> tuple[date, str, str]:
+    """The morning, the policy, and what the call list was called."""
+    if form.IDENTITY_SHEET not in book.sheet_names:
+        raise Refused("it is not a worklist of this system: only workbooks from the worklists folder are read back")
+    rows = book.get_sheet_by_name(form.IDENTITY_SHEET).to_python(skip_empty_area=False)
+    identity = {_text(row[0]): row[1] for row in rows if len(row) > 1}
+    version = _text(identity.get("schema_version"))
+    if not version.isdigit():
+        raise Refused("it does not say which version of the worklist it is")
+    if int(version) > form.SCHEMA_VERSION:
+        raise Refused(
+            f"it is of version {version} of the worklist and this system reads up to {form.SCHEMA_VERSION}: update it first"
+        )
+    as_of = identity.get("as_of")
+    try:
+        day = as_of if isinstance(as_of, date) else date.fromisoformat(_text(as_of))
+    except ValueError:
+        raise Refused(f"it does not say which morning's list it is: {_text(as_of)!r} is no date") from None
+    if not _text(identity.get("policy")):
+        raise Refused("it does not say under which policy it was issued")
+    return day.date() if isinstance(day, datetime) else day, _text(identity["policy"]), _text(identity.get("sheet"))
+
+
+# ---- a sheet of answers
+
+
+@dataclass
+class _Row:
+    """A row with something filled in. `number` is the sheet's own."""
+
+    number: int
+    key: Any
+    cells: Mapping[str, Any]
+
+
+@dataclass
+class _Table:
+    """A sheet whose headers were found. `places`: the column of each question that is there."""
+
+    sheet: str
+    key: int
+    places: Mapping[str, int]
+    questions: Sequence[Question]
+    rows: Sequence[_Row]
+    faults: Sequence[Rejected]
+
+    def reject(self, row: _Row, question: Question, customer_id: str, message: str) -> Rejected:
+        place = self.places.get(question.name)
+        return self._rejected(
+            row, place, customer_id, question.header, "" if place is None else row.cells.get(question.name), message
+        )
+
+    def reject_row(self, row: _Row, customer_id: str, header: str, message: str) -> Rejected:
+        return self._rejected(row, self.key, customer_id, header, row.key, message)
+
+    def _rejected(self, row: _Row, place: int | None, customer_id: str, header: str, value: Any, message: str) -> Rejected:
+        cell = "" if place is None else f"{_letter(place)}{row.number}"
+        return Rejected(self.sheet, cell, customer_id, header, _text(value), message)
+
+
+def _table(
+    book: CalamineWorkbook, extents: Mapping[str, int], preferred: str, key: str, questions: Sequence[Question]
+) -> _Table | None:
+    """The sheet that has the key and at least one of the questions; the one that has the list's own name first."""
+    for name in sorted((n for n in book.sheet_names if n != form.IDENTITY_SHEET), key=lambda n: n != preferred):
+        if extents.get(name, 0) > MAX_CELLS:
+            if name == preferred:
+                raise Refused(
+                    f"the sheet {name} reaches out to {extents[name]:,} cells: delete what stands far to the right of the list or below it"
+                )
+            continue
+        sheet = book.get_sheet_by_name(name)
+        if found := _headers(sheet, key, questions):
+            return _filled(sheet, *found, key, questions)
+    return None
+
+
+def _headers(
+    sheet: CalamineSheet, key: str, questions: Sequence[Question]
+) -> tuple[list[list[Any]], int, dict[str, list[int]]] | None:
+    wanted = {_folded(header): header for header in (key, *(question.header for question in questions))}
+    rows = sheet.to_python(skip_empty_area=False)
+    for number, row in enumerate(rows[:HEADER_ROWS]):
+        places: dict[str, list[int]] = {}
+        for place, cell in enumerate(row):
+            if isinstance(cell, str) and (header := wanted.get(_folded(cell))):
+                places.setdefault(header, []).append(place)
+        if key in places and len(places) > 1:
+            return rows, number, places
+    return None
+
+
+def _filled(
+    sheet: CalamineSheet, rows: list[list[Any]], head: int, found: dict[str, list[int]], key: str, questions: Sequence[Question]
+) -> _Table:
+    """The rows in which anything is filled in, and what is wrong with the sheet as a whole."""
+    places = {question.name: found[question.header][0] for question in questions if question.header in found}
+    faults = [
+        Rejected(sheet.name, "", "", question.header, "", f"the column {question.header} is gone, so that nothing in it was read")
+        for question in questions
+        if question.name not in places
+    ]
+    faults += [
+        Rejected(
+            sheet.name,
+            f"{_letter(column)}{head + 1}",
+            "",
+            header,
+            "",
+            f"there is another column {header}; only the first was read",
+        )
+        for header, columns in found.items()
+        for column in columns[1:]
+    ]
+    for (top, left), (bottom, right) in sheet.merged_cell_ranges or ():
+        if top > head and bottom > top and any(left <= place <= right for place in places.values()) and _text(rows[top][left]):
+            faults.append(
+                Rejected(
+                    sheet.name,
+                    f"{_letter(left)}{top + 1}",
+                    "",
+                    _text(rows[head][left]),
+                    _text(rows[top][left]),
+                    f"the cell is merged over rows {top + 1} to {bottom + 1} and counts for the first: fill in each row by itself",
+                )
+            )
+    place = found[key][0]
+    filled = []
+    for number, row in enumerate(rows[head + 1 :], head + 2):
+        cells = {name: row[column] for name, column in places.items() if _text(row[column])}
+        if cells:
+            filled.append(_Row(number, row[place], cells))
+    return _Table(sheet.name, place, places, questions, filled, faults)
+
+
+def _customers(table: _Table, issued: Issued, as_of: date, policy: str, rejected: list[Rejected]) -> Iterator[Outcome]:
+    for row, customer_id in _known(table, issued.customer_ids, form.KEY_HEADER, "on the list", rejected):
+        currencies = issued.currencies[customer_id]
+        answers = _answers(table, row, customer_id, as_of, currencies, rejected)
+        asked = {question.name: question for question in table.questions}
+        when, how_much = answers.pop("promised_date", None), answers.pop("promised_amount", None)
+        given = [name for name in ("promised_date", "promised_amount") if name in row.cells]
+        if when and how_much:
+            answers |= {"promised_date": when, "promised_amount": how_much[0], "currency": how_much[1]}
+        elif given or answers.get("outcome") == "promised":
+            for name in ("promised_date", "promised_amount"):
+                if name not in given:
+                    what = "the day" if name == "promised_date" else "the amount"
+                    rejected.append(
+                        table.reject(
+                            row, asked[name], customer_id, f"a promise needs both the day and the amount: fill in {what} as well"
+                        )
+                    )
+        if answers:
+            yield Outcome(as_of, policy, issued.collectors[customer_id] or None, customer_id, **answers)
+
+
+def _documents(table: _Table, issued: Issued, as_of: date, policy: str, rejected: list[Rejected]) -> Iterator[Outcome]:
+    for row, item_id in _known(table, issued.item_ids, form.ITEM_KEY_HEADER, "of the list", rejected):
+        item = issued.items[item_id]
+        answers = _answers(table, row, item.customer_id, as_of, frozenset({item.currency}), rejected)
+        how_much = answers.pop("disputed_amount", None)
+        if how_much:
+            answers |= {"disputed_amount": how_much[0], "currency": how_much[1]}
+        if answers:
+            collector = issued.collectors[item.customer_id] or None
+            yield Outcome(as_of, policy, collector, item.customer_id, item.item_id, item.invoice_id, **answers)
+
+
+def _known(table: _Table, ids: _Ids, header: str, where: str, rejected: list[Rejected]) -> Iterator[tuple[_Row, str]]:
+    """The rows whose key is one of the list's, each key once."""
+    seen: dict[str, int] = {}
+    for row in table.rows:
+        found = ids.find(row.key)
+        if not _text(row.key):
+            said = f"the row has answers and no {header}: put them into the row they belong to"
+            rejected.append(table.reject_row(row, "", header, said))
+        elif found is None:
+            said = f"{_text(row.key)} is not {where}: put the answers into the row they belong to"
+            rejected.append(table.reject_row(row, _text(row.key), header, said))
+        elif found in seen:
+            said = f"{found} is filled in twice; row {seen[found]} was read and this one was not"
+            rejected.append(table.reject_row(row, found, header, said))
+        else:
+            seen[found] = row.number
+            yield row, found
+
+
+def _answers(
+    table: _Table, row: _Row, customer_id: str, as_of: date, currencies: frozenset[str], rejected: list[Rejected]
+) -> dict[str, Any]:
+    """What the row's cells say; those that cannot be taken are rejected, the others count."""
+    answers = {}
+    for question in table.questions:
+        if question.name in row.cells:
+            try:
+                value = _answer(question, row.cells[question.name], as_of, currencies)
+            except ValueError as wrong:
+                rejected.append(table.reject(row, question, customer_id, str(wrong)))
+            else:
+                if value is not None:
+                    answers[question.name] = value
+    return answers
+
+
+class _Ids:
+    """Ids as the list has them, found again although a spreadsheet took them for numbers."""
+
+    def __init__(self, ids: Mapping[str, Any]):
+        self.exact = {tables.excel_text(name).strip(): name for name in ids}
+        self.without_zeros: dict[str, list[str]] = {}
+        for name in ids:
+            self.without_zeros.setdefault(name.lstrip("0"), []).append(name)
+
+    def find(self, cell: Any) -> str | None:
+        text = _text(cell)
+        if text in self.exact:
+            return self.exact[text]
+        alike = self.without_zeros.get(text.lstrip("0"), []) if text else []
+        return alike[0] if len(alike) == 1 else None
+
+
+# ---- one cell
+
+
+def _answer(question: Question, cell: Any, as_of: date, currencies: frozenset[str]) -> Any:
+    """The answer in a cell.
+
+    Raises:
+        ValueError: it cannot be taken; the message says what to write instead.
+    """
+    match question.answer:
+        case Answer.CHOICE:
+            return _choice(question, cell)
+        case Answer.DATE:
+            return _day(cell, as_of)
+        case Answer.AMOUNT:
+            return _amount(cell, currencies)
+        case Answer.TEXT:
+            return _clean(_text(cell)) or None
+
+
+def _choice(question: Question, cell: Any) -> str:
+    said = _folded("yes" if cell is True else "no" if cell is False else _text(cell))
+    for label, code in question.choices:
+        if said in (_folded(label), _folded(code)):
+            return code
+    raise ValueError(f"write one of: {', '.join(label for label, _ in question.choices)}")
+
+
+_DAY_FORMATS: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d.%m.%y", "%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y")
+_DAY_ZERO: Final = date(1899, 12, 30)
+
+
+def _day(cell: Any, as_of: date) -> date:
+    day = _as_day(cell)
+    if day < as_of:
+        raise ValueError(f"{day} is before the list's own day, {as_of}: write the day that was promised")
+    if day > as_of + timedelta(days=LONGEST_PROMISE_DAYS):
+        raise ValueError(f"{day} is more than a year away: write the day that was promised, such as {as_of + timedelta(days=7)}")
+    return day
+
+
+def _as_day(cell: Any) -> date:
+    if isinstance(cell, datetime):
+        return cell.date()
+    if isinstance(cell, date):
+        return cell
+    text = unicodedata.normalize("NFKC", _text(cell)).strip()
+    if text.isdecimal() and len(text) == 5:  # a date whose format was lost: the days since day zero
+        return _DAY_ZERO + timedelta(days=int(text))
+    text = re.sub(r"[T ]00:00(:00(\.0+)?)?Z?$", "", text).replace(",", " ")
+    text = " ".join(text.split())
+    for written in _DAY_FORMATS:
+        try:
+            return datetime.strptime(text, written).date()
+        except ValueError:
+            continue
+    if parts := re.fullmatch(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})", text):
+        first, second, year = map(int, parts.groups())
+        readings = set()
+        for month, day in ((second, first), (first, second)):
+            try:
+                readings.add(date(year, month, day))
+            except ValueError:
+                continue
+        if len(readings) == 1:
+            return readings.pop()
+        if readings:
+            raise ValueError(f"{text} can be read as two days: write it as {min(readings)} or {max(readings)}")
+    raise ValueError("that is no date: write it as 2025-06-30 or 30.06.2025")
+
+
+_SIGNS: Final = {"€": "EUR", "£": "GBP"}
+
+
+def _amount(cell: Any, currencies: frozenset[str]) -> tuple[Decimal, str | None]:
+    """The amount to the cent and its currency: the one that is written, else the only one there is, else None."""
+    currency = next(iter(currencies)) if len(currencies) == 1 else None
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        number = Decimal(repr(cell))
+    else:
+        text = unicodedata.normalize("NFKC", _text(cell)).upper()
+        if written := re.fullmatch(r"(?:([A-Z]{3}|[€£])\s*)?([^A-Z€£]+?)\s*([A-Z]{3}|[€£])?", text):
+            before, text, after = written.groups()
+            named = {_SIGNS.get(sign, sign) for sign in (before, after) if sign}
+            if named - currencies or len(named) > 1:
+                raise ValueError(
+                    f"the customer's documents are in {' and '.join(sorted(currencies))}: write the amount in that currency"
+                )
+            currency = named.pop() if named else currency
+        number = _number(text)
+    if not number.is_finite() or number <= 0:
+        raise ValueError("an amount is above zero: write it as 1234.56, or leave the cell empty")
+    if number >= Decimal(10) ** 14:
+        raise ValueError("the amount is too large: write it as 1234.56")
+    cents = number.quantize(Decimal("0.01"), ROUND_HALF_UP)
+    if cents <= 0:
+        raise ValueError("an amount is above zero: write it as 1234.56, or leave the cell empty")
+    return cents, currency
+
+
+def _number(text: str) -> Decimal:
+    """A number as people write it, with or without separators, where it can be read in one way only."""
+    plain = re.sub(r"[\s'’_]", "", text)
+    marks = [mark for mark in plain if mark in ".,"]
+    if not re.fullmatch(r"[+-]?\d[\d.,]*", plain) or plain[-1] in ".,":
+        raise ValueError("that is no amount: write digits only, such as 1234.56")
+    last = marks[-1] if marks else "."
+    whole, _, fraction = plain.rpartition(last) if marks else (plain, "", "")
+    if len(marks) > 1 and len(set(marks)) == 1:  # the same mark again and again only ever groups thousands
+        whole, fraction = plain, ""
+    elif len(marks) == 1 and len(fraction) == 3:
+        raise ValueError(f"{text.strip()} can be read as two amounts: write it as {whole}{fraction} or as {whole}.{fraction[:2]}")
+    groups = re.split(r"[.,]", whole)
+    grouped = len(groups) > 1
+    if grouped and (
+        len(set(re.findall(r"[.,]", whole))) > 1 or any(len(group) != 3 for group in groups[1:]) or len(groups[0]) > 4
+    ):
+        raise ValueError("that is no amount: write digits only, such as 1234.56")
+    if len(fraction) > 2:
+        raise ValueError("an amount has at most two places after the point: write it as 1234.56")
+    try:
+        return Decimal(f"{''.join(groups)}.{fraction or '0'}")
+    except InvalidOperation:
+        raise ValueError("that is no amount: write digits only, such as 1234.56") from None
+
+
+# ---- text
+
+
+def _text(cell: Any) -> str:
+    """A cell as text: numbers without a fraction they do not have, dates as ISO, blank as nothing."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+        return str(int(cell))
+    if isinstance(cell, datetime) and not (cell.hour or cell.minute or cell.second):
+        return cell.date().isoformat()
+    return str(cell).strip()
+
+
+def _folded(text: str) -> str:
+    """Text as it is compared: whatever its case, its spaces and the full stop after it."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().replace("_", " ").split()).rstrip(" .!")
+
+
+def _clean(text: str) -> str:
+    """A note as it was written, line ends unified, without characters that no file can carry; nothing else is cut."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(" " if unicodedata.category(mark) in ("Cc", "Cs") and mark not in "\n\t" else mark for mark in lines).strip()
+
+
+def _letter(column: int) -> str:
+    name = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        name = chr(65 + rest) + name
+    return name
+
+
+# ---- before a file is opened
+
+_PLACE: Final = re.compile(rb"""\sr\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["']""")
+_RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+
+
+def _look_through(path: Path) -> dict[str, int]:
+    """How many cells each sheet spans. Reads the file through once, a little at a time, before anything holds it in memory.
+
+    Raises:
+        Refused: the file is too large, packed or unpacked, or no whole workbook.
+    """
+    if (size := path.stat().st_size) > MAX_FILE_BYTES:
+        raise Refused(
+            f"it has {size / 2**20:,.0f} MB and at most {MAX_FILE_BYTES // 2**20} are read: send back the collector's own list"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+            if unpacked > MAX_UNPACKED_BYTES:
+                raise Refused(
+                    f"unpacked it would have {unpacked / 2**20:,.0f} MB and at most {MAX_UNPACKED_BYTES // 2**20} are read"
+                )
+            spans = {part.filename: _span(archive, part) for part in archive.infolist()}
+            return {name: spans[part] for name, part in _sheet_parts(archive).items() if part in spans}
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as broken:
+        raise Unreadable(
+            f"it is no whole .xlsx workbook ({broken}): it may be protected by a password, damaged, or of another kind. Save it again "
+            "as .xlsx without a password"
+        ) from broken
+    except (KeyError, ElementTree.ParseError, ValueError) as foreign:
+        raise Unreadable("it is no workbook that a spreadsheet would open: only .xlsx workbooks are read back") from foreign
+
+
+def _span(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
+    """The cells of the smallest rectangle from A1 that has all of a sheet's; 0 of any other part, which is read all the same: a
+    part that is not what the archive says it is fails here."""
+    wide = deep = 0
+    kept = b""
+    with archive.open(part) as file:
+        while chunk := file.read(1 << 20):
+            if part.filename.startswith("xl/worksheets/"):
+                for letters, digits in set(_PLACE.findall(kept + chunk)):
+                    wide = max(wide, sum((byte - 64) * 26**power for power, byte in enumerate(reversed(letters))))
+                    deep = max(deep, int(digits))
+                kept = chunk[-32:]
+    return wide * deep
+
+
+def _sheet_parts(archive: zipfile.ZipFile) -> dict[str, str]:
+    """The part of the archive each sheet is in."""
+    targets = {
+        relation.get("Id"): relation.get("Target", "")
+        for relation in ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    }
+    parts = {}
+    for element in ElementTree.fromstring(archive.read("xl/workbook.xml")).iter():
+        if element.tag.rpartition("}")[2] == "sheet":
+            target = targets.get(element.get(_RELATION)) or ""
+            parts[element.get("name") or ""] = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+    return parts
