@@ -9,6 +9,67 @@ activities as (
     where cast(occurred_at as date) < {{ as_of() }}
 ),
 
+-- What was written on the call list, not beside its items. Where `contacted` is left empty, the outcome says whether it was one.
+filled_rows as (
+    select
+        customer_id,
+        worklist_date,
+        collector,
+        contacted,
+        coalesce(
+            case when outcome = 'paid' then 'says_it_is_paid' else outcome end,
+            case
+                when promised_date is not null then 'promised'
+                when dispute_reason is not null then 'disputed'
+                when contacted = 'yes' then 'contacted'
+                when contacted = 'no' then 'not_reached'
+                else 'noted'
+            end
+        ) as outcome
+    from {{ ref('stg_delivery__worklist_outcomes') }}
+    where item_id is null and worklist_date < {{ as_of() }}
+),
+
+not_reached as (
+    select value
+    from {{ ref('dunning_policy') }}
+    where parameter = 'outcomes_not_reached' and {{ in_force() }}
+),
+
+contacts as (
+    select
+        activities.customer_id,
+        activities.invoice_id,
+        cast(activities.occurred_at as date) as contacted_on,
+        activities.step,
+        coalesce(activities.outcome, activities.channel, 'contacted') as outcome,
+        'activity' as source,
+        activities.actor as collector,
+        cast(null as varchar) as contacted
+    from activities
+    union all
+    select
+        customer_id,
+        cast(null as varchar) as invoice_id,
+        worklist_date as contacted_on,
+        cast(null as varchar) as step,
+        outcome,
+        'collector' as source,
+        collector,
+        contacted
+    from filled_rows
+),
+
+judged as (
+    select
+        *,
+        case
+            when contacted is not null then contacted = 'yes'
+            else concat(',', (select value from not_reached), ',') not like concat('%,', lower(replace(outcome, '_', ' ')), ',%')
+        end as is_reached
+    from contacts
+),
+
 dunning_steps as (
     select distinct
         step,
@@ -25,17 +86,21 @@ select
     issued_steps.step,
     issued_steps.step as outcome,
     'issued' as source,
-    coalesce(dunning_steps.in_cadence, true) as in_cadence
+    coalesce(dunning_steps.in_cadence, true) as in_cadence,
+    cast(null as varchar) as collector,
+    false as is_reached
 from issued_steps
 left join dunning_steps on issued_steps.step = dunning_steps.step
 union all
 select
-    activities.customer_id,
-    activities.invoice_id,
+    customer_id,
+    invoice_id,
     cast(null as varchar) as item_id,
-    cast(activities.occurred_at as date) as contacted_on,
-    activities.step,
-    coalesce(activities.outcome, activities.channel, 'contacted') as outcome,
-    'activity' as source,
-    true as in_cadence
-from activities
+    contacted_on,
+    step,
+    outcome,
+    source,
+    source = 'activity' or is_reached as in_cadence,
+    collector,
+    is_reached
+from judged

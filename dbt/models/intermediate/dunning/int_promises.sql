@@ -1,6 +1,43 @@
-with promises as (
+with recorded as (
     select * from {{ ref('stg_erp__promises') }}
     where made_on <= {{ as_of() }}
+),
+
+filled_rows as (
+    select * from {{ ref('stg_delivery__worklist_outcomes') }}
+    where promised_date is not null and worklist_date < {{ as_of() }}
+),
+
+-- A promise that somebody also entered in the ledger, for the same day, is the ledger's.
+promises as (
+    select
+        promise_id,
+        customer_id,
+        invoice_id,
+        plan_id,
+        made_on,
+        promised_date,
+        amount,
+        cast(null as varchar) as currency,
+        cast(null as varchar) as collector
+    from recorded
+    union all
+    select
+        filled_rows.outcome_id as promise_id,
+        filled_rows.customer_id,
+        cast(null as varchar) as invoice_id,
+        cast(null as varchar) as plan_id,
+        filled_rows.worklist_date as made_on,
+        filled_rows.promised_date,
+        filled_rows.promised_amount as amount,
+        filled_rows.currency,
+        filled_rows.collector
+    from filled_rows
+    where not exists (
+        select 1
+        from recorded
+        where recorded.customer_id = filled_rows.customer_id and recorded.promised_date = filled_rows.promised_date
+    )
 ),
 
 documents as (
@@ -40,7 +77,8 @@ planned as (
         promises.made_on,
         promises.promised_date,
         promises.amount,
-        coalesce(documents.currency, customers.currency, companies.currency) as currency,
+        coalesce(promises.currency, documents.currency, customers.currency, companies.currency) as currency,
+        coalesce(promises.collector, customers.collector) as collector,
         companies.calendar,
         min(promises.made_on) over (
             partition by promises.customer_id, coalesce(promises.plan_id, promises.promise_id), promises.invoice_id
@@ -120,6 +158,7 @@ select
     grace_until,
     amount,
     currency,
+    collector,
     state,
     case
         when plan_id is null then null
