@@ -33,6 +33,7 @@ def deliver(
     policy: str,
     run: Mapping[str, str],
     rejected: Mapping[str, int],
+    payment_link: str = "",
 ) -> Manifest:
     """Write the worklists of a morning under `root` and remember the steps they issue.
 
@@ -40,7 +41,7 @@ def deliver(
     brings back; the other way round it would be sent twice.
     """
     with _alone(root, as_of) as aside:
-        manifest = export(aside, marts, as_of=as_of, policy=policy, run=run, rejected=rejected)
+        manifest = export(aside, marts, as_of=as_of, policy=policy, run=run, rejected=rejected, payment_link=payment_link)
         _remember(landing, marts["dunning_items"], as_of, policy)
         swap_into_place(aside, root / as_of.isoformat())
     return manifest

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     timezone: str = "UTC"
     keep_warehouses: int = Field(default=3, ge=0)
     memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^[1-9]\d*(\.\d+)?(MB|GB|TB)$")
+    payment_link: str = Field(default="", pattern=r"^(https://[^\s{}]+\{customer_id\}[^\s{}]*)?$")
     alert_webhook: str | None = None
     alert_email_to: str | None = None
     alert_email_from: str = "arrears@localhost"

@@ -154,9 +154,11 @@ def mart_names(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in rows.fetchall()]
 
 
-def read(parquet: Path, names: Sequence[str]) -> Mapping[str, pa.Table]:
-    """Marts as Arrow tables, in a stable order of rows."""
-    return {name: pq.read_table(parquet / f"{name}.parquet") for name in names}
+def read(parquet: Path, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, pa.Table]:
+    """Marts as Arrow tables, in a stable order of rows, each with the columns it is wanted with; all of them where none is named. A
+    mart that the project does not have is left out."""
+    paths = {name: parquet / f"{name}.parquet" for name in wanted}
+    return {name: pq.read_table(path, columns=list(wanted[name]) or None) for name, path in paths.items() if path.exists()}
 
 
 def row_counts(parquet: Path) -> Mapping[str, int]:

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -25,15 +23,16 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.worklists import form, tables
+from dagster_project.worklists import drafts, form, tables
 from dagster_project.worklists.facts import Listing, by, counts, gather, total
+from dagster_project.worklists.names import distinct_slugs
 from dagster_project.worklists.workbook import write_workbook
 
 MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "dunning_worklist": (),
         "dunning_items": (),
-        "open_items": ("aging_bucket", "days_past_due", "open_amount_reporting", "reporting_currency"),
+        "open_items": ("customer_id", "item_id", "aging_bucket", "reporting_currency", *drafts.STATEMENT),
         "control_reconciliation": ("company_id", "currency", "subledger_balance", "control_balance", "difference", "state"),
         "risk_tiers": ("tier_in_force",),
         "kpi_monthly": ("month", "scope", "kpi", "variant", "value", "prior_value", "tripped"),
@@ -51,13 +50,15 @@ class WorklistError(Exception):
 
 @dataclass(frozen=True)
 class File:
-    """A file of the folder. `rows`: data rows of a CSV, customers on the call list of a workbook. `collector`: whose it is."""
+    """A file of the folder. `rows`: data rows of a CSV or JSON Lines file, customers on the call list of a workbook, drafts of the
+    checksums' file, which stands for them all. `collector`: whose it is. `columns`: of a file for machines, name and type."""
 
     name: str
     sha256: str
     bytes: int
     rows: int
     collector: str | None = None
+    columns: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,30 +100,41 @@ def export(
     policy: str,
     run: Mapping[str, str],
     rejected: Mapping[str, int] = MappingProxyType({}),
+    payment_link: str = "",
 ) -> Manifest:
     """Write the morning's worklists into the new folder `target` and return what its manifest says.
 
     `marts` are tables by name, as `MARTS` lists them; all but the two dunning marts may be missing, and the summary then says
-    less. `rejected` counts the records in quarantine by dataset. `run` identifies the run and goes into the manifest as it is.
+    less. `rejected` counts the records in quarantine by dataset. `payment_link` goes into the drafts (see `write_drafts`). `run`
+    identifies the run and goes into the manifest as it is.
     Raises `WorklistError` where the call list and its items do not add up, before anything is written.
     """
     actions = marts["dunning_worklist"].sort_by([("rank", "ascending"), ("customer_id", "ascending")])
     acted, held = _in_list_order(marts["dunning_items"], actions)
     totals = _totals(actions, acted, held)
     facts = gather(marts, as_of, policy, rejected)
+    book = marts.get("open_items")
+    if book is not None:
+        _statements_tie(actions, book)
 
     target.mkdir(parents=True)
     files = []
 
-    def written(name: str, rows: int, collector: str | None = None) -> None:
+    def written(name: str, rows: int, collector: str | None = None, columns: Mapping[str, str] | None = None) -> None:
         with (target / name).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        files.append(File(name, digest, (target / name).stat().st_size, rows, collector))
+        files.append(File(name, digest, (target / name).stat().st_size, rows, collector, columns))
 
-    tables.write_csv(target / "worklist.csv", actions)
-    written("worklist.csv", actions.num_rows)
-    tables.write_csv(target / "worklist_items.csv", pa.concat_tables([acted, held]))
-    written("worklist_items.csv", acted.num_rows + held.num_rows)
+    def for_machines(name: str, table: pa.Table) -> None:
+        columns = {field.name: tables.type_name(field.type) for field in table.schema}
+        for ending, write in ((".csv", tables.write_csv), (".jsonl", tables.write_jsonl)):
+            write(target / f"{name}{ending}", table)
+            written(f"{name}{ending}", table.num_rows, columns=columns)
+
+    actions = drafts.write_drafts(target, as_of, policy, actions, acted, book, payment_link)
+    written(f"{drafts.FOLDER}/{drafts.CHECKSUMS}", actions.num_rows)
+    for_machines("worklist", actions)
+    for_machines("worklist_items", pa.concat_tables([acted, held]))
     write_workbook(target / "worklist.xlsx", facts, Listing(None, actions, acted, held))
     written("worklist.xlsx", actions.num_rows)
     for collector, name in file_names(_collectors(actions, acted, held)).items():
@@ -163,20 +175,7 @@ def write_no_worklist(
 
 def file_names(collectors: Iterable[str]) -> dict[str, str]:
     """A workbook name for each collector: plain ASCII, short, and never two the same, whatever a collector is called."""
-    slugs = {collector: _slug(collector) for collector in sorted(set(collectors))}
-    taken = list(slugs.values())
-    names = {}
-    for collector, slug in slugs.items():
-        if not slug or len(slug) > 60 or taken.count(slug) > 1:
-            digest = hashlib.sha256(collector.encode()).hexdigest()[:8]
-            slug = "-".join(part for part in (slug[:48].strip("-"), digest) if part)
-        names[collector] = f"worklist-{slug}.xlsx"
-    return names
-
-
-def _slug(name: str) -> str:
-    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")
+    return {collector: f"worklist-{slug}.xlsx" for collector, slug in distinct_slugs(collectors).items()}
 
 
 def _collectors(*lists: pa.Table) -> list[str]:
@@ -218,6 +217,19 @@ def _totals(actions: pa.Table, acted: pa.Table, held: pa.Table) -> Totals:
         held=total(held, "open_amount_reporting"),
         held_by_reason=counts(held, "held_reason"),
     )
+
+
+def _statements_tie(actions: pa.Table, book: pa.Table) -> None:
+    """What a statement of account lists must come to the balance the list has of the customer, or it may not leave the house."""
+    summed = book.group_by("customer_id").aggregate([("open_amount_reporting", "sum")])
+    place = pc.index_in(actions.column("customer_id"), value_set=summed.column("customer_id").combine_chunks())
+    listed = pc.fill_null(summed.column("open_amount_reporting_sum").take(place), Decimal(0))
+    apart = pc.fill_null(pc.not_equal(listed, actions.column("credit_used")), False)
+    if pc.any(apart).as_py():
+        customers = actions.column("customer_id").filter(apart).to_pylist()
+        raise WorklistError(
+            f"the open items of {len(customers)} customers do not add up to their balances, among them {', '.join(customers[:5])}"
+        )
 
 
 def _as_text(value: object) -> str:

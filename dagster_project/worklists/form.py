@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Final
 
 SCHEMA_VERSION: Final = 1
-"""Of the workbook's layout and of `manifest.json`."""
+"""Of the workbook's layout, of `manifest.json` and of the columns it lists for each file. Raise it when something is renamed, removed
+or changes its type or meaning; what is only added leaves it alone."""
 
 IDENTITY_SHEET: Final = "arrears"
 """A hidden sheet of two columns, name and value: `schema_version`, `as_of`, `policy`, `collector` (empty: everyone's list),

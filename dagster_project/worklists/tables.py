@@ -28,6 +28,8 @@ _ILLEGAL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{FFFE}\x{FFFF}]"
 _REPLACEMENT = "\ufffd"
 _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 """What starts a formula. The full-width signs do in East Asian versions of Excel."""
+FORMULA_STARTS: Final = tuple("=+-@\t\r\n＝＋－＠")
+"""The same for one text."""
 _ESCAPE = "_x[0-9A-Fa-f]{4}_"
 """What Excel reads as one character."""
 
@@ -90,6 +92,39 @@ def _quoted(text: pa.Array) -> pa.Array:
     if not pc.any(needed).as_py():
         return text
     return pc.if_else(needed, pc.binary_join_element_wise('"', pc.replace_substring(text, '"', '""'), '"', ""), text)
+
+
+def write_jsonl(path: Path, table: pa.Table) -> None:
+    """Write `table` as JSON Lines: one object a row with every column, in order. Amounts are texts with all their digits, dates are ISO
+    texts, whole numbers and truth values are JSON's own, null stays null."""
+    with path.open("wb") as file:
+        for batch in _batches(table):
+            fields = [
+                pc.binary_join_element_wise(f'"{name}": ', _json_values(batch.column(name)), "") for name in batch.column_names
+            ]
+            lines = pc.binary_join_element_wise(*fields, ", ") if fields else pa.array([], pa.string())
+            file.write("".join(f"{{{line}}}\n" for line in lines.to_pylist()).encode())
+
+
+def _json_values(column: pa.ChunkedArray) -> pa.Array:
+    text = plain(column)
+    if not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
+        if is_text(column.type) and _any(text, r'["\\\x09-\x0d]'):
+            for character, escape in (("\\", "\\\\"), ('"', '\\"'), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
+                text = pc.replace_substring(text, character, escape)
+        text = pc.binary_join_element_wise('"', text, '"', "")
+    return pc.fill_null(text, "null")
+
+
+def type_name(kind: pa.DataType) -> str:
+    """What a column's values are, for whoever reads the files: `text`, `date`, `integer`, `boolean`, `decimal(18,4)`."""
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    if pa.types.is_integer(kind):
+        return "integer"
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    return "date" if pa.types.is_date(kind) else "text"
 
 
 def _batches(table: pa.Table) -> Iterator[pa.Table]:

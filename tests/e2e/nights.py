@@ -171,6 +171,7 @@ class House:
             "published/history/*/*",
             "published/history/*/parquet/*",
             "worklists/*/*",
+            "worklists/*/drafts/**/*",
         )
         paths = (path for name in names for path in self.home.glob(name) if path.is_file())
         shown = {path.relative_to(self.home): path for path in paths}
@@ -194,8 +195,9 @@ def sha256(path: Path) -> str:
 
 
 def lists(folder: Path) -> dict[str, str]:
-    """The files of a morning's worklist that must be the same every time, as hashes."""
-    return {path.name: sha256(path) for path in folder.iterdir() if path.suffix in (".csv", ".xlsx")}
+    """The files of a morning's worklist that must be the same every time, as hashes; for the drafts their own list of hashes."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".eml", ".txt")]
+    return {str(path.relative_to(folder)): sha256(path) for path in paths if path.name != "manifest.json"}
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -50,7 +50,7 @@ def deliver_built(settings: Settings, as_of: date, deadly: int) -> int:
         assert built
         run = {"run_id": "r", "policy": settings.policy, "source": settings.source, "published_at": "t", "versions": "v"}
         publish(built.marts, settings.published, as_of, run)
-        marts = read(built.parquet, list(MARTS))
+        marts = read(built.parquet, MARTS)
         landing = Landing(settings.landing, settings.quarantine)
         deliver(settings.worklists, landing, marts, as_of=as_of, policy=settings.policy, run={}, rejected={})
     finally:

@@ -61,6 +61,8 @@ def morning(mart: Callable[..., pa.Table]) -> Callable[..., dict[str, pa.Table]]
             **{name: ITEM[name] for name in ("customer_id", "collector", "reporting_currency", "severity", "step")},
             "rank": 1,
             "step_label": "First notice",
+            "channel": "email",
+            "template": "first_overdue_notice",
             "document_currencies": "USD",
             "item_count": len(acted),
             "past_due_item_count": len(acted),
@@ -240,11 +242,11 @@ def test_a_good_list_of_the_morning_is_never_replaced_by_a_note(
     root: Path, landing: Landing, morning: Callable[..., Any]
 ) -> None:
     send(root, landing, morning("first_notice"), MONDAY)
-    before = {path.name: path.read_bytes() for path in (root / "2025-06-02").iterdir()}
+    before = {path: path.read_bytes() for path in (root / "2025-06-02").rglob("*") if path.is_file()}
 
     assert hold_back(root, as_of=MONDAY, reasons=["late"]) is None
 
-    assert {path.name: path.read_bytes() for path in (root / "2025-06-02").iterdir()} == before
+    assert {path: path.read_bytes() for path in (root / "2025-06-02").rglob("*") if path.is_file()} == before
 
 
 def test_once_it_is_mended_the_list_takes_the_place_of_the_note(

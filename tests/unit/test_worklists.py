@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import re
 import shutil
 import zipfile
@@ -19,6 +20,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from dagster_project.worklists import (
+    MARTS,
     WorklistError,
     export,
     file_names,
@@ -45,7 +47,7 @@ ACTION = pa.schema(
                 *("customer_id", "customer_name", "company_id", "collector", "step", "step_label", "channel", "audience"),
                 *("tone", "template", "effect", "reporting_currency", "document_currencies", "tier_in_force"),
                 *("payer_pattern", "direction", "contact_name", "contact_email", "contact_phone", "last_contact_outcome"),
-                *("promised_currency", "suggested_arrangement", "arrangement_reason", "why"),
+                *("promised_currency", "suggested_arrangement", "arrangement_reason", "why", "language", "company_name"),
             )
         ],
         *[
@@ -83,6 +85,26 @@ ITEM = pa.schema(
     ]
 )
 
+OPEN = pa.schema(
+    [
+        *[
+            (name, pa.string())
+            for name in ("customer_id", "item_id", "company_id", "document_number", "item_type", "aging_bucket")
+        ],
+        *[(name, pa.string()) for name in ("currency", "reporting_currency")],
+        *[(name, pa.date32()) for name in ("document_date", "due_date")],
+        ("days_past_due", pa.int32()),
+        *[(name, MONEY) for name in ("original_amount", "open_amount", "open_amount_reporting")],
+    ]
+)
+
+TEMPLATES = {
+    "pre_due_reminder": "pre_due_reminder",
+    "first_notice": "first_overdue_notice",
+    "second_notice": "second_overdue_notice",
+    "third_notice": "third_notice_hold_warning",
+    "escalation": "senior_escalation",
+}
 STEPS = (
     ("pre_due_reminder", "Friendly reminder", 20, "friendly", "none", -7),
     ("first_notice", "First overdue notice", 30, "neutral", "none", 2),
@@ -174,7 +196,9 @@ def marts(customers: int = 12, per_customer: int = 3, held: int = 10, **changes:
                 "channel": "call" if severity > 40 else "email",
                 "audience": "senior" if severity > 50 else "accounts_payable",
                 "tone": tone,
+                "template": TEMPLATES[step],
                 "effect": effect,
+                "language": ("de", None, "fr-FR")[number % 3],
                 "past_due_amount": due,
                 "not_due_amount": total - due,
                 "document_currencies": currency,
@@ -191,7 +215,6 @@ def marts(customers: int = 12, per_customer: int = 3, held: int = 10, **changes:
                 "held_item_count": 1,
                 "credit_available": Decimal(0),
                 "credit_limit": Decimal(50_000),
-                "credit_used": total,
                 "credit_used_share": cents(total / 50_000),
                 "payer_pattern": "chronic" if severity > 40 else "occasional",
                 "direction": "rising" if severity > 40 else "steady",
@@ -248,13 +271,15 @@ def marts(customers: int = 12, per_customer: int = 3, held: int = 10, **changes:
                 "last_step_on": AS_OF - timedelta(days=9),
             }
         )
+    balances: dict[str, Decimal] = {}
+    for item in items:
+        balances[item["customer_id"]] = balances.get(item["customer_id"], Decimal(0)) + item["open_amount_reporting"]
+    for action in actions:
+        action["credit_used"] = balances[action["customer_id"]]
     if actions:
         actions[0].update(changes)
     book = [
-        *(
-            {key: item[key] for key in ("aging_bucket", "days_past_due", "open_amount_reporting", "reporting_currency")}
-            for item in items
-        ),
+        *({name: item.get(name, item["open_amount"]) for name in OPEN.names} for item in items),
         *({"open_amount_reporting": Decimal(40_000 + 5 * n), "days_past_due": -9, "aging_bucket": "current"} for n in range(20)),
         {"open_amount_reporting": Decimal("-7250.50")},
         {"open_amount_reporting": Decimal("310.00"), "aging_bucket": "no_due_date"},
@@ -264,14 +289,7 @@ def marts(customers: int = 12, per_customer: int = 3, held: int = 10, **changes:
         "dunning_items": pa.Table.from_pylist(items, ITEM),
         "open_items": pa.Table.from_pylist(
             [{"reporting_currency": "EUR", **row} for row in book],
-            pa.schema(
-                [
-                    ("aging_bucket", pa.string()),
-                    ("days_past_due", pa.int32()),
-                    ("open_amount_reporting", MONEY),
-                    ("reporting_currency", pa.string()),
-                ]
-            ),
+            OPEN,
         ),
         "control_reconciliation": pa.table(
             {
@@ -329,6 +347,10 @@ def xml(path: Path, number: int) -> str:
         return archive.read(f"xl/worksheets/sheet{number}.xml").decode()
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def csv_rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -340,7 +362,7 @@ def csv_rows(path: Path) -> list[dict[str, str]]:
 def test_manifest_lists_every_file_with_its_hash_and_rows(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     listed = {file["name"]: file for file in manifest["files"]}
-    assert set(listed) | {"manifest.json"} == {path.name for path in folder.iterdir()}
+    assert set(listed) | {"manifest.json", "drafts"} == {path.name for path in folder.iterdir()} | {"drafts/SHA256SUMS"}
     assert {"worklist.xlsx", "worklist.csv", "worklist_items.csv", "worklist-anna-berg.xlsx"} <= set(listed)
     for name, file in listed.items():
         content = (folder / name).read_bytes()
@@ -367,12 +389,52 @@ def test_totals_are_the_sums_of_the_rows_in_every_file(folder: Path) -> None:
     assert sum(totals["held_by_reason"].values()) == totals["held_items"]
 
 
+GOLDEN = Path(__file__).parent.parent / "golden" / "worklist_columns.json"
+
+
+def test_no_column_of_a_file_for_machines_is_renamed_or_retyped_without_a_new_version(
+    tmp_path: Path, mart: Callable[..., pa.Table]
+) -> None:
+    write(tmp_path / "out", {name: mart(name) for name in MARTS})
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
+    columns = {file["name"]: file["columns"] for file in manifest["files"] if file["columns"]}
+    if os.environ.get("ARREARS_UPDATE_GOLDEN"):
+        told = {"schema_version": manifest["schema_version"], "columns": columns}
+        GOLDEN.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    known = json.loads(GOLDEN.read_text("utf-8"))
+    if manifest["schema_version"] == known["schema_version"]:
+        for name, promised in known["columns"].items():
+            assert promised.items() <= columns[name].items(), f"{name}: raise SCHEMA_VERSION, and ARREARS_UPDATE_GOLDEN=1"
+
+
+def test_json_lines_say_the_same_as_the_csv_exactly(tmp_path: Path) -> None:
+    texts = ('a "quote" \\ and \t a tab', "=1+1", "two\r\nlines", "Ωß🙂", "")
+    tables = marts(customers=5, per_customer=1, held=5)
+    worklist = tables["dunning_worklist"]
+    tables["dunning_worklist"] = worklist.set_column(worklist.column_names.index("why"), "why", pa.array(texts))
+    manifest = write(tmp_path / "out", tables)
+    for name in ("worklist", "worklist_items"):
+        lines = [json.loads(line) for line in (tmp_path / "out" / f"{name}.jsonl").read_text("utf-8").splitlines()]
+        rows = csv_rows(tmp_path / "out" / f"{name}.csv")
+        (columns,) = (file.columns for file in manifest.files if file.name == f"{name}.jsonl")
+        assert [list(line) for line in lines] == [list(columns)] * len(rows)
+        for line, row in zip(lines, rows, strict=True):
+            assert {key: "" if value is None else str(value) for key, value in line.items() if key != "why"} == {
+                key: value.removeprefix("'") for key, value in row.items() if key != "why"
+            }
+            assert all(isinstance(line[key], str | None) for key, kind in columns.items() if kind.startswith("decimal"))
+            assert all(isinstance(line[key], int | None) for key, kind in columns.items() if kind == "integer")
+    assert (
+        tuple(json.loads(line)["why"] for line in (tmp_path / "out" / "worklist.jsonl").read_text("utf-8").splitlines()) == texts
+    )
+
+
 def test_same_marts_give_the_same_bytes_and_only_the_run_may_differ(tmp_path: Path) -> None:
     for name, run in (("one", "r1"), ("two", "r2")):
         export(tmp_path / name, marts(customers=4, held=20), as_of=AS_OF, policy="net_terms", run={"run_id": run})
-    for path in (tmp_path / "one").iterdir():
-        if path.name != "manifest.json":
-            assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+    assert one.pop("manifest.json") != two.pop("manifest.json")
+    assert one == two
     manifests = [json.loads((tmp_path / name / "manifest.json").read_text("utf-8")) for name in ("one", "two")]
     assert [manifest.pop("run") for manifest in manifests] == [{"run_id": "r1"}, {"run_id": "r2"}]
     assert manifests[0] == manifests[1]
@@ -381,8 +443,7 @@ def test_same_marts_give_the_same_bytes_and_only_the_run_may_differ(tmp_path: Pa
 def test_order_of_the_marts_rows_does_not_matter(tmp_path: Path, folder: Path) -> None:
     shuffled = {name: table.take(list(reversed(range(table.num_rows)))) for name, table in marts().items()}
     write(tmp_path / "out", shuffled)
-    for path in folder.iterdir():
-        assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes(), path.name
+    assert contents(tmp_path / "out") == contents(folder)
 
 
 def test_each_collector_gets_their_own_rows_and_nobody_is_lost(folder: Path) -> None:
@@ -476,9 +537,9 @@ def test_no_cell_is_a_formula_and_every_text_is_typed_as_text(folder: Path) -> N
 
 
 def test_numbers_in_the_csv_are_plain_and_may_be_negative(tmp_path: Path) -> None:
-    write(tmp_path / "out", marts(customers=1, held=0, credit_used=Decimal("-12.5000"), late_fee_preview=Decimal("0.0001")))
+    write(tmp_path / "out", marts(customers=1, held=0, credit_limit=Decimal("-12.5000"), late_fee_preview=Decimal("0.0001")))
     row = csv_rows(tmp_path / "out" / "worklist.csv")[0]
-    assert (row["credit_used"], row["late_fee_preview"], row["as_of"]) == ("-12.5000", "0.0001", "2026-11-20")
+    assert (row["credit_limit"], row["late_fee_preview"], row["as_of"]) == ("-12.5000", "0.0001", "2026-11-20")
     assert row["promised_amount"] == "1200.0000"
     assert not (tmp_path / "out" / "worklist.csv").read_bytes().startswith(b"\xef\xbb\xbf")
 
@@ -519,7 +580,7 @@ def test_file_names_are_safe_and_never_the_same() -> None:
     names = file_names(COLLECTORS)
     assert len(set(names.values())) == len(COLLECTORS)
     assert all(re.fullmatch(r"worklist-[a-z0-9]+(-[a-z0-9]+)*\.xlsx", name) and len(name) < 80 for name in names.values())
-    assert names["CON"] == "worklist-con.xlsx"
+    assert names["CON"].startswith("worklist-con-")
     assert names["Anna Berg"] != names["anna-berg"]
     assert names == file_names(reversed(COLLECTORS))
 

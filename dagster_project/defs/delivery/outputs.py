@@ -69,7 +69,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
     ) -> dg.MaterializeResult[None]:
         as_of = date.fromisoformat(context.partition_key)
         built = _built(settings, warehouse, as_of)
-        marts = read(built.parquet, list(MARTS))
+        marts = read(built.parquet, MARTS)
         newest = {name: loads[-1].manifest for name, d in DATASETS.items() if (loads := landing.loads(d, as_of))}
         manifest = deliver(
             settings.worklists,
@@ -79,6 +79,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             policy=settings.policy,
             run={"run_id": context.run_id, "source": settings.source},
             rejected={name: load.quarantined for name, load in newest.items() if load.quarantined},
+            payment_link=settings.payment_link,
         )
         totals, folder = manifest.totals, settings.worklists / as_of.isoformat()
         log.info(

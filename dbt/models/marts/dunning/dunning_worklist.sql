@@ -309,6 +309,7 @@ select
     cast(priced.customer_id as varchar) as customer_id,
     cast(priced.customer_name as varchar) as customer_name,
     cast(action_companies.company_id as varchar) as company_id,
+    cast(companies.name as varchar) as company_name,
     cast(priced.collector as varchar) as collector,
     cast(action_steps.step as varchar) as step,
     cast(action_steps.label as varchar) as step_label,
@@ -348,6 +349,7 @@ select
     cast(action_contacts.name as varchar) as contact_name,
     cast(action_contacts.email as varchar) as contact_email,
     cast(action_contacts.phone as varchar) as contact_phone,
+    cast(customers.language as varchar) as language,
     cast(last_contacts.contacted_on as date) as last_contact_on,
     cast(last_contacts.outcome as varchar) as last_contact_outcome,
     cast(next_promises.promised_date as date) as promised_on,
@@ -388,6 +390,8 @@ select
 from priced
 left join action_steps on priced.customer_id = action_steps.customer_id
 left join action_companies on priced.customer_id = action_companies.customer_id
+left join companies on action_companies.company_id = companies.company_id
+left join customers on priced.customer_id = customers.customer_id
 left join document_currencies on priced.customer_id = document_currencies.customer_id
 left join customer_items on priced.customer_id = customer_items.customer_id
 left join payment_behaviour on priced.customer_id = payment_behaviour.customer_id

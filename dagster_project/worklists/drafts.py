@@ -1,0 +1,449 @@
+"""What could be said to each customer this morning: an e-mail ready to be looked over and sent, or the script of a call.
+
+Belongs here: putting what the marts say into words, and the files that carry them. Does not belong here: the words themselves
+(`templates/<language>/`, one text a dunning template, the first line its subject), whom to write to and how firmly (dbt), sending:
+nothing here sends anything.
+
+A language is a folder. A customer whose language has none, or whose folder lacks a text, is written to in English.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from email.header import Header
+from email.utils import formataddr
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from dagster_project.worklists import tables
+from dagster_project.worklists.names import distinct_slugs
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+ENGLISH: Final = "en"
+CALL: Final = "call"
+"""The template of a call's script: one for all steps, since what is said follows from tone, amounts and effect."""
+
+FOLDER: Final = "drafts"
+CHECKSUMS: Final = "SHA256SUMS"
+"""Checksums of all drafts, as `sha256sum -c` reads them."""
+
+SENIOR: Final = ("senior", "executive")
+LONGEST_NAME, LONGEST_SUBJECT = 120, 200
+
+STATEMENT: Final = (
+    *("company_id", "document_number", "item_type", "document_date", "due_date", "days_past_due"),
+    *("currency", "original_amount", "open_amount", "open_amount_reporting"),
+)
+"""What a statement of account needs of `open_items`, besides customer and item."""
+
+_ACTION: Final = (
+    *("customer_id", "customer_name", "collector", "step_label", "channel", "audience", "tone", "template", "effect"),
+    *("contact_name", "contact_email", "contact_phone", "oldest_days_past_due", "late_fee_rate_pct", "late_fee_preview"),
+    *("reporting_currency", "item_count", "language", "company_name"),
+)
+_ITEM: Final = (
+    *("document_number", "document_date", "due_date", "days_past_due", "currency", "open_amount", "dunnable_amount"),
+    *("discount_until", "discount_amount"),
+)
+
+
+# ---- languages
+
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """A folder of texts, and how its language writes dates and amounts."""
+
+    code: str
+    words: Mapping[str, Any]
+    environment: ImmutableSandboxedEnvironment
+
+    def template(self, name: str) -> Template | None:
+        try:
+            return self.environment.get_template(f"{name}.txt")
+        except TemplateNotFound:
+            return None
+
+    @lru_cache(maxsize=10_000)  # noqa: B019 - there are as many languages as folders
+    def date(self, day: date | None) -> str:
+        """`22 Nov 2026`, `22.11.2026`; nothing of none."""
+        if day is None:
+            return ""
+        months = self.words["months"]
+        return str(
+            self.words["date"].format(
+                day=day.day, number=day.month, month=months[day.month - 1] if months else "", year=f"{day.year:04}"
+            )
+        )
+
+    def amount(self, amount: Decimal) -> str:
+        """`1,234.56`, `1.234,56`: two digits after the mark, more where the amount has more."""
+        text = f"{amount:,.2f}" if amount == round(amount, 2) else f"{amount.normalize():,f}"
+        if self.words["decimal_mark"] == ".":
+            return text if self.words["thousands_mark"] == "," else text.replace(",", self.words["thousands_mark"])
+        return text.translate(str.maketrans({",": self.words["thousands_mark"], ".": self.words["decimal_mark"]}))
+
+    def plain_amount(self, amount: Decimal) -> str:
+        """The same without thousands marks, for spreadsheets: `1234.56`, `1234,56`."""
+        return self.amount(amount).replace(self.words["thousands_mark"], "")
+
+    def list(self, parts: Iterable[str]) -> str:
+        """`a`, `a and b`, `a, b and c`."""
+        *most, last = parts
+        return f"{', '.join(most)}{self.words['and']}{last}" if most else last
+
+
+@cache
+def languages(root: Path = TEMPLATES) -> Mapping[str, Language]:
+    """Every language there is, by the name of its folder."""
+    found = {}
+    for folder in sorted(path for path in root.iterdir() if (path / "language.toml").exists()):
+        environment = ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader(folder),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            auto_reload=False,
+        )
+        found[folder.name] = Language(folder.name, tomllib.loads((folder / "language.toml").read_text("utf-8")), environment)
+    return found
+
+
+def chosen(spoken: str | None, template: str, among: Mapping[str, Language] | None = None) -> tuple[Language, Template]:
+    """The language and text for a customer who speaks `spoken` (`de`, `de-AT`, `DE_ch`); English where there is none.
+
+    Raises:
+        LookupError: not even English has the text.
+    """
+    among = languages() if among is None else among
+    wanted = re.split(r"[-_]", (spoken or "").strip().lower())[0]
+    for code in (wanted, ENGLISH):
+        if code in among and (text := among[code].template(template)) is not None:
+            return among[code], text
+    raise LookupError(f"there is no text {template}.txt under {TEMPLATES.name}/{ENGLISH}/; dunning_steps.csv names it")
+
+
+# ---- the drafts of a morning
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A file for one customer: its name under the morning's folder, its subject, what is in it."""
+
+    file: str
+    subject: str
+    content: bytes
+
+
+def write_drafts(
+    target: Path, as_of: date, policy: str, actions: pa.Table, acted: pa.Table, book: pa.Table | None, payment_link: str = ""
+) -> pa.Table:
+    """Write a draft for each action into `target/drafts/` with their checksums; the actions come back with `draft_subject` and
+    `draft_file`.
+
+    `acted` are the items in the actions' order. `book` has the open items statements of account are made of; without it there are
+    none. `payment_link` is an address in which `{customer_id}` stands for the customer's number; empty: no link is offered.
+    """
+    folder = target / FOLDER
+    folder.mkdir()
+    subjects, files = [], []
+    with (folder / CHECKSUMS).open("w", encoding="utf-8", newline="\n") as sums:
+        made = set()
+        for draft in drafts(as_of, policy, actions, acted, book, payment_link):
+            path = target / draft.file
+            if path.parent not in made:
+                path.parent.mkdir()
+                made.add(path.parent)
+            path.write_bytes(draft.content)
+            sums.write(f"{hashlib.sha256(draft.content).hexdigest()}  {draft.file.removeprefix(f'{FOLDER}/')}\n")
+            subjects.append(draft.subject)
+            files.append(draft.file)
+    return actions.append_column("draft_subject", pa.array(subjects, pa.string())).append_column(
+        "draft_file", pa.array(files, pa.string())
+    )
+
+
+def drafts(
+    as_of: date, policy: str, actions: pa.Table, acted: pa.Table, book: pa.Table | None, payment_link: str
+) -> Iterator[Draft]:
+    """The drafts in the actions' order, a batch of customers in memory at a time."""
+    names = _file_names(actions)
+    needed = [name for name in _ACTION if name in actions.column_names]
+    ordered = None if book is None else _by_customer(book, actions)
+    first_item = first_open = 0
+    for start in range(0, actions.num_rows, tables.BATCH):
+        batch = actions.select(needed).slice(start, tables.BATCH).to_pylist()
+        count = sum(action["item_count"] for action in batch)
+        items = iter(acted.select(_ITEM).slice(first_item, count).to_pylist())
+        first_item += count
+        opened: Iterator[dict[str, Any]] = iter(())
+        if ordered is not None:
+            rows, counts = ordered
+            counted = counts[start : start + len(batch)]
+            opened = iter(rows.slice(first_open, sum(counted)).to_pylist())
+            first_open += sum(counted)
+        for place, action in enumerate(batch, start):
+            mine = list(itertools.islice(items, action["item_count"]))
+            statement = None if ordered is None else list(itertools.islice(opened, ordered[1][place]))
+            yield _draft(as_of, policy, names[place], action, mine, statement, payment_link)
+
+
+def _draft(
+    as_of: date,
+    policy: str,
+    name: str,
+    action: Mapping[str, Any],
+    items: Sequence[Mapping[str, Any]],
+    statement: Sequence[Mapping[str, Any]] | None,
+    payment_link: str,
+) -> Draft:
+    by_mail = action["channel"] == "email"
+    language, template = chosen(action.get("language"), action["template"] if by_mail else CALL)
+    has_statement = by_mail and statement is not None
+    text = template.render(_words(as_of, language, action, items, has_statement, payment_link))
+    head, _, body = text.partition("\n")
+    subject = one_line(head, LONGEST_SUBJECT)
+    body = re.sub(r"\n{3,}", "\n\n", body).strip("\n") + "\n"
+    if not by_mail:
+        return Draft(f"{name}.txt", subject, f"{subject}\n\n{body}".encode())
+    identity = hashlib.sha256("\0".join((as_of.isoformat(), policy, action["customer_id"])).encode()).hexdigest()[:32]
+    attached = None
+    if has_statement:
+        attached = (f"{language.words['statement']}-{as_of}.csv", statement_of_account(language, statement or ()))
+    return Draft(f"{name}.eml", subject, _mail(identity, recipients(action), subject, body, attached))
+
+
+def _words(
+    as_of: date,
+    language: Language,
+    action: Mapping[str, Any],
+    items: Sequence[Mapping[str, Any]],
+    has_statement: bool,
+    payment_link: str,
+) -> Mapping[str, Any]:
+    """What a template may speak of. Every name is always there; what does not apply is empty."""
+    late_fee = action["late_fee_preview"] or Decimal(0)
+    documents = [one_line(item["document_number"]) for item in items]
+    shown = documents if len(documents) <= 4 else [*documents[:3], f"+ {len(documents) - 3}"]
+    past_due = [item for item in items if (item["days_past_due"] or 0) > 0]
+    return {
+        "as_of": language.date(as_of),
+        "customer": one_line(action["customer_name"]),
+        "customer_id": one_line(action["customer_id"]),
+        "contact": one_line(action["contact_name"]),
+        "phone": one_line(action["contact_phone"]),
+        "senior": action["audience"] in SENIOR,
+        "tone": action["tone"],
+        "effect": action["effect"],
+        "step": one_line(action["step_label"]),
+        "collector": one_line(action["collector"]),
+        "company": one_line(action.get("company_name")),
+        "count": len(items),
+        "documents": language.list(shown),
+        "table": _table(language, items),
+        "total": _sums(language, past_due or items),
+        "past_due": _sums(language, past_due),
+        "not_due": _sums(language, [item for item in items if (item["days_past_due"] or 0) <= 0]),
+        "oldest_days": action["oldest_days_past_due"] or 0,
+        "reduced": any(item["dunnable_amount"] != item["open_amount"] for item in items),
+        "discounts": [
+            {
+                "document": one_line(item["document_number"]),
+                "amount": language.amount(item["discount_amount"]),
+                "currency": item["currency"],
+                "until": language.date(item["discount_until"]),
+            }
+            for item in items
+            if item["discount_until"] is not None and item["discount_amount"] is not None
+        ],
+        "late_fee": f"{language.amount(late_fee)} {action['reporting_currency']}" if late_fee > 0 else "",
+        "late_fee_rate": language.plain_amount((action["late_fee_rate_pct"] or Decimal(0)).normalize()),
+        "payment_link": payment_link.replace("{customer_id}", quote(action["customer_id"], safe="")),
+        "statement": has_statement,
+    }
+
+
+def _table(language: Language, items: Sequence[Mapping[str, Any]]) -> str:
+    """The items as columns that line up in a fixed-width font, the oldest first."""
+    columns = language.words["columns"]
+    head = [columns[name] for name in ("document", "date", "due", "days", "amount", "currency")]
+    rows = [
+        [
+            one_line(item["document_number"]),
+            language.date(item["document_date"]),
+            language.date(item["due_date"]),
+            str(max(item["days_past_due"] or 0, 0) or ""),
+            language.amount(item["dunnable_amount"]),
+            item["currency"] or "",
+        ]
+        for item in items
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = []
+    for row in (head, *rows):
+        cells = [
+            cell.rjust(width) if index in (3, 4) else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def _sums(language: Language, items: Iterable[Mapping[str, Any]]) -> str:
+    """What is asked for, currency by currency; never added up across them."""
+    totals: dict[str, Decimal] = {}
+    for item in items:
+        totals[item["currency"]] = totals.get(item["currency"], Decimal(0)) + item["dunnable_amount"]
+    return language.list(f"{language.amount(amount)} {name}" for name, amount in sorted(totals.items())) if totals else ""
+
+
+# ---- the statement of account
+
+
+def statement_of_account(language: Language, rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """All of a customer's open items, credits and unapplied cash negative, and the balance of each currency: CSV as the spreadsheets
+    of the language open it."""
+    words = language.words["columns"]
+    head = [words[name] for name in ("entity", "document", "type", "date", "due", "days", "original", "open", "currency")]
+    lines = [head]
+    balances: dict[str, Decimal] = {}
+    for row in rows:
+        balances[row["currency"]] = balances.get(row["currency"], Decimal(0)) + row["open_amount"]
+        lines.append(
+            [
+                _guarded(row["company_id"]),
+                _guarded(row["document_number"]),
+                language.words["types"].get(row["item_type"], row["item_type"] or ""),
+                language.date(row["document_date"]),
+                language.date(row["due_date"]),
+                "" if row["days_past_due"] is None else str(row["days_past_due"]),
+                "" if row["original_amount"] is None else language.plain_amount(row["original_amount"]),
+                language.plain_amount(row["open_amount"]),
+                _guarded(row["currency"]),
+            ]
+        )
+    lines += [
+        [words["balance"], *[""] * 6, language.plain_amount(amount), _guarded(name)] for name, amount in sorted(balances.items())
+    ]
+    separator = language.words["separator"]
+    text = "".join(separator.join(_cell(cell, separator) for cell in line) + "\r\n" for line in lines)
+    return b"\xef\xbb\xbf" + text.encode()  # the mark by which spreadsheets know UTF-8
+
+
+def _guarded(text: str | None) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    cell = one_line(text)
+    return f"'{cell}" if cell.startswith(tables.FORMULA_STARTS) else cell
+
+
+def _cell(cell: str, separator: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if separator in cell or '"' in cell else cell
+
+
+def _by_customer(book: pa.Table, actions: pa.Table) -> tuple[pa.Table, Sequence[int]]:
+    """The open items of the customers of the list, in its order, oldest first; and how many each has."""
+    place = pc.index_in(book.column("customer_id"), value_set=actions.column("customer_id").combine_chunks())
+    keys = book.select(["currency", "document_date", "item_id"]).append_column("place", place)
+    listed = pc.is_valid(place)
+    keys, rows = keys.filter(listed), book.select(STATEMENT).filter(listed)
+    order = pc.sort_indices(keys, [(key, "ascending") for key in ("place", "currency", "document_date", "item_id")])
+    counts = [0] * actions.num_rows
+    for each in pc.value_counts(keys.column("place")).to_pylist():
+        counts[each["values"]] = each["counts"]
+    return rows.take(order), counts
+
+
+# ---- files and headers
+
+
+def _file_names(actions: pa.Table) -> list[str]:
+    """`drafts/<collector>/<customer>`, without ending, for each action."""
+    collectors = [name or "" for name in actions.column("collector").to_pylist()]
+    folders = distinct_slugs(collectors)
+    keys = [
+        f"{customer} {name or ''}" if name != customer else customer
+        for customer, name in zip(
+            actions.column("customer_id").to_pylist(), actions.column("customer_name").to_pylist(), strict=True
+        )
+    ]
+    customers = distinct_slugs(keys)
+    return [f"{FOLDER}/{folders[collector]}/{customers[key]}" for collector, key in zip(collectors, keys, strict=True)]
+
+
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]+")
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Marks that turn the direction of what follows: harmless in a name, but not in a message around it."""
+
+
+def one_line(text: str | None, longest: int = LONGEST_NAME) -> str:
+    """A text of somebody else's, fit for the middle of a line: no line breaks, no control characters, not endless."""
+    line = _DIRECTION.sub("", _SPACE.sub(" ", (text or "")[: 4 * longest])).strip()
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
+
+
+def recipients(action: Mapping[str, Any]) -> str:
+    """The address, or addresses, that the ledger gives for the contact; what is not one is left out, for a person to fill in."""
+    given = re.split(r"[;,\s]+", (action["contact_email"] or "").strip()[:1_000])
+    addresses = [address for address in given if _ADDRESS.fullmatch(address)]
+    if len(addresses) != 1:
+        return ",\r\n ".join(addresses)
+    return formataddr((one_line(action["contact_name"], 60), addresses[0]))
+
+
+def _mail(identity: str, to: str, subject: str, body: str, attached: tuple[str, bytes] | None) -> bytes:
+    """A message that mail programs open as a draft (`X-Unsent`): no sender, no date, and the same bytes for the same words.
+
+    Put together here because a night writes tens of thousands; every part is base64, and each header went through the `email` package.
+    """
+    boundary = f"=_{identity}"
+    parts = [("text/plain; charset=utf-8", "inline", body.replace("\n", "\r\n").encode())]
+    if attached:
+        name, content = attached
+        parts.append((f'text/csv; charset=utf-8; name="{name}"', f'attachment; filename="{name}"', content))
+    lines = [
+        "X-Unsent: 1",
+        *([f"To: {to}"] if to else []),
+        f"Subject: {_header(subject)}",
+        f"Message-ID: <{identity}@arrears.invalid>",
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/mixed; boundary="{boundary}"',
+        "",
+    ]
+    for kind, disposition, content in parts:
+        encoded = base64.encodebytes(content).decode().rstrip("\n").replace("\n", "\r\n")
+        lines += [
+            f"--{boundary}",
+            f"Content-Type: {kind}",
+            "Content-Transfer-Encoding: base64",
+            f"Content-Disposition: {disposition}",
+            "",
+            encoded,
+        ]
+    return ("\r\n".join([*lines, f"--{boundary}--", ""])).encode("ascii")
+
+
+def _header(text: str) -> str:
+    """A header's value: ASCII as it is, everything else encoded, folded where it is long."""
+    if text.isascii() and len(text) < 60:
+        return text
+    return Header(text, "us-ascii" if text.isascii() else "utf-8", header_name="Subject").encode(linesep="\r\n")
