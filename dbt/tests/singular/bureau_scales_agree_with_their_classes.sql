@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'int_bureau_scores'}}, 'description': 'The good end of every scale is the end at which the bureau puts its best class: a direction turned over in bureau_scales would turn every customer over.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'bureau_scales'}}, 'description': 'The good end of every scale is the end at which the bureau puts its best class: a direction turned over in bureau_scales would turn every customer over.'}) }}
 
 with scales as (
     select * from {{ ref('bureau_scales') }}

@@ -1,0 +1,236 @@
+"""Sixty mornings of a company that moves: what the lists ask for, and that they never ask for what they must not.
+
+Nights are skipped, run twice, and asked for again later; cash comes in late, bounces, is booked without its invoice; disputes and
+promises come and go; people fall ill, go bankrupt, move to the agency. Each law is a test over the whole story.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from dagster_project.contract import DATASETS, ISSUED_STEPS
+from dagster_project.delivery import deliver
+from dagster_project.landing import Landing
+from dagster_project.sources.files import FilesSource
+from tests import compiled
+from tests.reference.proof import write_files
+
+from .law import PARAMETERS, STEPS, Ledger, spacing_faults
+from .world import World
+
+FIRST = date(2025, 11, 24)
+"""A Monday: Thanksgiving, Christmas, the turn of the year and Epiphany lie ahead."""
+MORNINGS = 60
+SKIPPED, TWICE, AGAIN_LATER = 0.12, 0.08, 0.06
+SHOWN = ("dunning_worklist", "dunning_items")
+
+
+@dataclass
+class Morning:
+    as_of: date
+    law: Ledger
+    items: list[dict[str, Any]]
+    actions: list[dict[str, Any]]
+
+    @property
+    def acted(self) -> list[dict[str, Any]]:
+        return [item for item in self.items if item["held_reason"] is None]
+
+
+@dataclass
+class Story:
+    mornings: list[Morning] = field(default_factory=list)
+    issued: list[dict[str, Any]] = field(default_factory=list)
+    repeats: list[tuple[str, date, bool]] = field(default_factory=list)
+    """Runs of a morning that had been run before: which, and whether they left every byte and every issued step as it was."""
+    contacts_outside: list[tuple[str, date]] = field(default_factory=list)
+
+
+class Night:
+    """The pipeline less dbt's and Dagster's own doings: landing, the models' SQL, the delivery."""
+
+    def __init__(self, folder: Path, world: World):
+        self.folder, self.world = folder, world
+        self.landing = Landing(folder / "landing", folder / "quarantine")
+        self.worklists = folder / "worklists"
+        self.nodes = compiled.needed_for(compiled.compiled(reporting_currency="EUR"), *SHOWN)
+        self.asked_last: date | None = None
+        self.builds = 0
+
+    def load(self, as_of: date) -> None:
+        """Ask the source what it knew the evening before, of those datasets in which something changed."""
+        evening = as_of - timedelta(days=1)
+        changed = self.world.changed(self.asked_last or date.min, evening)
+        book = self.world.known(evening)
+        book["exchange_rates"] = [{"rate_date": date(2025, 1, 1), "currency": "USD", "base_currency": "EUR", "rate": "0.9"}]
+        delivery = self.folder / "deliveries" / as_of.isoformat()
+        write_files({name: records for name, records in book.items() if name in changed or not self.asked_last}, delivery)
+        source = FilesSource(delivery)
+        for dataset in DATASETS.values():
+            if (delivery / f"{dataset.name}.csv").exists() and (dataset.name in changed or not self.asked_last):
+                self.landing.land(dataset, source.fetch(dataset, None), as_of)
+        self.asked_last = evening
+
+    def run(self, as_of: date) -> Mapping[str, list[dict[str, Any]]]:
+        self.builds += 1
+        built = compiled.build(self.nodes, self.landing, as_of, self.folder / "warehouse" / f"{as_of}.{self.builds}")
+        marts = {name: built.table(name) for name in SHOWN}
+        built.con.close()
+        deliver(self.worklists, self.landing, marts, as_of=as_of, policy="net_terms", run={}, rejected={})
+        return {name: table.to_pylist() for name, table in marts.items()}
+
+    def state(self, as_of: date) -> tuple[Mapping[str, str], set[tuple[str, str, date]]]:
+        """Every file of a morning's list, and every step that was ever issued."""
+        files = {
+            str(path.relative_to(self.worklists)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in (self.worklists / as_of.isoformat()).rglob("*")
+            if path.is_file()
+        }
+        return files, {(row["item_id"], row["step"], row["worklist_date"]) for row in self.issued()}
+
+    def issued(self) -> list[dict[str, Any]]:
+        import duckdb
+
+        files = [str(load.rows) for load in self.landing.loads(ISSUED_STEPS) if load.rows]
+        return duckdb.sql(f"select * from read_parquet({files})").to_arrow_table().to_pylist() if files else []
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    chance, told = Random("sixty mornings"), Story()
+    world = World("a company")
+    for back in range(75, 0, -1):
+        world.live(FIRST - timedelta(days=back))
+    night = Night(tmp_path_factory.mktemp("sixty"), world)
+    for day in (FIRST + timedelta(days=n) for n in range(MORNINGS)):
+        if chance.random() >= SKIPPED:
+            night.load(day)
+            marts = night.run(day)
+            law = Ledger(world.known(day - timedelta(days=1)), day)
+            told.mornings.append(Morning(day, law, marts["dunning_items"], marts["dunning_worklist"]))
+            told.repeats += repeats(night, told, chance)
+        world.live(day)
+    told.issued = night.issued()
+    told.contacts_outside = [(row["customer_id"], date.fromisoformat(row["occurred_at"][:10])) for row in law.book["activities"]]
+    return told
+
+
+def repeats(night: Night, told: Story, chance: Random) -> Iterator[tuple[str, date, bool]]:
+    """Runs of a morning that was run before: at once, or long after, when much more is known."""
+    days = [morning.as_of for morning in told.mornings]
+    for kind, day, odds in (("twice", days[-1], TWICE), ("again later", chance.choice(days), AGAIN_LATER)):
+        if chance.random() < odds:
+            before = night.state(day)
+            night.run(day)
+            yield kind, day, night.state(day) == before
+
+
+def test_the_story_has_everything_in_it(story: Story) -> None:
+    reasons = {item["held_reason"] for morning in story.mornings for item in morning.items}
+
+    assert len(story.mornings) < MORNINGS, "no night was skipped"
+    assert {kind for kind, _, _ in story.repeats} == {"twice", "again later"}
+    assert {step["step"] for step in story.issued} == STEPS.keys()
+    assert {None, "insolvent", "at_agency", "disputed", "promise_pending", "covered_by_credit", "do_not_dun"} <= reasons
+    assert {"no_due_date", "contacted_recently", "inter_company", "no_contact", "waiting_next_step", "last_step_done"} <= reasons
+    assert len(story.issued) > 300
+
+
+def test_every_dunnable_item_is_acted_on_or_held_and_nothing_else_is(story: Story) -> None:
+    for morning in story.mornings:
+        listed = [item["item_id"] for item in morning.items]
+        assert len(listed) == len(set(listed)), morning.as_of
+        assert set(listed) ^ morning.law.dunnable() == set(), morning.as_of
+
+
+def test_no_step_is_ever_issued_twice(story: Story) -> None:
+    issued = [(step["item_id"], step["step"]) for step in story.issued]
+
+    assert sorted(each for each in set(issued) if issued.count(each) > 1) == []
+
+
+def test_what_is_remembered_as_issued_is_what_was_on_the_lists(story: Story) -> None:
+    listed = {(item["item_id"], item["step"], morning.as_of) for morning in story.mornings for item in morning.acted}
+
+    assert {(step["item_id"], step["step"], step["worklist_date"]) for step in story.issued} == listed
+
+
+def test_a_morning_run_again_at_once_or_later_changes_nothing(story: Story) -> None:
+    assert [(kind, day) for kind, day, unchanged in story.repeats if not unchanged] == []
+
+
+def test_nobody_is_asked_who_must_not_be(story: Story) -> None:
+    faults = [
+        (morning.as_of, item["item_id"], reason)
+        for morning in story.mornings
+        for untouchable in [morning.law.untouchable()]
+        for item in morning.acted
+        if (reason := untouchable.get(item["item_id"]))
+    ]
+
+    assert faults == []
+
+
+def test_nobody_is_asked_for_more_than_is_open_or_for_what_was_paid(story: Story) -> None:
+    for morning in story.mornings:
+        open_items = morning.law.items()
+        for item in morning.items:
+            assert item["open_amount"] == open_items[item["item_id"]].open_amount, (morning.as_of, item["item_id"])
+        assert all(item["dunnable_amount"] > 0 for item in morning.acted)
+
+
+def test_a_customer_gets_one_action_a_morning(story: Story) -> None:
+    for morning in story.mornings:
+        customers = [action["customer_id"] for action in morning.actions]
+        assert len(customers) == len(set(customers))
+        assert set(customers) == {item["customer_id"] for item in morning.acted}
+
+
+def test_no_two_contacts_are_closer_than_policy(story: Story) -> None:
+    least = int(PARAMETERS["min_days_between_contacts"])
+    ours = {(step["customer_id"], step["worklist_date"]) for step in story.issued if STEPS[step["step"]]["in_cadence"] == "true"}
+
+    assert spacing_faults(ours, least) == []
+    for customer, day in ours:  # one that somebody else makes on the day after ours is not ours to prevent
+        known = [outside for who, outside in story.contacts_outside if who == customer and outside < day]
+        assert all((day - outside).days >= least for outside in known), (customer, day)
+
+
+def test_steps_follow_their_prerequisites_get_firmer_and_keep_their_distance(story: Story) -> None:
+    by_item: dict[str, list[dict[str, Any]]] = {}
+    for step in sorted(story.issued, key=lambda each: each["worklist_date"]):
+        by_item.setdefault(step["item_id"], []).append(step)
+    pairs = 0
+    for steps in by_item.values():
+        rows = [STEPS[step["step"]] for step in steps]
+        days = [step["worklist_date"] for step in steps]
+        for place, row in enumerate(rows):
+            before = {earlier["step"] for earlier in rows[:place]}
+            assert not row["requires_step"] or row["requires_step"] in before, steps
+            if place and row["anchor"] == rows[place - 1]["anchor"]:
+                pairs += 1
+                apart = max(
+                    int(row["offset_days"]) - int(rows[place - 1]["offset_days"]), int(row["min_days_since_previous"] or 0)
+                )
+                assert (days[place] - days[place - 1]).days >= apart, steps
+                assert int(row["severity"]) > int(rows[place - 1]["severity"]), steps
+    assert pairs > 50
+
+
+def test_nothing_goes_out_on_a_day_off(story: Story) -> None:
+    closed = 0
+    for morning in story.mornings:
+        invoices = {row["invoice_id"]: row for row in morning.law.book["invoices"]}
+        for item in morning.items:
+            if not morning.law.is_open(invoices[item["invoice_id"]], morning.as_of):
+                closed += 1
+                assert item["held_reason"] is not None, (morning.as_of, item["item_id"])
+    assert closed > 500
