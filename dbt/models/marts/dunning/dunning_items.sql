@@ -10,6 +10,10 @@ steps_due as (
     select * from {{ ref('int_dunning_steps_due') }}
 ),
 
+late_fees as (
+    select * from {{ ref('int_late_fees') }}
+),
+
 collectors as (
     select * from {{ ref('int_collectors') }}
 ),
@@ -72,6 +76,10 @@ select
     cast(steps_due.next_step_on as date) as next_step_on,
     cast(steps_due.last_step as varchar) as last_step,
     cast(steps_due.last_step_on as date) as last_step_on,
+    cast(late_fees.regime as varchar) as late_fee_regime,
+    cast(round(late_fees.late_fee, 2) as decimal(18, 4)) as late_fee_preview,
+    cast(late_fees.compensation_amount as decimal(18, 4)) as late_fee_compensation_amount,
+    cast(late_fees.compensation_currency as varchar) as late_fee_compensation_currency,
     cast(discounts.discount_until as date) as discount_until,
     cast(round(candidates.dunnable_amount * discounts.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount,
     {{ ratio('discounts.discount_pct * 36500', '(100 - discounts.discount_pct) * greatest(discounts.days_gained, 0)') }}
@@ -79,6 +87,7 @@ select
 from holds
 inner join candidates on holds.item_id = candidates.item_id
 inner join steps_due on holds.item_id = steps_due.item_id
+left join late_fees on holds.item_id = late_fees.item_id
 left join collectors on candidates.customer_id = collectors.customer_id
 left join customers on candidates.customer_id = customers.customer_id
 left join documents on candidates.invoice_id = documents.invoice_id

@@ -26,6 +26,10 @@ tier_terms as (
     where {{ in_force() }}
 ),
 
+late_fees as (
+    select * from {{ ref('int_late_fees') }}
+),
+
 open_items as (
     select * from {{ ref('int_items_snapshot') }}
     where is_as_of
@@ -84,8 +88,11 @@ acted_items as (
         risk_tiers.tier_in_force,
         items.days_past_due > 0 as is_past_due,
         case when items.days_past_due > 0 then items.dunnable_amount_reporting else 0 end as past_due,
+        late_fees.late_fee_reporting,
+        late_fees.compensation_reporting,
         coalesce(tier_loss.loss_pct, any_loss.loss_pct) as loss_pct
     from items
+    left join late_fees on items.item_id = late_fees.item_id
     left join risk_tiers on items.customer_id = risk_tiers.customer_id
     left join loss_rates as tier_loss
         on risk_tiers.tier_in_force = tier_loss.tier
@@ -112,6 +119,10 @@ actions as (
         max(case when is_past_due then days_past_due end) as oldest_days_past_due,
         sum(past_due * loss_pct) as past_due_x_loss_pct,
         sum(past_due * days_past_due) as past_due_x_days,
+        case when count(late_fee_reporting) = count(*) then sum(late_fee_reporting) end as late_fee,
+        case when count(compensation_reporting) = count(late_fee_compensation_currency) then sum(compensation_reporting) end
+            as late_fee_compensation,
+        case when min(late_fee_regime) = max(late_fee_regime) then min(late_fee_regime) else 'mixed' end as late_fee_regime,
         max(last_step_on) as last_step_on
     from acted_items
     group by customer_id, customer_name, collector, tier_in_force
@@ -289,10 +300,7 @@ priced as (
             cast(actions.past_due_x_days as double)
             * (select cast(value as double) from kpi_policy where parameter = 'cost_of_capital_pct') / 36500 as decimal(24, 6)
         ), 2) as decimal(18, 4)) as carrying_cost,
-        tier_terms.late_fee_pct_month,
-        cast(round(cast(
-            cast(actions.past_due_x_days as double) * cast(tier_terms.late_fee_pct_month as double) / 3000 as decimal(24, 6)
-        ), 2) as decimal(18, 4)) as late_fee_preview
+        case when actions.late_fee_regime = 'contractual' then tier_terms.late_fee_pct_month end as late_fee_pct_month
     from actions
     left join tier_terms on actions.tier_in_force = tier_terms.tier
 )
@@ -337,7 +345,9 @@ select
     cast(priced.carrying_cost as decimal(18, 4)) as carrying_cost,
     cast(priced.tier_in_force as varchar) as tier_in_force,
     cast(priced.late_fee_pct_month as decimal(18, 4)) as late_fee_rate_pct,
-    cast(priced.late_fee_preview as decimal(18, 4)) as late_fee_preview,
+    cast(round(priced.late_fee, 2) as decimal(18, 4)) as late_fee_preview,
+    cast(priced.late_fee_regime as varchar) as late_fee_regime,
+    cast(priced.late_fee_compensation as decimal(18, 4)) as late_fee_compensation_amount,
     cast(customer_items.disputed_amount as decimal(18, 4)) as disputed_amount,
     cast(customer_items.held_item_count as integer) as held_item_count,
     cast(balances.credit_available as decimal(18, 4)) as credit_available,
