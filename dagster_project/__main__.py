@@ -1,4 +1,4 @@
-"""The command line behind `make`: run a night, prepare the dbt project.
+"""The command line behind `make`: run a night, prepare the dbt project, compare the policy packs, write one out.
 
 Belongs here: arguments, what a person sees while the night runs, exit codes. Does not belong here: the work.
 
@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from datetime import date
+from pathlib import Path
 from typing import ClassVar
 
 from dagster_project import settings as environment
@@ -42,6 +43,16 @@ def _parser() -> argparse.ArgumentParser:
         "--known", choices=("then", "now"), default="then", help="what a past morning knows: what was known then, or now"
     )
     run.add_argument("--threads", type=int, default=min(os.cpu_count() or 2, 4), help="how many dbt nodes are built at a time")
+    compare = commands.add_parser("compare", help="hold the policy packs against the published morning's book, side by side")
+    compare.set_defaults(command=_compare)
+    compare.add_argument(
+        "--with", dest="beside", metavar="PACK", help="the one pack to hold beside the selected; all where left out"
+    )
+    policy = commands.add_parser("policy", help="write a policy pack out as the credit policy to be signed, as Markdown")
+    policy.set_defaults(command=_policy)
+    policy.add_argument("--pack", help="the pack; ARREARS_POLICY where left out")
+    policy.add_argument("--date", type=_date, help="the day whose policy it is, YYYY-MM-DD; today where left out")
+    policy.add_argument("--out", type=Path, help="the file to write it to, instead of printing it")
     commands.add_parser("prepare", help="parse the dbt project where it changed").set_defaults(command=_prepare)
     commands.add_parser("instance", help="prepare the Dagster instance's folder and print it").set_defaults(command=_instance)
     return parser
@@ -69,6 +80,32 @@ def _instance(settings: Settings, options: argparse.Namespace) -> int:
     from dagster_project.defs.automation.launch import use_instance
 
     print(use_instance(settings))
+    return 0
+
+
+def _compare(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project.comparison import NothingToCompare, comparison_of
+
+    try:
+        print(comparison_of(settings.published, options.beside))
+    except NothingToCompare as nothing:
+        print(nothing, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _policy(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project.credit_policy import NoSuchPolicy, written
+
+    try:
+        text = written(options.pack or settings.policy, options.date or settings.today())
+    except NoSuchPolicy as unknown:
+        print(unknown, file=sys.stderr)
+        return 2
+    if options.out:
+        options.out.write_text(text, "utf-8")
+    else:
+        print(text, end="")
     return 0
 
 

@@ -1,6 +1,7 @@
-"""The few policy rows that Python must know before there is a warehouse: what a load may look like.
+"""The few policy rows that Python must know before there is a warehouse: which packs there are, what a load may look like.
 
-Belongs here: reading `dbt/seeds/policy/landing_limits.csv`, the one place where those limits stand. Every other policy is SQL's.
+Belongs here: reading the names in `dbt/seeds/policy/risk_tier_terms.csv` and the limits in `landing_limits.csv`, the one place where
+they stand. Every other policy is SQL's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from pathlib import Path
 
 from dagster_project.settings import DBT_PROJECT
 
-LANDING_LIMITS = DBT_PROJECT / "seeds" / "policy" / "landing_limits.csv"
+SEEDS = DBT_PROJECT / "seeds" / "policy"
+LANDING_LIMITS = SEEDS / "landing_limits.csv"
+
+
+def packs(seeds: Path = SEEDS) -> list[str]:
+    """The policy packs there are: those that have tiers."""
+    with (seeds / "risk_tier_terms.csv").open(encoding="utf-8-sig", newline="") as file:
+        return sorted({row["policy"] for row in csv.DictReader(file)})
 
 
 @dataclass(frozen=True)

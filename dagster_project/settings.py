@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 DBT_PROJECT = ROOT / "dbt"
 
+PACKS = "dbt/seeds/policy/risk_tier_terms.csv"
+"""Where a policy pack begins: one is there once it has tiers."""
+
 FIRST_MORNING = date(2010, 1, 1)
 """The first morning that can be asked for; ledgers older than this are replayed from it."""
 
@@ -68,6 +71,15 @@ class Settings(BaseSettings):
     @classmethod
     def _from_root(cls, path: Path | None) -> Path | None:
         return path if path is None else ROOT / path
+
+    @field_validator("policy")
+    @classmethod
+    def _known_pack(cls, name: str) -> str:
+        from dagster_project.policy import packs  # which knows where the project is from here
+
+        if name not in (known := packs()):
+            raise ValueError(f"{name!r} is not a policy pack; there is {', '.join(known)}, and others are rows in {PACKS}")
+        return name
 
     @field_validator("timezone")
     @classmethod

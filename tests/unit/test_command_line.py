@@ -84,3 +84,29 @@ def test_what_is_not_a_command_is_answered_with_how_to_ask(arguments: tuple[str,
 
     assert ended.returncode == 2
     assert "usage: python -m dagster_project" in ended.stderr
+
+
+def test_a_policy_pack_that_is_not_there_is_told_before_anything_begins(tmp_path: Path) -> None:
+    ended = command("run", home=tmp_path, POLICY="gold")
+
+    assert ended.returncode == 2
+    assert "ARREARS_POLICY: 'gold' is not a policy pack; there is cohorts, net_terms, segments" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_credit_policy_is_printed_or_written_where_asked(tmp_path: Path) -> None:
+    printed = command("policy", "--pack", "segments", "--date", "2025-06-30", home=tmp_path)
+    kept = command("policy", "--pack", "segments", "--date", "2025-06-30", "--out", str(tmp_path / "policy.md"), home=tmp_path)
+
+    assert (printed.returncode, kept.returncode, kept.stdout) == (0, 0, "")
+    assert printed.stdout.startswith("# Credit policy `segments`\n")
+    assert (tmp_path / "policy.md").read_text("utf-8") == printed.stdout
+
+
+def test_there_is_nothing_to_compare_before_the_first_morning(tmp_path: Path) -> None:
+    ended = command("compare", home=tmp_path)
+
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "no morning with a comparison of the policy packs is published yet: make run\n",
+    )

@@ -101,12 +101,12 @@ def test_a_variable_that_is_there_but_empty_is_as_good_as_left_out(monkeypatch: 
 
 
 def test_a_file_of_variables_works_and_the_environment_wins_over_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text("ARREARS_POLICY=strict\nARREARS_TIMEZONE=Asia/Tokyo\nOTHER=1\n")
+    (tmp_path / ".env").write_text("ARREARS_POLICY=segments\nARREARS_TIMEZONE=Asia/Tokyo\nOTHER=1\n")
     monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
 
     settings = load_with(monkeypatch, TIMEZONE="Europe/Berlin")
 
-    assert (settings.policy, settings.timezone) == ("strict", "Europe/Berlin")
+    assert (settings.policy, settings.timezone) == ("segments", "Europe/Berlin")
 
 
 def test_the_token_does_not_show_where_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
