@@ -148,7 +148,8 @@ class _Policy:
     def score(self) -> Iterator[str]:
         yield (
             "The score runs from 0 (best) to 100 (worst). Each factor counts 0 up to its best value, 100 from its worst one "
-            "on, and in proportion between. What is not known leaves its weight to the rest, and the share of the weight that was known is the evidence."
+            "on, and in proportion between. What is not known leaves its weight to the rest, and the share of the weight that "
+            "was known is the evidence."
         )
         lines = [
             [
