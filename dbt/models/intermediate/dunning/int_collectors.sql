@@ -2,10 +2,6 @@ with candidates as (
     select * from {{ ref('int_dunning_candidates') }}
 ),
 
-holds as (
-    select * from {{ ref('int_dunning_holds') }}
-),
-
 customers as (
     select * from {{ ref('int_customers') }}
 ),
@@ -16,30 +12,22 @@ policy as (
 ),
 
 collectors as (
-    select
-        list,
-        collector,
-        row_number() over (partition by list order by collector) as place,
-        count(*) over (partition by list) as places
-    from {{ ref('collectors') }}
+    select * from {{ ref('collectors') }}
 ),
 
 accounts as (
     select
-        candidates.customer_id,
-        max(candidates.tier) as tier,
-        sum(case when candidates.days_past_due > 0 then candidates.dunnable_amount_reporting else 0 end) as past_due,
-        max(case when holds.held_reason is null then 1 else 0 end) as is_acted_on
+        customer_id,
+        max(tier) as tier,
+        sum(case when days_past_due > 0 then dunnable_amount_reporting else 0 end) as past_due
     from candidates
-    inner join holds on candidates.item_id = holds.item_id
-    group by candidates.customer_id
+    group by customer_id
 ),
 
 listed as (
     select
         accounts.customer_id,
         customers.collector,
-        accounts.is_acted_on,
         case
             when
                 concat(',', (select value from policy where parameter = 'senior_tiers'), ',')
@@ -52,22 +40,26 @@ listed as (
     left join customers on accounts.customer_id = customers.customer_id
 ),
 
--- Dealt round the list like cards, the morning's actions first, so that both the calls and the rest come out even.
-dealt as (
+-- Every collector of the list draws a number for the account and the highest takes it: even by count, the same every morning
+-- whatever other accounts come and go, and a new collector takes a share from each of the others and moves nobody else.
+drawn as (
     select
-        customer_id,
-        list,
-        row_number() over (partition by list order by is_acted_on desc, customer_id) as turn
+        listed.customer_id,
+        collectors.collector,
+        row_number() over (
+            partition by listed.customer_id
+            order by md5(concat(collectors.collector, '/', listed.customer_id)) desc, collectors.collector
+        ) as place
     from listed
-    where collector is null
+    inner join collectors on listed.list = collectors.list
+    where listed.collector is null
 )
 
 select
     listed.customer_id,
-    coalesce(listed.collector, collectors.collector) as collector,
+    coalesce(listed.collector, drawn.collector) as collector,
     listed.list
 from listed
-left join dealt on listed.customer_id = dealt.customer_id
-left join collectors
-    on dealt.list = collectors.list
-    and (dealt.turn - 1) % collectors.places = collectors.place - 1
+left join drawn
+    on listed.customer_id = drawn.customer_id
+    and drawn.place = 1

@@ -22,25 +22,8 @@ customers as (
     select * from {{ ref('int_customers') }}
 ),
 
-documents as (
-    select * from {{ ref('int_documents') }}
-),
-
-payment_terms as (
-    select * from {{ ref('stg_erp__payment_terms') }}
-    where discount_pct > 0
-),
-
--- The discount is offered on what is still to be asked for, while its days last.
-discounts as (
-    select
-        documents.invoice_id,
-        payment_terms.discount_pct,
-        {{ days_after('documents.document_date', 'payment_terms.discount_days') }} as discount_until,
-        {{ dbt.datediff('documents.document_date', 'documents.due_date', 'day') }} - payment_terms.discount_days as days_gained
-    from documents
-    inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
-    where {{ days_after('documents.document_date', 'payment_terms.discount_days') }} >= {{ as_of() }}
+offers as (
+    select * from {{ ref('early_payment_offers') }}
 )
 
 select
@@ -80,15 +63,14 @@ select
     cast(round(late_fees.late_fee, 2) as decimal(18, 4)) as late_fee_preview,
     cast(late_fees.compensation_amount as decimal(18, 4)) as late_fee_compensation_amount,
     cast(late_fees.compensation_currency as varchar) as late_fee_compensation_currency,
-    cast(discounts.discount_until as date) as discount_until,
-    cast(round(candidates.dunnable_amount * discounts.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount,
-    {{ ratio('discounts.discount_pct * 36500', '(100 - discounts.discount_pct) * greatest(discounts.days_gained, 0)') }}
-        as discount_annualised_pct
+    cast(offers.discount_until as date) as discount_until,
+    cast(round(candidates.dunnable_amount * offers.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount,
+    cast(round(candidates.dunnable_amount_reporting * offers.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount_reporting,
+    cast(offers.annualised_cost_pct as decimal(18, 4)) as discount_annualised_pct
 from holds
 inner join candidates on holds.item_id = candidates.item_id
 inner join steps_due on holds.item_id = steps_due.item_id
 left join late_fees on holds.item_id = late_fees.item_id
 left join collectors on candidates.customer_id = collectors.customer_id
 left join customers on candidates.customer_id = customers.customer_id
-left join documents on candidates.invoice_id = documents.invoice_id
-left join discounts on candidates.invoice_id = discounts.invoice_id
+left join offers on candidates.invoice_id = offers.invoice_id

@@ -123,6 +123,8 @@ actions as (
         case when count(compensation_reporting) = count(late_fee_compensation_currency) then sum(compensation_reporting) end
             as late_fee_compensation,
         case when min(late_fee_regime) = max(late_fee_regime) then min(late_fee_regime) else 'mixed' end as late_fee_regime,
+        sum(discount_amount_reporting) as discount_amount,
+        min(discount_until) as discount_until,
         max(last_step_on) as last_step_on
     from acted_items
     group by customer_id, customer_name, collector, tier_in_force
@@ -258,19 +260,61 @@ action_contacts as (
     where preference = 1
 ),
 
-last_contacts as (
+contacts_by_recency as (
     select
         customer_id,
         contacted_on,
-        outcome
+        outcome,
+        row_number() over (partition by customer_id order by contacted_on desc, source, outcome) as recency
+    from (select distinct customer_id, contacted_on, source, outcome from contacts_made) as contacts_told_apart
+),
+
+recent_contacts as (
+    select
+        customer_id,
+        max(case when recency = 1 then contacted_on end) as last_contact_on,
+        max(case when recency = 1 then outcome end) as last_contact_outcome,
+        {{ dbt.listagg("concat(cast(contacted_on as varchar), ' ', replace(outcome, '_', ' '))", "'; '", 'order by recency') }} as told
+    from contacts_by_recency
+    where recency <= 3
+    group by customer_id
+),
+
+promises_told as (
+    select
+        customer_id,
+        {{ dbt.listagg(
+            "concat(" ~ amount_for_people('amount') ~ ", ' ', currency, ' on ', cast(promised_date as varchar))",
+            "'; '",
+            'order by promised_date, promise_id'
+        ) }} as told
+    from promises
+    group by customer_id
+),
+
+step_severities as (
+    select
+        step,
+        max(severity) as severity
+    from policy_steps
+    group by step
+),
+
+-- The firmest step of the last list the customer was on.
+last_actions as (
+    select
+        customer_id,
+        severity
     from (
         select
-            customer_id,
-            contacted_on,
-            outcome,
-            row_number() over (partition by customer_id order by contacted_on desc, source, outcome) as recency
+            contacts_made.customer_id,
+            max(step_severities.severity) as severity,
+            row_number() over (partition by contacts_made.customer_id order by contacts_made.contacted_on desc) as recency
         from contacts_made
-    ) as by_recency
+        left join step_severities on contacts_made.step = step_severities.step
+        where contacts_made.source = 'issued'
+        group by contacts_made.customer_id, contacts_made.contacted_on
+    ) as lists
     where recency = 1
 ),
 
@@ -333,6 +377,13 @@ select
     cast(coalesce(dunning_tones.tone_used, action_steps.tone) as varchar) as tone,
     cast(action_steps.template as varchar) as template,
     cast(action_steps.effect as varchar) as effect,
+    cast(
+        case
+            when last_actions.customer_id is null then 'new'
+            when priced.severity > last_actions.severity then 'escalated'
+            else 'repeated'
+        end as varchar
+    ) as change,
     cast(priced.past_due_amount as decimal(18, 4)) as past_due_amount,
     cast(priced.not_due_amount as decimal(18, 4)) as not_due_amount,
     cast(priced.reporting_currency as varchar) as reporting_currency,
@@ -360,11 +411,15 @@ select
     cast(action_contacts.email as varchar) as contact_email,
     cast(action_contacts.phone as varchar) as contact_phone,
     cast(customers.language as varchar) as language,
-    cast(last_contacts.contacted_on as date) as last_contact_on,
-    cast(last_contacts.outcome as varchar) as last_contact_outcome,
+    cast(recent_contacts.last_contact_on as date) as last_contact_on,
+    cast(recent_contacts.last_contact_outcome as varchar) as last_contact_outcome,
+    cast(recent_contacts.told as varchar) as recent_contacts,
     cast(next_promises.promised_date as date) as promised_on,
     cast(next_promises.amount as decimal(18, 4)) as promised_amount,
     cast(next_promises.currency as varchar) as promised_currency,
+    cast(promises_told.told as varchar) as pending_promises,
+    cast(priced.discount_amount as decimal(18, 4)) as discount_amount,
+    cast(priced.discount_until as date) as discount_until,
     cast(arrangements.arrangement as varchar) as suggested_arrangement,
     cast(arrangements.reason as varchar) as arrangement_reason,
     cast(
@@ -411,6 +466,8 @@ left join dunning_tones
 left join balances on priced.customer_id = balances.customer_id
 left join limits on priced.customer_id = limits.customer_id
 left join action_contacts on priced.customer_id = action_contacts.customer_id
-left join last_contacts on priced.customer_id = last_contacts.customer_id
+left join recent_contacts on priced.customer_id = recent_contacts.customer_id
+left join promises_told on priced.customer_id = promises_told.customer_id
+left join last_actions on priced.customer_id = last_actions.customer_id
 left join next_promises on priced.customer_id = next_promises.customer_id
 left join arrangements on priced.customer_id = arrangements.customer_id

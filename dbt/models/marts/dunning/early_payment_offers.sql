@@ -1,0 +1,78 @@
+with candidates as (
+    select * from {{ ref('int_dunning_candidates') }}
+    where item_type = 'invoice'
+),
+
+documents as (
+    select * from {{ ref('int_documents') }}
+),
+
+payment_terms as (
+    select * from {{ ref('stg_erp__payment_terms') }}
+    where discount_pct > 0
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+collectors as (
+    select * from {{ ref('int_collectors') }}
+),
+
+open_invoices as (
+    select
+        invoice_id,
+        reporting_currency,
+        sum(dunnable_amount) as amount,
+        sum(dunnable_amount_reporting) as amount_reporting
+    from candidates
+    group by invoice_id, reporting_currency
+    having sum(dunnable_amount) > 0
+),
+
+offers as (
+    select
+        open_invoices.invoice_id,
+        open_invoices.amount,
+        open_invoices.amount_reporting,
+        open_invoices.reporting_currency,
+        documents.customer_id,
+        documents.company_id,
+        documents.document_number,
+        documents.document_date,
+        documents.due_date,
+        documents.currency,
+        payment_terms.discount_pct,
+        {{ days_after('documents.document_date', 'payment_terms.discount_days') }} as discount_until,
+        {{ dbt.datediff('documents.document_date', 'documents.due_date', 'day') }} - payment_terms.discount_days as days_gained,
+        cast(round(open_invoices.amount * payment_terms.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount
+    from open_invoices
+    inner join documents on open_invoices.invoice_id = documents.invoice_id
+    inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
+)
+
+select
+    {{ as_of() }} as as_of,
+    cast(offers.customer_id as varchar) as customer_id,
+    cast(coalesce(customers.name, offers.customer_id) as varchar) as customer_name,
+    cast(offers.company_id as varchar) as company_id,
+    cast(collectors.collector as varchar) as collector,
+    cast(offers.invoice_id as varchar) as invoice_id,
+    cast(offers.document_number as varchar) as document_number,
+    cast(offers.document_date as date) as document_date,
+    cast(offers.due_date as date) as due_date,
+    cast(offers.currency as varchar) as currency,
+    cast(offers.amount as decimal(18, 4)) as open_amount,
+    cast(offers.discount_pct as decimal(18, 4)) as discount_pct,
+    cast(offers.discount_until as date) as discount_until,
+    cast({{ dbt.datediff(as_of(), 'offers.discount_until', 'day') }} as integer) as days_left,
+    offers.discount_amount,
+    cast(offers.amount - offers.discount_amount as decimal(18, 4)) as amount_if_paid_early,
+    {{ ratio('offers.discount_pct * 36500', '(100 - offers.discount_pct) * greatest(offers.days_gained, 0)') }} as annualised_cost_pct,
+    cast(offers.reporting_currency as varchar) as reporting_currency,
+    cast(round(offers.amount_reporting * offers.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount_reporting
+from offers
+left join customers on offers.customer_id = customers.customer_id
+left join collectors on offers.customer_id = collectors.customer_id
+where offers.discount_until >= {{ as_of() }}
