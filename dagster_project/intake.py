@@ -75,6 +75,8 @@ def take_in(inbox: Path, worklists: Path, landing: Landing, as_of: date) -> Take
             try:
                 filled = read(path, issued_on, morning=as_of, max_age_days=max_age_days)
             except Refused as reason:
+                if not path.exists():  # somebody took it back
+                    continue
                 if isinstance(reason, Unreadable) and 0 <= time.time() - path.stat().st_mtime < STILL_ARRIVING:
                     log.warning("%s cannot be read yet and is left in the inbox: %s", path.name, reason)
                     continue

@@ -10,12 +10,12 @@ and columns are known by their headers, rows by the id in their key column.
 from __future__ import annotations
 
 import re
-import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -23,18 +23,16 @@ from xml.etree import ElementTree
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-from python_calamine import CalamineSheet, CalamineWorkbook
+from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum
 
 from dagster_project.worklists import form, tables
-from dagster_project.worklists.form import Answer, Question
+from dagster_project.worklists.answers import answer_in, folded, text_in
+from dagster_project.worklists.form import Question
 
 MAX_FILE_BYTES: Final = 100 * 2**20
 MAX_UNPACKED_BYTES: Final = 2**30
 MAX_CELLS: Final = 10_000_000
 """The largest rectangle of cells that is read from one sheet: reading holds all of it in memory, empty cells too."""
-
-LONGEST_PROMISE_DAYS: Final = 366
-"""A promised date further off is a slip of the keyboard."""
 
 HEADER_ROWS: Final = 30
 """Headers are looked for in as many rows from the top."""
@@ -151,8 +149,8 @@ def read(path: Path, issued_on: Callable[[date], Issued | None], *, morning: dat
         raise Refused(
             f"{path.suffix or 'a file without an ending'} cannot be read here: save the workbook as .xlsx and drop it again"
         )
-    extents = _look_through(path)
     try:
+        extents = _look_through(path)
         with CalamineWorkbook.from_path(str(path)) as book:
             return _read(book, extents, issued_on, morning, max_age_days)
     except Refused:
@@ -211,8 +209,8 @@ def _identity(book: CalamineWorkbook) -> tuple[date, str, str]:
     if form.IDENTITY_SHEET not in book.sheet_names:
         raise Refused("it is not a worklist of this system: only workbooks from the worklists folder are read back")
     rows = book.get_sheet_by_name(form.IDENTITY_SHEET).to_python(skip_empty_area=False)
-    identity = {_text(row[0]): row[1] for row in rows if len(row) > 1}
-    version = _text(identity.get("schema_version"))
+    identity = {text_in(row[0]): row[1] for row in rows if len(row) > 1}
+    version = text_in(identity.get("schema_version"))
     if not version.isdigit():
         raise Refused("it does not say which version of the worklist it is")
     if int(version) > form.SCHEMA_VERSION:
@@ -221,12 +219,12 @@ def _identity(book: CalamineWorkbook) -> tuple[date, str, str]:
         )
     as_of = identity.get("as_of")
     try:
-        day = as_of if isinstance(as_of, date) else date.fromisoformat(_text(as_of))
+        day = as_of if isinstance(as_of, date) else date.fromisoformat(text_in(as_of))
     except ValueError:
-        raise Refused(f"it does not say which morning's list it is: {_text(as_of)!r} is no date") from None
-    if not _text(identity.get("policy")):
+        raise Refused(f"it does not say which morning's list it is: {text_in(as_of)!r} is no date") from None
+    if not text_in(identity.get("policy")):
         raise Refused("it does not say under which policy it was issued")
-    return day.date() if isinstance(day, datetime) else day, _text(identity["policy"]), _text(identity.get("sheet"))
+    return day.date() if isinstance(day, datetime) else day, text_in(identity["policy"]), text_in(identity.get("sheet"))
 
 
 # ---- a sheet of answers
@@ -263,14 +261,15 @@ class _Table:
 
     def _rejected(self, row: _Row, place: int | None, customer_id: str, header: str, value: Any, message: str) -> Rejected:
         cell = "" if place is None else f"{_letter(place)}{row.number}"
-        return Rejected(self.sheet, cell, customer_id, header, _text(value), message)
+        return Rejected(self.sheet, cell, customer_id, header, text_in(value), message)
 
 
 def _table(
     book: CalamineWorkbook, extents: Mapping[str, int], preferred: str, key: str, questions: Sequence[Question]
 ) -> _Table | None:
     """The sheet that has the key and at least one of the questions; the one that has the list's own name first."""
-    for name in sorted((n for n in book.sheet_names if n != form.IDENTITY_SHEET), key=lambda n: n != preferred):
+    sheets = [sheet.name for sheet in book.sheets_metadata if sheet.typ is SheetTypeEnum.WorkSheet]
+    for name in sorted((name for name in sheets if name != form.IDENTITY_SHEET), key=lambda name: name != preferred):
         if extents.get(name, 0) > MAX_CELLS:
             if name == preferred:
                 raise Refused(
@@ -286,12 +285,12 @@ def _table(
 def _headers(
     sheet: CalamineSheet, key: str, questions: Sequence[Question]
 ) -> tuple[list[list[Any]], int, dict[str, list[int]]] | None:
-    wanted = {_folded(header): header for header in (key, *(question.header for question in questions))}
+    wanted = {folded(header): header for header in (key, *(question.header for question in questions))}
     rows = sheet.to_python(skip_empty_area=False)
     for number, row in enumerate(rows[:HEADER_ROWS]):
         places: dict[str, list[int]] = {}
         for place, cell in enumerate(row):
-            if isinstance(cell, str) and (header := wanted.get(_folded(cell))):
+            if isinstance(cell, str) and (header := wanted.get(folded(cell))):
                 places.setdefault(header, []).append(place)
         if key in places and len(places) > 1:
             return rows, number, places
@@ -321,21 +320,21 @@ def _filled(
         for column in columns[1:]
     ]
     for (top, left), (bottom, right) in sheet.merged_cell_ranges or ():
-        if top > head and bottom > top and any(left <= place <= right for place in places.values()) and _text(rows[top][left]):
+        if top > head and bottom > top and any(left <= place <= right for place in places.values()) and text_in(rows[top][left]):
             faults.append(
                 Rejected(
                     sheet.name,
                     f"{_letter(left)}{top + 1}",
                     "",
-                    _text(rows[head][left]),
-                    _text(rows[top][left]),
+                    text_in(rows[head][left]),
+                    text_in(rows[top][left]),
                     f"the cell is merged over rows {top + 1} to {bottom + 1} and counts for the first: fill in each row by itself",
                 )
             )
     place = found[key][0]
     filled = []
     for number, row in enumerate(rows[head + 1 :], head + 2):
-        cells = {name: row[column] for name, column in places.items() if _text(row[column])}
+        cells = {name: row[column] for name, column in places.items() if text_in(row[column])}
         if cells:
             filled.append(_Row(number, row[place], cells))
     return _Table(sheet.name, place, places, questions, filled, faults)
@@ -380,12 +379,12 @@ def _known(table: _Table, ids: _Ids, header: str, where: str, rejected: list[Rej
     seen: dict[str, int] = {}
     for row in table.rows:
         found = ids.find(row.key)
-        if not _text(row.key):
+        if not text_in(row.key):
             said = f"the row has answers and no {header}: put them into the row they belong to"
             rejected.append(table.reject_row(row, "", header, said))
         elif found is None:
-            said = f"{_text(row.key)} is not {where}: put the answers into the row they belong to"
-            rejected.append(table.reject_row(row, _text(row.key), header, said))
+            said = f"{text_in(row.key)} is not {where}: put the answers into the row they belong to"
+            rejected.append(table.reject_row(row, text_in(row.key), header, said))
         elif found in seen:
             said = f"{found} is filled in twice; row {seen[found]} was read and this one was not"
             rejected.append(table.reject_row(row, found, header, said))
@@ -402,7 +401,7 @@ def _answers(
     for question in table.questions:
         if question.name in row.cells:
             try:
-                value = _answer(question, row.cells[question.name], as_of, currencies)
+                value = answer_in(question, row.cells[question.name], as_of, currencies)
             except ValueError as wrong:
                 rejected.append(table.reject(row, question, customer_id, str(wrong)))
             else:
@@ -421,162 +420,11 @@ class _Ids:
             self.without_zeros.setdefault(name.lstrip("0"), []).append(name)
 
     def find(self, cell: Any) -> str | None:
-        text = _text(cell)
+        text = text_in(cell)
         if text in self.exact:
             return self.exact[text]
         alike = self.without_zeros.get(text.lstrip("0"), []) if text else []
         return alike[0] if len(alike) == 1 else None
-
-
-# ---- one cell
-
-
-def _answer(question: Question, cell: Any, as_of: date, currencies: frozenset[str]) -> Any:
-    """The answer in a cell.
-
-    Raises:
-        ValueError: it cannot be taken; the message says what to write instead.
-    """
-    match question.answer:
-        case Answer.CHOICE:
-            return _choice(question, cell)
-        case Answer.DATE:
-            return _day(cell, as_of)
-        case Answer.AMOUNT:
-            return _amount(cell, currencies)
-        case Answer.TEXT:
-            return _clean(_text(cell)) or None
-
-
-def _choice(question: Question, cell: Any) -> str:
-    said = _folded("yes" if cell is True else "no" if cell is False else _text(cell))
-    for label, code in question.choices:
-        if said in (_folded(label), _folded(code)):
-            return code
-    raise ValueError(f"write one of: {', '.join(label for label, _ in question.choices)}")
-
-
-_DAY_FORMATS: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d.%m.%y", "%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y")
-_DAY_ZERO: Final = date(1899, 12, 30)
-
-
-def _day(cell: Any, as_of: date) -> date:
-    day = _as_day(cell)
-    if day < as_of:
-        raise ValueError(f"{day} is before the list's own day, {as_of}: write the day that was promised")
-    if day > as_of + timedelta(days=LONGEST_PROMISE_DAYS):
-        raise ValueError(f"{day} is more than a year away: write the day that was promised, such as {as_of + timedelta(days=7)}")
-    return day
-
-
-def _as_day(cell: Any) -> date:
-    if isinstance(cell, datetime):
-        return cell.date()
-    if isinstance(cell, date):
-        return cell
-    text = unicodedata.normalize("NFKC", _text(cell)).strip()
-    if text.isdecimal() and len(text) == 5:  # a date whose format was lost: the days since day zero
-        return _DAY_ZERO + timedelta(days=int(text))
-    text = re.sub(r"[T ]00:00(:00(\.0+)?)?Z?$", "", text).replace(",", " ")
-    text = " ".join(text.split())
-    for written in _DAY_FORMATS:
-        try:
-            return datetime.strptime(text, written).date()
-        except ValueError:
-            continue
-    if parts := re.fullmatch(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})", text):
-        first, second, year = map(int, parts.groups())
-        readings = set()
-        for month, day in ((second, first), (first, second)):
-            try:
-                readings.add(date(year, month, day))
-            except ValueError:
-                continue
-        if len(readings) == 1:
-            return readings.pop()
-        if readings:
-            raise ValueError(f"{text} can be read as two days: write it as {min(readings)} or {max(readings)}")
-    raise ValueError("that is no date: write it as 2025-06-30 or 30.06.2025")
-
-
-_SIGNS: Final = {"€": "EUR", "£": "GBP"}
-
-
-def _amount(cell: Any, currencies: frozenset[str]) -> tuple[Decimal, str | None]:
-    """The amount to the cent and its currency: the one that is written, else the only one there is, else None."""
-    currency = next(iter(currencies)) if len(currencies) == 1 else None
-    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
-        number = Decimal(repr(cell))
-    else:
-        text = unicodedata.normalize("NFKC", _text(cell)).upper()
-        if written := re.fullmatch(r"(?:([A-Z]{3}|[€£])\s*)?([^A-Z€£]+?)\s*([A-Z]{3}|[€£])?", text):
-            before, text, after = written.groups()
-            named = {_SIGNS.get(sign, sign) for sign in (before, after) if sign}
-            if named - currencies or len(named) > 1:
-                raise ValueError(
-                    f"the customer's documents are in {' and '.join(sorted(currencies))}: write the amount in that currency"
-                )
-            currency = named.pop() if named else currency
-        number = _number(text)
-    if not number.is_finite() or number <= 0:
-        raise ValueError("an amount is above zero: write it as 1234.56, or leave the cell empty")
-    if number >= Decimal(10) ** 14:
-        raise ValueError("the amount is too large: write it as 1234.56")
-    cents = number.quantize(Decimal("0.01"), ROUND_HALF_UP)
-    if cents <= 0:
-        raise ValueError("an amount is above zero: write it as 1234.56, or leave the cell empty")
-    return cents, currency
-
-
-def _number(text: str) -> Decimal:
-    """A number as people write it, with or without separators, where it can be read in one way only."""
-    plain = re.sub(r"[\s'’_]", "", text)
-    marks = [mark for mark in plain if mark in ".,"]
-    if not re.fullmatch(r"[+-]?\d[\d.,]*", plain) or plain[-1] in ".,":
-        raise ValueError("that is no amount: write digits only, such as 1234.56")
-    last = marks[-1] if marks else "."
-    whole, _, fraction = plain.rpartition(last) if marks else (plain, "", "")
-    if len(marks) > 1 and len(set(marks)) == 1:  # the same mark again and again only ever groups thousands
-        whole, fraction = plain, ""
-    elif len(marks) == 1 and len(fraction) == 3:
-        raise ValueError(f"{text.strip()} can be read as two amounts: write it as {whole}{fraction} or as {whole}.{fraction[:2]}")
-    groups = re.split(r"[.,]", whole)
-    grouped = len(groups) > 1
-    if grouped and (
-        len(set(re.findall(r"[.,]", whole))) > 1 or any(len(group) != 3 for group in groups[1:]) or len(groups[0]) > 4
-    ):
-        raise ValueError("that is no amount: write digits only, such as 1234.56")
-    if len(fraction) > 2:
-        raise ValueError("an amount has at most two places after the point: write it as 1234.56")
-    try:
-        return Decimal(f"{''.join(groups)}.{fraction or '0'}")
-    except InvalidOperation:
-        raise ValueError("that is no amount: write digits only, such as 1234.56") from None
-
-
-# ---- text
-
-
-def _text(cell: Any) -> str:
-    """A cell as text: numbers without a fraction they do not have, dates as ISO, blank as nothing."""
-    if cell is None:
-        return ""
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
-        return str(int(cell))
-    if isinstance(cell, datetime) and not (cell.hour or cell.minute or cell.second):
-        return cell.date().isoformat()
-    return str(cell).strip()
-
-
-def _folded(text: str) -> str:
-    """Text as it is compared: whatever its case, its spaces and the full stop after it."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().replace("_", " ").split()).rstrip(" .!")
-
-
-def _clean(text: str) -> str:
-    """A note as it was written, line ends unified, without characters that no file can carry; nothing else is cut."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(" " if unicodedata.category(mark) in ("Cc", "Cs") and mark not in "\n\t" else mark for mark in lines).strip()
 
 
 def _letter(column: int) -> str:
@@ -613,7 +461,7 @@ def _look_through(path: Path) -> dict[str, int]:
                 )
             spans = {part.filename: _span(archive, part) for part in archive.infolist()}
             return {name: spans[part] for name, part in _sheet_parts(archive).items() if part in spans}
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as broken:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as broken:
         raise Unreadable(
             f"it is no whole .xlsx workbook ({broken}): it may be protected by a password, damaged, or of another kind. Save it again "
             "as .xlsx without a password"

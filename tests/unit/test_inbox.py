@@ -23,7 +23,7 @@ from dagster_project.contract import DATASETS, WORKLIST_OUTCOMES
 from dagster_project.intake import TakenIn, reads, take_in
 from dagster_project.landing import Landing, rows_select
 from dagster_project.sources import Delivery, page_schema
-from dagster_project.worklists import export, form, inbox
+from dagster_project.worklists import answers, export, form, inbox
 from dagster_project.worklists.inbox import Filled, Issued, Refused, Unreadable, read
 
 LISTED, MORNING = date(2025, 6, 2), date(2025, 6, 3)
@@ -212,10 +212,10 @@ def test_an_empty_workbook_says_nothing(fill: Callable[..., Path], issued: Path)
 )
 def test_a_day_is_taken_where_it_can_be_read_in_one_way(cell: Any, day: Any) -> None:
     if isinstance(day, date):
-        assert inbox._day(cell, LISTED) == day
+        assert answers.day_in(cell, LISTED) == day
     else:
         with pytest.raises(ValueError, match=re.escape(day)):
-            inbox._day(cell, LISTED)
+            answers.day_in(cell, LISTED)
 
 
 EURO, BOTH = frozenset({"EUR"}), frozenset({"EUR", "USD"})
@@ -253,10 +253,10 @@ EURO, BOTH = frozenset({"EUR"}), frozenset({"EUR", "USD"})
 )
 def test_an_amount_is_taken_where_it_can_be_read_in_one_way(cell: Any, currencies: frozenset[str], amount: Any) -> None:
     if isinstance(amount, tuple):
-        assert inbox._amount(cell, currencies) == (Decimal(amount[0]), amount[1])
+        assert answers.amount_in(cell, currencies) == (Decimal(amount[0]), amount[1])
     else:
         with pytest.raises(ValueError, match=re.escape(amount)):
-            inbox._amount(cell, currencies)
+            answers.amount_in(cell, currencies)
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------

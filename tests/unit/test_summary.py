@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from dagster_project.contract import DATASETS
+from dagster_project.contract import DATASETS, WORKLIST_OUTCOMES
 from dagster_project.landing import Landing
 from dagster_project.settings import Settings
 from dagster_project.sources import Delivery, page_schema
@@ -161,3 +161,21 @@ def test_a_replayed_morning_is_summed_up_from_its_own_marts(settings: Settings, 
     assert older["open"][2].endswith("published/history/2025-06-02/marts.duckdb")
     assert current["open"][0] == "1 open items, 2,000.00 EUR"
     assert current["open"][2].endswith("published/marts.duckdb")
+
+
+def test_the_answers_of_the_night_are_counted_and_the_cells_that_came_back_are_pointed_at(
+    settings: Settings, published: Callable[..., None]
+) -> None:
+    published(MONDAY, [item("invoice", "1", 1)])
+    assert not {"inbox", "mend"} & set(lines(summary_of(settings, MONDAY)))
+
+    said = {"worklist_date": "2025-05-30", "policy": "net_terms", "customer_id": "C", "contacted": "yes", "file_name": "w.xlsx"}
+    page = pa.Table.from_pylist([{**said, "outcome_id": name} for name in "ab"], page_schema(WORKLIST_OUTCOMES))
+    landing = Landing(settings.landing, settings.quarantine)
+    landing.land(WORKLIST_OUTCOMES, Delivery(iter([page]), full=False, origin="inbox"), MONDAY)
+    settings.inbox.mkdir()
+    (settings.inbox / "w.errors.csv").touch()
+    told = lines(summary_of(settings, MONDAY))
+
+    assert told["inbox"] == ["2 answers read back from filled workbooks"]
+    assert told["mend"][0].endswith("inbox/w.errors.csv")
