@@ -157,8 +157,15 @@ def mart_names(con: duckdb.DuckDBPyConnection) -> list[str]:
 def read(parquet: Path, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, pa.Table]:
     """Marts as Arrow tables, in a stable order of rows, each with the columns it is wanted with; all of them where none is named. A
     mart that the project does not have is left out."""
-    paths = {name: parquet / f"{name}.parquet" for name in wanted}
-    return {name: pq.read_table(path, columns=list(wanted[name]) or None) for name, path in paths.items() if path.exists()}
+    tables = {}
+    for name, columns in wanted.items():
+        if (path := parquet / f"{name}.parquet").exists():
+            with pq.ParquetFile(path) as file:  # batch by batch: at once it would take twice the memory
+                batches = list(file.iter_batches(columns=list(columns) or None, use_threads=False))
+                schema = file.schema_arrow
+            kept = pa.schema([schema.field(column) for column in columns]) if columns else schema
+            tables[name] = pa.Table.from_batches(batches, kept) if batches else kept.empty_table()
+    return tables
 
 
 def row_counts(parquet: Path) -> Mapping[str, int]:

@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -41,6 +42,9 @@ CALL: Final = "call"
 FOLDER: Final = "drafts"
 CHECKSUMS: Final = "SHA256SUMS"
 """Checksums of all drafts, as `sha256sum -c` reads them."""
+
+MOST: Final = 500
+"""Drafts a collector gets, from the top of the list: more than anybody sends in a day. The actions after them have none."""
 
 SENIOR: Final = ("senior", "executive")
 LONGEST_NAME, LONGEST_SUBJECT = 120, 200
@@ -154,28 +158,45 @@ class Draft:
 def write_drafts(
     target: Path, as_of: date, policy: str, actions: pa.Table, acted: pa.Table, book: pa.Table | None, payment_link: str = ""
 ) -> pa.Table:
-    """Write a draft for each action into `target/drafts/` with their checksums; the actions come back with `draft_subject` and
-    `draft_file`.
+    """Write a draft for each action, up to `MOST` a collector, into `target/drafts/` with their checksums; the actions come back with
+    `draft_subject` and `draft_file`.
 
     `acted` are the items in the actions' order. `book` has the open items statements of account are made of; without it there are
     none. `payment_link` is an address in which `{customer_id}` stands for the customer's number; empty: no link is offered.
     """
     folder = target / FOLDER
     folder.mkdir()
-    subjects, files = [], []
+    given = _given(actions)
+    made: list[tuple[str, str]] = []
     with (folder / CHECKSUMS).open("w", encoding="utf-8", newline="\n") as sums:
-        made = set()
-        for draft in drafts(as_of, policy, actions, acted, book, payment_link):
+        for draft in drafts(as_of, policy, *_only(given, actions, acted), book, payment_link):
             path = target / draft.file
-            if path.parent not in made:
-                path.parent.mkdir()
-                made.add(path.parent)
+            path.parent.mkdir(exist_ok=True)
             path.write_bytes(draft.content)
             sums.write(f"{hashlib.sha256(draft.content).hexdigest()}  {draft.file.removeprefix(f'{FOLDER}/')}\n")
-            subjects.append(draft.subject)
-            files.append(draft.file)
-    return actions.append_column("draft_subject", pa.array(subjects, pa.string())).append_column(
-        "draft_file", pa.array(files, pa.string())
+            made.append((draft.subject, draft.file))
+    place = pc.if_else(given, pc.subtract(pc.cumulative_sum(pc.cast(given, pa.int32())), 1), None)
+    for name, values in zip(("draft_subject", "draft_file"), zip(*made, strict=True) if made else ((), ()), strict=True):
+        actions = actions.append_column(name, pa.array(values, pa.string()).take(place))
+    return actions
+
+
+def _given(actions: pa.Table) -> pa.Array:
+    """Which actions get a draft: the first of each collector's."""
+    seen: Counter[str | None] = Counter()
+    given = []
+    for collector in actions.column("collector").to_pylist():
+        seen[collector] += 1
+        given.append(seen[collector] <= MOST)
+    return pa.array(given, pa.bool_())
+
+
+def _only(given: pa.Array, actions: pa.Table, acted: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Those actions and their items."""
+    chosen_actions = actions.filter(given)
+    customers = chosen_actions.column("customer_id").combine_chunks()
+    return chosen_actions, acted.select(["customer_id", *_ITEM]).filter(
+        pc.is_in(acted.column("customer_id"), value_set=customers)
     )
 
 
@@ -185,23 +206,20 @@ def drafts(
     """The drafts in the actions' order, a batch of customers in memory at a time."""
     names = _file_names(actions)
     needed = [name for name in _ACTION if name in actions.column_names]
-    ordered = None if book is None else _by_customer(book, actions)
+    opened, counts = _by_customer(book, actions) if book is not None else (None, [0] * actions.num_rows)
     first_item = first_open = 0
     for start in range(0, actions.num_rows, tables.BATCH):
         batch = actions.select(needed).slice(start, tables.BATCH).to_pylist()
         count = sum(action["item_count"] for action in batch)
         items = iter(acted.select(_ITEM).slice(first_item, count).to_pylist())
         first_item += count
-        opened: Iterator[dict[str, Any]] = iter(())
-        if ordered is not None:
-            rows, counts = ordered
-            counted = counts[start : start + len(batch)]
-            opened = iter(rows.slice(first_open, sum(counted)).to_pylist())
-            first_open += sum(counted)
-        for place, action in enumerate(batch, start):
+        counted = counts[start : start + len(batch)]
+        rows = iter(opened.slice(first_open, sum(counted)).to_pylist() if opened is not None else ())
+        first_open += sum(counted)
+        for name, action, open_count in zip(names[start:], batch, counted, strict=False):
             mine = list(itertools.islice(items, action["item_count"]))
-            statement = None if ordered is None else list(itertools.islice(opened, ordered[1][place]))
-            yield _draft(as_of, policy, names[place], action, mine, statement, payment_link)
+            statement = list(itertools.islice(rows, open_count)) if opened is not None else None
+            yield _draft(as_of, policy, name, action, mine, statement, payment_link)
 
 
 def _draft(

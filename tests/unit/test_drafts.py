@@ -339,8 +339,9 @@ def test_each_draft_has_a_file_of_its_own_that_the_list_names_and_the_checksums_
         {**ACTION, "customer_id": key, "customer_name": name, "collector": collector, "item_count": 1, "rank": place}
         for place, (key, name, collector) in enumerate(people, 1)
     ]
+    items = [{**ITEMS[0], "customer_id": key} for key, *_ in people]
     listed = drafts.write_drafts(
-        tmp_path, AS_OF, "net_terms", mart("dunning_worklist", *rows), mart("dunning_items", *ITEMS[:1] * 5), None
+        tmp_path, AS_OF, "net_terms", mart("dunning_worklist", *rows), mart("dunning_items", *items), None
     )
     files = listed["draft_file"].to_pylist()
     assert len({name.lower() for name in files}) == len(people)
@@ -353,3 +354,17 @@ def test_each_draft_has_a_file_of_its_own_that_the_list_names_and_the_checksums_
     assert listed["draft_subject"].to_pylist() == [
         parsed(Draft("", "", (tmp_path / name).read_bytes()))["Subject"] for name in files
     ]
+
+
+def test_a_collector_gets_no_more_drafts_than_anybody_sends_in_a_day(
+    tmp_path: Path, mart: Callable[..., pa.Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "MOST", 2)
+    rows = [{**ACTION, "customer_id": key, "collector": key[0], "item_count": 1} for key in ("a1", "a2", "b1", "a3", "b2", "a4")]
+    items = [{**ITEMS[0], "customer_id": row["customer_id"]} for row in rows]
+    listed = drafts.write_drafts(
+        tmp_path, AS_OF, "net_terms", mart("dunning_worklist", *rows), mart("dunning_items", *items), None
+    )
+    names = [Path(name).name[:2] if name else None for name in listed["draft_file"].to_pylist()]
+    assert names == ["a1", "a2", "b1", None, "b2", None]
+    assert len(list(tmp_path.rglob("*.eml"))) == 4
