@@ -57,12 +57,13 @@ STATEMENT: Final = (
 
 _ACTION: Final = (
     *("customer_id", "customer_name", "collector", "step_label", "channel", "audience", "tone", "template", "effect"),
-    *("contact_name", "contact_email", "contact_phone", "oldest_days_past_due", "late_fee_rate_pct", "late_fee_preview"),
-    *("reporting_currency", "item_count", "language", "company_name"),
+    *("contact_name", "contact_email", "contact_phone", "oldest_days_past_due", "late_fee_rate_pct", "item_count"),
+    *("language", "company_name"),
 )
 _ITEM: Final = (
     *("document_number", "document_date", "due_date", "days_past_due", "currency", "open_amount", "dunnable_amount"),
-    *("discount_until", "discount_amount"),
+    *("discount_until", "discount_amount", "late_fee_preview"),
+    *("late_fee_compensation_amount", "late_fee_compensation_currency"),
 )
 
 
@@ -256,7 +257,6 @@ def _words(
     payment_link: str,
 ) -> Mapping[str, Any]:
     """What a template may speak of. Every name is always there; what does not apply is empty."""
-    late_fee = action["late_fee_preview"] or Decimal(0)
     documents = [one_line(item["document_number"]) for item in items]
     shown = documents if len(documents) <= 4 else [*documents[:3], f"+ {len(documents) - 3}"]
     past_due = [item for item in items if (item["days_past_due"] or 0) > 0]
@@ -290,8 +290,9 @@ def _words(
             for item in items
             if item["discount_until"] is not None and item["discount_amount"] is not None
         ],
-        "late_fee": f"{language.amount(late_fee)} {action['reporting_currency']}" if late_fee > 0 else "",
-        "late_fee_rate": language.plain_amount((action["late_fee_rate_pct"] or Decimal(0)).normalize()),
+        "late_fee": _sums(language, past_due, "late_fee_preview"),
+        "late_fee_rate": "" if action["late_fee_rate_pct"] is None else language.plain_amount(action["late_fee_rate_pct"]),
+        "compensation": _sums(language, past_due, "late_fee_compensation_amount", "late_fee_compensation_currency"),
         "payment_link": payment_link.replace("{customer_id}", quote(action["customer_id"], safe="")),
         "statement": has_statement,
     }
@@ -324,12 +325,15 @@ def _table(language: Language, items: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _sums(language: Language, items: Iterable[Mapping[str, Any]]) -> str:
-    """What is asked for, currency by currency; never added up across them."""
+def _sums(
+    language: Language, items: Iterable[Mapping[str, Any]], amount: str = "dunnable_amount", currency: str = "currency"
+) -> str:
+    """What there is of an amount, currency by currency; never added up across them. Nothing of none."""
     totals: dict[str, Decimal] = {}
     for item in items:
-        totals[item["currency"]] = totals.get(item["currency"], Decimal(0)) + item["dunnable_amount"]
-    return language.list(f"{language.amount(amount)} {name}" for name, amount in sorted(totals.items())) if totals else ""
+        if item[amount]:
+            totals[item[currency]] = totals.get(item[currency], Decimal(0)) + item[amount]
+    return language.list(f"{language.amount(sum_)} {name}" for name, sum_ in sorted(totals.items())) if totals else ""
 
 
 # ---- the statement of account

@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 
 from dagster_project.worklists import drafts, form, tables
 from dagster_project.worklists.facts import Listing, by, counts, gather, total
+from dagster_project.worklists.mart_sheets import COLLECTOR, MART_SHEETS
 from dagster_project.worklists.names import distinct_slugs
 from dagster_project.worklists.workbook import write_workbook
 
@@ -35,6 +36,8 @@ MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "open_items": ("customer_id", "item_id", "aging_bucket", "reporting_currency", *drafts.STATEMENT),
         "control_reconciliation": ("company_id", "currency", "subledger_balance", "control_balance", "difference", "state"),
         "risk_tiers": ("tier_in_force",),
+        "agency_placements": (),
+        **{sheet.mart: sheet.needed for sheet in MART_SHEETS},
         "kpi_monthly": ("month", "scope", "kpi", "variant", "value", "prior_value", "tripped"),
     }
 )
@@ -126,19 +129,25 @@ def export(
         files.append(File(name, digest, (target / name).stat().st_size, rows, collector, columns))
 
     def for_machines(name: str, table: pa.Table) -> None:
-        columns = {field.name: tables.type_name(field.type) for field in table.schema}
         for ending, write in ((".csv", tables.write_csv), (".jsonl", tables.write_jsonl)):
             write(target / f"{name}{ending}", table)
-            written(f"{name}{ending}", table.num_rows, columns=columns)
+            written(f"{name}{ending}", table.num_rows, columns=tables.columns_of(table))
 
     actions = drafts.write_drafts(target, as_of, policy, actions, acted, book, payment_link)
     written(f"{drafts.FOLDER}/{drafts.CHECKSUMS}", actions.num_rows)
     for_machines("worklist", actions)
     for_machines("worklist_items", pa.concat_tables([acted, held]))
-    write_workbook(target / "worklist.xlsx", facts, Listing(None, actions, acted, held))
+    placements = marts.get("agency_placements")
+    if placements is not None and placements.num_rows:
+        tables.write_csv(target / "agency.csv", placements.sort_by([(name, "ascending") for name in placements.column_names]))
+        written("agency.csv", placements.num_rows, columns=tables.columns_of(placements))
+    others = {sheet.mart: marts[sheet.mart] for sheet in MART_SHEETS if sheet.mart in marts}
+    write_workbook(target / "worklist.xlsx", facts, Listing(None, actions, acted, held, others))
     written("worklist.xlsx", actions.num_rows)
+    theirs = {name: table for name, table in others.items() if COLLECTOR in table.column_names}
     for collector, name in file_names(_collectors(actions, acted, held)).items():
-        listing = Listing(collector, *(_of(table, collector) for table in (actions, acted, held)))
+        others_own = {mart: _of(table, collector) for mart, table in theirs.items()}
+        listing = Listing(collector, _of(actions, collector), _of(acted, collector), _of(held, collector), others_own)
         write_workbook(target / name, facts, listing)
         written(name, listing.actions.num_rows, collector)
 

@@ -40,12 +40,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Listing:
-    """The rows of one workbook: customer actions, and items acted on and held. `collector` None: everyone's."""
+    """The rows of one workbook: customer actions, items acted on and held, and rows of other marts by the mart's name. `collector`
+    None: everyone's."""
 
     collector: str | None
     actions: pa.Table
     acted: pa.Table
     held: pa.Table
+    others: Mapping[str, pa.Table]
 
     @property
     def owner(self) -> str:

@@ -59,6 +59,7 @@ class Kind(StrEnum):
     DATE = "date"
     LINK = "link"  # a whole number that leads somewhere
     LINKED = "linked"  # a text that leads somewhere
+    OPENS = "opens"  # a code, shown in words, that opens a file
 
 
 NUMBER_FORMATS: Final = {
@@ -106,7 +107,7 @@ class Looks:
             look |= {"bold": True, "text_wrap": kind is Kind.NAME}
         if kind is Kind.WRAPPED:
             look |= {"text_wrap": True, "font_size": 10}
-        if kind in (Kind.LINK, Kind.LINKED):
+        if kind in (Kind.LINK, Kind.LINKED, Kind.OPENS):
             look |= {"font_color": BLUE, "underline": 1}
         if kind in CENTRED:
             look["align"] = "center"
@@ -130,6 +131,7 @@ class Sheet(Worksheet):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.internal_links: list[str] = []
+        self.file_links: list[tuple[str, str]] = []
 
     def write_rows(
         self, first: int, rows: pa.Table, cells: Callable[[pa.Table, pa.Array], Sequence[pa.Array]], width: int, height: float
@@ -151,17 +153,26 @@ class Sheet(Worksheet):  # type: ignore[misc]
 
     def link(self, cell: str, sheet: str, target: str) -> None:
         """Make the text of `cell` lead to the cell `target` of another sheet of this workbook."""
-        if len(self.internal_links) < MAX_LINKS:
+        if len(self.internal_links) + len(self.file_links) < MAX_LINKS:
             self.internal_links.append(f'<hyperlink ref="{cell}" location="\'{sheet}\'!{target}"/>')
+
+    def opens(self, cell: str, path: str) -> None:
+        """Make the text of `cell` open a file beside the workbook, under a name that needs no escaping."""
+        if len(self.internal_links) + len(self.file_links) < MAX_LINKS:
+            self.file_links.append((cell, path))
 
     def _xml_rich_inline_string(self, string: str, attributes: Sequence[tuple[str, Any]] = ()) -> None:
         # A text between <r> and </r> is taken for markup and would get into the file as it is: to us, it is a text.
         self._xml_inline_string(string, False, attributes)
 
     def _write_hyperlinks(self) -> None:
-        if self.internal_links:
+        if self.internal_links or self.file_links:
             self._xml_start_tag("hyperlinks")
             self.fh.write("".join(self.internal_links))
+            for cell, path in self.file_links:
+                self.rel_count += 1
+                self.external_hyper_links.append(["/hyperlink", path, "External"])
+                self.fh.write(f'<hyperlink ref="{cell}" r:id="rId{self.rel_count}"/>')
             self._xml_end_tag("hyperlinks")
 
 

@@ -116,8 +116,12 @@ def _json_values(column: pa.ChunkedArray) -> pa.Array:
     return pc.fill_null(text, "null")
 
 
-def type_name(kind: pa.DataType) -> str:
-    """What a column's values are, for whoever reads the files: `text`, `date`, `integer`, `boolean`, `decimal(18,4)`."""
+def columns_of(table: pa.Table) -> dict[str, str]:
+    """A table's columns for whoever reads the files: name and `text`, `date`, `integer`, `boolean` or `decimal(18,4)`."""
+    return {field.name: _type_name(field.type) for field in table.schema}
+
+
+def _type_name(kind: pa.DataType) -> str:
     if pa.types.is_decimal(kind):
         return f"decimal({kind.precision},{kind.scale})"
     if pa.types.is_integer(kind):

@@ -24,6 +24,7 @@ from xlsxwriter.utility import xl_col_to_name
 from dagster_project.worklists import form, tables
 from dagster_project.worklists.facts import Facts, Listing, total
 from dagster_project.worklists.form import Answer, Question
+from dagster_project.worklists.mart_sheets import COLLECTOR, MART_SHEETS
 from dagster_project.worklists.sheets import (
     AMBER,
     BLUE,
@@ -60,6 +61,7 @@ def _call_columns(currency: str, everyone: bool) -> tuple[Column, ...]:
         Column("Customer", "customer_name", Kind.NAME, 26),
         Column(form.KEY_HEADER, "customer_id", Kind.TEXT, 12.5),
         *((Column("Collector", "collector", Kind.TEXT, 13),) if everyone else ()),
+        Column("Draft →", "channel", Kind.OPENS, 7),
         Column("Step", "step_label", Kind.WRAPPED, 15.5),
         Column("Tone", "tone", Kind.CODE, 8.5),
         Column(f"Past due ({currency})", "past_due_amount", Kind.MONEY, 12.5),
@@ -79,7 +81,6 @@ def _background_columns(currency: str) -> tuple[Column, ...]:
     return (
         Column("E-mail", "contact_email", Kind.TEXT, 30),
         Column("Severity", "severity", Kind.WHOLE, 9),
-        Column("Channel", "channel", Kind.CODE, 9),
         Column("Audience", "audience", Kind.CODE, 17),
         Column("Comes with", "effect", Kind.CODE, 17),
         Column(f"Not yet due ({currency})", "not_due_amount", Kind.MONEY, 14),
@@ -213,7 +214,7 @@ class _Book:
         with Workbook(str(self.path), {"constant_memory": True, "strings_to_formulas": False}) as self.book:
             self.look = Looks(self.book)
             self._identify()
-            lists = self._lists()
+            lists = [*self._lists(), *self._mart_lists()]
             summary = self._sheet("Summary", BLUE)
             call_list = self._sheet(form.CALL_LIST, FILL_IN[1])
             self._call_list(call_list)
@@ -283,7 +284,7 @@ class _Book:
                     shades = pc.if_else(batch.column(FIRST), str(style), str(again)).combine_chunks()
                     made.append(tables.text_cells(values, rows, letter, shades))
                 else:
-                    words = tables.humanised(values) if column.kind is Kind.CODE else values
+                    words = tables.humanised(values) if column.kind in (Kind.CODE, Kind.OPENS) else values
                     made.append(tables.text_cells(words, rows, letter, style))
             return made
 
@@ -399,6 +400,10 @@ class _Book:
         for row, count in enumerate(self.listing.actions.column("item_count").to_pylist(), first + 1):
             sheet.link(f"{letter}{row}", "Items", f"A{target}")
             target += count
+        letter = xl_col_to_name([column.kind for column in call].index(Kind.OPENS))
+        for row, file in enumerate(self.listing.actions.column("draft_file").to_pylist(), first + 1):
+            if file is not None:
+                sheet.opens(f"{letter}{row}", file)
 
     def _colour(self, sheet: Sheet, places: Mapping[str, int], first: int, last: int) -> None:
         tone = places["tone"]
@@ -546,6 +551,19 @@ class _Book:
         for target, count in enumerate(self.listing.actions.column("item_count").to_pylist(), _FIRST_CALL + 1):
             sheet.link(f"A{row}", form.CALL_LIST, f"A{target}")
             row += count
+
+    def _mart_lists(self) -> list[_List]:
+        everyone = self.listing.collector is None
+        return [
+            _List(
+                sheet.name,
+                sheet.about,
+                [column for column in sheet.columns if everyone or column.source != COLLECTOR],
+                sheet.rows(self.listing.others[sheet.mart]),
+            )
+            for sheet in MART_SHEETS
+            if sheet.mart in self.listing.others
+        ]
 
     # -- what is not shown
 

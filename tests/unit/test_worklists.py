@@ -72,14 +72,15 @@ ITEM = pa.schema(
             for name in (
                 *("customer_id", "customer_name", "company_id", "collector", "item_id", "invoice_id", "document_number"),
                 *("item_type", "currency", "reporting_currency", "aging_bucket", "step", "held_reason", "all_held_reasons"),
-                *("held_list", "next_step", "last_step"),
+                *("held_list", "next_step", "last_step", "late_fee_regime", "late_fee_compensation_currency"),
             )
         ],
         *[
             (name, MONEY)
             for name in (
                 *("open_amount", "disputed_amount", "covered_amount", "dunnable_amount", "open_amount_reporting"),
-                *("dunnable_amount_reporting", "discount_amount", "discount_annualised_pct"),
+                *("dunnable_amount_reporting", "discount_amount", "discount_annualised_pct", "late_fee_preview"),
+                "late_fee_compensation_amount",
             )
         ],
     ]
@@ -393,16 +394,17 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "worklist_columns.json"
 
 
 def test_no_column_of_a_file_for_machines_is_renamed_or_retyped_without_a_new_version(
-    tmp_path: Path, mart: Callable[..., pa.Table]
+    tmp_path: Path, mart: Callable[..., pa.Table], manifest: dict[str, Any]
 ) -> None:
-    write(tmp_path / "out", {name: mart(name) for name in MARTS})
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
-    columns = {file["name"]: file["columns"] for file in manifest["files"] if file["columns"]}
+    declared = {node["name"] for node in manifest["nodes"].values()}
+    write(tmp_path / "out", {name: mart(name) for name in MARTS if name in declared})
+    written = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
+    columns = {file["name"]: file["columns"] for file in written["files"] if file["columns"]}
     if os.environ.get("ARREARS_UPDATE_GOLDEN"):
-        told = {"schema_version": manifest["schema_version"], "columns": columns}
+        told = {"schema_version": written["schema_version"], "columns": columns}
         GOLDEN.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     known = json.loads(GOLDEN.read_text("utf-8"))
-    if manifest["schema_version"] == known["schema_version"]:
+    if written["schema_version"] == known["schema_version"]:
         for name, promised in known["columns"].items():
             assert promised.items() <= columns[name].items(), f"{name}: raise SCHEMA_VERSION, and ARREARS_UPDATE_GOLDEN=1"
 

@@ -1,0 +1,153 @@
+"""The sheets that show rows of a mart as they are: what changed since the last list, and what the credit manager decides.
+
+Belongs here: which mart, which of its rows and columns, in which order. Does not belong here: how a sheet is written
+(`workbook.py`), and the lists that are parts of the call list and its items.
+
+A mart with a collector goes to each collector with their own rows; one without is in everyone's workbook only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dagster_project.worklists.sheets import Column, Kind
+
+COLLECTOR: Final = "collector"
+
+_CUSTOMER: Final = (Column("Customer", "customer_name", Kind.STRONG, 33), Column("Customer ID", "customer_id", Kind.TEXT, 12))
+
+
+@dataclass(frozen=True)
+class MartSheet:
+    """A sheet of a mart's rows. `where`: a column of truth values, one of which must hold for a row to be shown; none: all rows.
+    `first`: columns the rows are ordered by, each with `ascending` or `descending`."""
+
+    mart: str
+    name: str
+    about: str
+    columns: tuple[Column, ...]
+    first: tuple[tuple[str, str], ...]
+    where: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The mart's columns that this needs."""
+        return tuple(dict.fromkeys((*(column.source for column in self.columns), *self.where, *(name for name, _ in self.first))))
+
+    def rows(self, mart: pa.Table) -> pa.Table:
+        """What is shown of the mart: chosen and in order, the customer's name or else its number."""
+        names = pc.coalesce(mart.column("customer_name"), mart.column("customer_id"))
+        mart = mart.set_column(mart.column_names.index("customer_name"), "customer_name", names)
+        if self.where:
+            mart = mart.filter(reduce(pc.or_, (pc.fill_null(mart.column(column), False) for column in self.where)))
+        mart = mart.sort_by([*self.first, ("customer_id", "ascending")])
+        for place, field in enumerate(mart.schema):
+            if pa.types.is_boolean(field.type):
+                mart = mart.set_column(place, field.name, pc.if_else(mart.column(place), "Yes", ""))
+        return mart
+
+
+MART_SHEETS: Final = (
+    MartSheet(
+        "dunning_changes",
+        "Changes",
+        "What is different from the last list: new on it, at a firmer step, no longer asked for, or settled.",
+        (
+            *_CUSTOMER,
+            Column("Collector", COLLECTOR, Kind.TEXT, 15),
+            Column("Document", "document_number", Kind.TEXT, 16),
+            Column("Change", "change", Kind.CODE, 13),
+            Column("Step", "step", Kind.CODE, 18),
+            Column("Step before", "previous_step", Kind.CODE, 18),
+            Column("On", "previous_step_on", Kind.DATE, 12),
+            Column("Held because", "held_reason", Kind.CODE, 22),
+            Column("Settled how", "cleared_how", Kind.CODE, 13),
+            Column("Currency", "currency", Kind.TEXT, 9),
+            Column("Open", "open_amount", Kind.MONEY, 14),
+            Column("Open before", "previous_open_amount", Kind.MONEY, 14),
+        ),
+        (("change", "ascending"), ("customer_name", "ascending"), ("document_number", "ascending"), ("item_id", "ascending")),
+    ),
+    MartSheet(
+        "credit_reviews_due",
+        "Reviews due",
+        "Accounts to look at again: past their cycle, or something happened. The largest exposure of the longest overdue first.",
+        (
+            *_CUSTOMER,
+            Column("Due on", "due_on", Kind.DATE, 12),
+            Column("Days overdue", "days_overdue", Kind.WHOLE, 9),
+            Column("Because", "trigger", Kind.CODE, 22),
+            Column("In a sentence", "detail", Kind.TEXT, 70),
+            Column("Tier in force", "tier_in_force", Kind.MARK, 8),
+            Column("Tier indicated", "tier_indicated", Kind.MARK, 9),
+            Column("Exposure", "exposure_amount", Kind.MONEY, 15),
+            Column("Credit limit", "credit_limit", Kind.MONEY, 15),
+            Column("Limit used", "credit_used_share", Kind.PERCENT, 10),
+            Column("Last review", "last_reviewed_on", Kind.DATE, 12),
+            Column("All reasons", "all_triggers", Kind.CODE, 40),
+        ),
+        (("days_overdue", "descending"), ("exposure_amount", "descending")),
+    ),
+    MartSheet(
+        "credit_score_changes",
+        "Score alerts",
+        "Bureau scores that fell by the policy's threshold or more, or a bureau's word on the company that changed.",
+        (
+            *_CUSTOMER,
+            Column("Bureau", "bureau", Kind.CODE, 12),
+            Column("Score", "score_code", Kind.CODE, 14),
+            Column("Points", "points", Kind.MONEY, 10),
+            Column("From", "score_from", Kind.MONEY, 9),
+            Column("To", "score_to", Kind.MONEY, 9),
+            Column("As written then", "raw_from", Kind.TEXT, 11),
+            Column("As written now", "raw_to", Kind.TEXT, 11),
+            Column("Scored on", "scored_on_to", Kind.DATE, 12),
+            Column("Status then", "status_from", Kind.CODE, 13),
+            Column("Status now", "status_to", Kind.CODE, 13),
+            Column("In a sentence", "detail", Kind.TEXT, 70),
+        ),
+        (("points", "ascending"), ("bureau", "ascending"), ("score_code", "ascending")),
+        where=("alerting", "has_status_changed"),
+    ),
+    MartSheet(
+        "credit_limit_use",
+        "Hold candidates",
+        "Accounts that break a rule for holds, and accounts on hold that break none any more. Decide about new orders.",
+        (
+            *_CUSTOMER,
+            Column("Because", "hold_reason", Kind.CODE, 13),
+            Column("On hold", "on_hold", Kind.MARK, 8),
+            Column("Release?", "release_candidate", Kind.MARK, 9),
+            Column("In a sentence", "detail", Kind.TEXT, 70),
+            Column("Tier", "tier_in_force", Kind.MARK, 7),
+            Column("Balance", "balance", Kind.MONEY, 15),
+            Column("Credit limit", "credit_limit", Kind.MONEY, 15),
+            Column("Limit used", "credit_used_share", Kind.PERCENT, 10),
+            Column("Headroom", "headroom_amount", Kind.MONEY, 15),
+            Column("Past due", "past_due_amount", Kind.MONEY, 15),
+            Column("Oldest, days", "oldest_past_due_days", Kind.WHOLE, 9),
+        ),
+        (("release_candidate", "ascending"), ("balance", "descending")),
+        where=("hold_candidate", "release_candidate"),
+    ),
+    MartSheet(
+        "customer_data_issues",
+        "Customer data",
+        "What is wrong in the customer list, the customers with the most money behind them first.",
+        (
+            *_CUSTOMER,
+            Column("Issue", "label", Kind.TEXT, 30),
+            Column("Severity", "severity", Kind.CODE, 9),
+            Column("In a sentence", "detail", Kind.TEXT, 70),
+            Column("What to do", "what_to_do", Kind.TEXT, 60),
+            Column("Other customer", "other_customer_id", Kind.TEXT, 13),
+            Column("Balance", "exposure_amount", Kind.MONEY, 15),
+        ),
+        (("exposure_amount", "descending"), ("issue", "ascending"), ("other_customer_id", "ascending")),
+    ),
+)
