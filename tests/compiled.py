@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from dagster_project import dbt_build, morning
 from dagster_project.landing import Known, Landing
+from dagster_project.policy import SEEDS
 from dagster_project.settings import DBT_PROJECT
 from dagster_project.warehouse import Warehouse
 
@@ -108,6 +109,32 @@ def needed_for(nodes: Sequence[Node], *names: str) -> list[Node]:
     return [node for node in nodes if (node.name in wanted if node.kind != "test" else wanted.issuperset(node.parents))]
 
 
+def over(
+    nodes: Sequence[Node], as_of: date, names: Sequence[str], given: Mapping[str, pa.Table] | None = None, seeds: Path = SEEDS
+) -> duckdb.DuckDBPyConnection:
+    """Those models and what they are made from, in memory: `given` tables stand where a model or seed of their name would."""
+    given = given or {}
+    wanted = set(names)
+    for node in reversed(nodes):
+        if node.name in wanted and node.name not in given:
+            wanted.update(node.parents)
+    con = duckdb.connect()
+    con.execute("attach ':memory:' as arrears; attach ':memory:' as published; set timezone = 'UTC'; use arrears")
+    for node in nodes:
+        if node.name in wanted and node.kind != "test":
+            con.execute(f"create schema if not exists {node.relation.rpartition('.')[0]}")
+            if node.name in given:
+                con.register("given_rows", given[node.name])
+            sql = "select * from given_rows" if node.name in given else _sql(node, as_of, seeds)
+            con.execute(f"create {'table' if node.name in given else node.kind} {node.relation} as {sql}")
+    return con
+
+
+def _sql(node: Node, as_of: date, seeds: Path) -> str:
+    sql = node.sql.replace(STAND_IN.isoformat(), as_of.isoformat())
+    return sql.replace(f"read_csv('{SEEDS}/", f"read_csv('{seeds}/") if not node.parents else sql
+
+
 class Built:
     """The files of a built morning, open for questions: `rows("open_items")`, or any SQL over both files through `con`."""
 
@@ -131,8 +158,10 @@ def build(
     *,
     test: bool = True,
     timezone: str = "UTC",
+    seeds: Path = SEEDS,
 ) -> Built:
-    """Run every node over what the landing knows, in a folder of its own. `timezone`: where the machine believes it stands.
+    """Run every node over what the landing knows, in a folder of its own. `timezone`: where the machine believes it stands; `seeds`: the
+    folder of the policy rows.
 
     Raises:
         BlockingTestFailed: what the night would have stopped at.
@@ -151,7 +180,7 @@ def build(
     failures = {}
     said = []
     for node in nodes:
-        sql = node.sql.replace(STAND_IN.isoformat(), as_of.isoformat())
+        sql = _sql(node, as_of, seeds)
         if node.kind != "test":
             con.execute(f"create {'view' if node.kind == 'view' else 'table'} {node.relation} as {sql}")
         elif test and (found := con.sql(sql).to_arrow_table()).num_rows:
