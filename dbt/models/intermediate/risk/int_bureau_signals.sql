@@ -22,6 +22,7 @@ answers as (
         days.day,
         scores.bureau,
         scores.score_code,
+        scores.model_code,
         scores.scored_on,
         scores.score
     from scores
@@ -50,6 +51,7 @@ usable_answers as (
         on answers.customer_id = before.customer_id
         and answers.bureau = before.bureau
         and answers.score_code = before.score_code
+        and coalesce(answers.model_code, '') = coalesce(before.model_code, '')
         and snapshot_dates.half_year_before = before.day
     where
         {{ dbt.datediff('answers.scored_on', 'snapshot_dates.snapshot_date', 'day') }}

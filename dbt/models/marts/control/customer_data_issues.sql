@@ -128,16 +128,23 @@ reachable as (
     from reached
 ),
 
-outcomes as (
+told as (
     select
         contacts_made.customer_id,
-        max(case when position('|' || lower(contacts_made.outcome) || '|' in '|' || rules.words || '|') > 0 then contacts_made.contacted_on end)
-            as wrong_on,
-        max(case when position('|' || lower(contacts_made.outcome) || '|' in '|' || rules.cleared_by || '|') > 0 then contacts_made.contacted_on end)
-            as reached_on
+        contacts_made.contacted_on,
+        contacts_made.is_reached,
+        position('|' || lower(replace(contacts_made.outcome, '_', ' ')) || '|' in '|' || rules.words || '|') > 0 as is_wrong
     from contacts_made
     inner join rules on rules.rule = 'wrong_contact'
-    group by contacts_made.customer_id
+),
+
+outcomes as (
+    select
+        customer_id,
+        max(case when is_wrong then contacted_on end) as wrong_on,
+        max(case when is_reached and not is_wrong then contacted_on end) as reached_on
+    from told
+    group by customer_id
 ),
 
 -- Circles of up to five: each is followed upwards until it meets the customer itself.
