@@ -59,8 +59,10 @@ def main(folder: Path, as_of: date) -> None:
         rows += built.con.execute(
             f"""
             select policy, 'fifth ' || fifth, count(distinct customer_id), count(outcomes.customer_id), {lates}
-            from (select *, ntile(5) over (partition by policy order by risk_score, customer_id) as fifth from published.marts.policy_comparison)
-            left join outcomes using (customer_id) group by policy, fifth order by policy, fifth
+            from (
+                select policy, customer_id, ntile(5) over (partition by policy order by risk_score, customer_id) as fifth
+                from published.marts.policy_comparison
+            ) left join outcomes using (customer_id) group by policy, fifth order by policy, fifth
             """
         ).fetchall()
         for policy, tier, customers, invoices, *shares in rows:
