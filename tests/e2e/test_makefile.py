@@ -44,6 +44,15 @@ def test_run_passes_its_options_on(given: tuple[str, ...], passed: str) -> None:
     assert [line for line in lines if line.endswith(passed)]
 
 
+def test_the_questions_about_policy_pass_their_options_on() -> None:
+    compared = [" ".join(line.split()) for line in make("-n", "compare", "WITH=segments").splitlines()]
+    written = [
+        " ".join(line.split()) for line in make("-n", "policy", "PACK=cohorts", "DATE=2025-06-30", "OUT=policy.md").splitlines()
+    ]
+    assert compared[-1].endswith("dagster_project compare --with segments")
+    assert written[-1].endswith("dagster_project policy --pack cohorts --date 2025-06-30 --out policy.md")
+
+
 def test_demo_passes_its_options_on() -> None:
     lines = [" ".join(line.split()) for line in make("-n", "demo", "DATE=2025-06-30", "DEMO_PORT=8400").splitlines()]
     assert lines[-1].endswith("dagster_project.demo --as-of 2025-06-30 --port 8400")
