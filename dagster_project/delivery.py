@@ -34,6 +34,7 @@ def deliver(
     run: Mapping[str, str],
     rejected: Mapping[str, int],
     payment_link: str = "",
+    warnings: Sequence[str] = (),
 ) -> Manifest:
     """Write the worklists of a morning under `root` and remember the steps they issue.
 
@@ -41,7 +42,16 @@ def deliver(
     brings back; the other way round it would be sent twice.
     """
     with _alone(root, as_of) as aside:
-        manifest = export(aside, marts, as_of=as_of, policy=policy, run=run, rejected=rejected, payment_link=payment_link)
+        manifest = export(
+            aside,
+            marts,
+            as_of=as_of,
+            policy=policy,
+            run=run,
+            rejected=rejected,
+            payment_link=payment_link,
+            warnings=warnings,
+        )
         _remember(landing, marts["dunning_items"], as_of, policy)
         swap_into_place(aside, root / as_of.isoformat())
     return manifest

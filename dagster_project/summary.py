@@ -6,6 +6,7 @@ number here is a column or a sum of one.
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -29,11 +30,18 @@ def summary_of(settings: Settings, as_of: date) -> str:
         lines += _receivables(con)
         lines += _control(con)
         lines += _list(con)
+    lines += [("warning" if number == 0 else "", warning) for number, warning in enumerate(_warnings(settings, as_of))]
     lines += [
         ("open", _shown(settings.worklists / as_of.isoformat() / "worklist.xlsx")),
         ("", _shown(folder / "marts.duckdb")),
     ]
     return "\n".join(f"{label:<10} {text}" for label, text in lines)
+
+
+def _warnings(settings: Settings, as_of: date) -> list[str]:
+    """What the list went out in spite of, by policy."""
+    manifest = settings.worklists / as_of.isoformat() / "manifest.json"
+    return json.loads(manifest.read_text("utf-8"))["warnings"] if manifest.exists() else []
 
 
 def _source(settings: Settings) -> str:

@@ -89,6 +89,7 @@ class Manifest:
     totals: Totals
     files: tuple[File, ...]
     run: Mapping[str, str]
+    warnings: tuple[str, ...]
 
     def as_json(self) -> str:
         """The file's text: keys in a fixed order, exact amounts as texts."""
@@ -104,18 +105,20 @@ def export(
     run: Mapping[str, str],
     rejected: Mapping[str, int] = MappingProxyType({}),
     payment_link: str = "",
+    warnings: Sequence[str] = (),
 ) -> Manifest:
     """Write the morning's worklists into the new folder `target` and return what its manifest says.
 
     `marts` are tables by name, as `MARTS` lists them; all but the two dunning marts may be missing, and the summary then says
     less. `rejected` counts the records in quarantine by dataset. `payment_link` goes into the drafts (see `write_drafts`). `run`
-    identifies the run and goes into the manifest as it is.
+    identifies the run and goes into the manifest as it is. `warnings`: what was found wrong with the morning and is passed by policy;
+    a control account that does not tie, or is not verified, joins them.
     Raises `WorklistError` where the call list and its items do not add up, before anything is written.
     """
     actions = marts["dunning_worklist"].sort_by([("rank", "ascending"), ("customer_id", "ascending")])
     acted, held = _in_list_order(marts["dunning_items"], actions)
     totals = _totals(actions, acted, held)
-    facts = gather(marts, as_of, policy, rejected)
+    facts = gather(marts, as_of, policy, rejected, warnings)
     book = marts.get("open_items")
     if book is not None:
         _statements_tie(actions, book)
@@ -151,7 +154,9 @@ def export(
         write_workbook(target / name, facts, listing)
         written(name, listing.actions.num_rows, collector)
 
-    manifest = Manifest(form.SCHEMA_VERSION, as_of, policy, facts.currency, totals, tuple(files), dict(run))
+    manifest = Manifest(
+        form.SCHEMA_VERSION, as_of, policy, facts.currency, totals, tuple(files), dict(run), tuple(facts.warnings)
+    )
     (target / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
     return manifest
 

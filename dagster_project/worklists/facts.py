@@ -36,6 +36,7 @@ class Facts:
     tiers: Mapping[str, int]
     kpis: Sequence[Mapping[str, Any]]
     rejected: Mapping[str, int]
+    warnings: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class Listing:
         return "Everyone" if self.collector is None else short(self.collector) or "(no collector)"
 
 
-def gather(marts: Mapping[str, pa.Table], as_of: date, policy: str, rejected: Mapping[str, int]) -> Facts:
-    """What the summaries say about the whole book, added up from the marts."""
+def gather(
+    marts: Mapping[str, pa.Table], as_of: date, policy: str, rejected: Mapping[str, int], warnings: Sequence[str] = ()
+) -> Facts:
+    """What the summaries say about the whole book, added up from the marts. `warnings` are those that others have of the morning."""
     currencies = [marts[name].column("reporting_currency") for name in ("open_items", "dunning_items") if name in marts]
     found = sorted({code for column in currencies for code in pc.unique(column).to_pylist() if code})
     book = marts.get("open_items")
@@ -82,6 +85,7 @@ def gather(marts: Mapping[str, pa.Table], as_of: date, policy: str, rejected: Ma
         tiers=tiers,
         kpis=_key_figures(marts.get("kpi_monthly")),
         rejected={name: count for name, count in rejected.items() if count},
+        warnings=[*warnings, *(control_words(control) for control in controls if control["state"] != "tied")],
     )
 
 
@@ -101,6 +105,17 @@ def _first_day(rows: pa.Table) -> float:
     """Where a bucket stands among the others; one without days comes last."""
     days = pc.min(rows.column("days_past_due")).as_py()
     return float("inf") if days is None else days
+
+
+def control_words(control: Mapping[str, Any]) -> str:
+    """The state of an entity's control account in words."""
+    entity, currency, balance = control["company_id"], control["currency"], control["subledger_balance"]
+    if control["state"] == "tied":
+        return f"{entity}: ties to the ledger, {currency} {balance:,.2f} on both sides."
+    if control["state"] == "unverified":
+        return f"{entity}: UNVERIFIED. The ledger sent no control balance of this day to compare with."
+    apart = "an item has no exchange rate" if control["difference"] is None else f"{currency} {control['difference']:,.2f} apart"
+    return f"{entity}: DOES NOT TIE to the ledger, {apart}."
 
 
 def total(table: pa.Table, column: str) -> Decimal:

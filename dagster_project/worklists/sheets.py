@@ -74,7 +74,7 @@ NUMBER_FORMATS: Final = {
 
 
 INDENTED: Final = (Kind.TEXT, Kind.CODE, Kind.WRAPPED)
-CENTRED: Final = (Kind.DATE, Kind.LINK, Kind.MARK, Kind.PLACE)
+CENTRED: Final = (Kind.DATE, Kind.LINK, Kind.MARK, Kind.OPENS, Kind.PLACE)
 
 
 @dataclass(frozen=True)
@@ -176,10 +176,10 @@ class Sheet(Worksheet):  # type: ignore[misc]
             self._xml_end_tag("hyperlinks")
 
 
-def short(text: str) -> str:
+def short(text: str, longest: int = 80) -> str:
     """A name that people gave, fit for a title and a document property."""
     words = " ".join(tables.excel_text(text).split())
-    return words if len(words) <= 80 else f"{words[:79]}…"
+    return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def counted(number: int, noun: str) -> str:

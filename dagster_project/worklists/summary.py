@@ -14,7 +14,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 
 from dagster_project.worklists import tables
-from dagster_project.worklists.facts import Facts, Listing, actions_by, by, share, total
+from dagster_project.worklists.facts import Facts, Listing, actions_by, by, control_words, share, total
 from dagster_project.worklists.sheets import (
     AMBER,
     BLUE,
@@ -28,6 +28,7 @@ from dagster_project.worklists.sheets import (
     Looks,
     Sheet,
     long_date,
+    short,
 )
 
 HOW_TO: Final = (
@@ -39,6 +40,9 @@ HOW_TO: Final = (
     "5.  Save the workbook and drop it into the inbox folder. What you wrote counts tomorrow morning; a cell that could not be "
     "read comes back with a message.",
 )
+
+
+CONTROL_COLOURS: Final = {"tied": GREEN, "unverified": AMBER, "untied": RED}
 
 
 def write_summary(sheet: Sheet, look: Looks, facts: Facts, listing: Listing, lists: Mapping[str, int]) -> None:
@@ -57,9 +61,11 @@ def write_summary(sheet: Sheet, look: Looks, facts: Facts, listing: Listing, lis
         font_color=GREY,
     )
     row = 2
-    for control in facts.controls:
-        words, (background, ink) = _control_words(control)
-        grid.put(row, 1, words, span=9, bg_color=background, font_color=ink, bold=True, indent=1)
+    said = [(control_words(control), CONTROL_COLOURS[control["state"]]) for control in facts.controls]
+    told = {words for words, _ in said}
+    said += [(f"Passed with a warning. {warning}", AMBER) for warning in facts.warnings if warning not in told]
+    for words, (background, ink) in said:
+        grid.put(row, 1, short(words, 180), span=9, bg_color=background, font_color=ink, bold=True, indent=1)
         row += 1
 
     row += 1
@@ -289,14 +295,3 @@ def _values(kpi: Mapping[str, Any]) -> tuple[Any, Any]:
     if not {"share", "rate"} & set(kpi["kpi"].split("_")):
         return now, before
     return f"{now:.1%}", None if before is None else f"{before:.1%}"
-
-
-def _control_words(control: Mapping[str, Any]) -> tuple[str, tuple[str, str]]:
-    """The state of an entity's control account in words, and its colours."""
-    entity, currency, balance = control["company_id"], control["currency"], control["subledger_balance"]
-    if control["state"] == "tied":
-        return f"{entity}: ties to the ledger, {currency} {balance:,.2f} on both sides.", GREEN
-    if control["state"] == "unverified":
-        return f"{entity}: UNVERIFIED. The ledger sent no control balance of this day to compare with.", AMBER
-    apart = "an item has no exchange rate" if control["difference"] is None else f"{currency} {control['difference']:,.2f} apart"
-    return f"{entity}: DOES NOT TIE to the ledger, {apart}.", RED

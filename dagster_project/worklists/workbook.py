@@ -60,7 +60,7 @@ def _call_columns(currency: str, everyone: bool) -> tuple[Column, ...]:
         Column("#", "rank", Kind.PLACE, 6),
         Column("Customer", "customer_name", Kind.NAME, 26),
         Column(form.KEY_HEADER, "customer_id", Kind.TEXT, 12.5),
-        *((Column("Collector", "collector", Kind.TEXT, 13),) if everyone else ()),
+        *((Column("Collector", "collector", Kind.TEXT, 15),) if everyone else ()),
         Column("Draft →", "channel", Kind.OPENS, 7),
         Column("Step", "step_label", Kind.WRAPPED, 15.5),
         Column("Tone", "tone", Kind.CODE, 8.5),

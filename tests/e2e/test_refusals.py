@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from nights import AS_OF, NEXT_DAY, House, ledger, read_csv
 
+from dagster_project import gates
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing
 from dagster_project.quality import facts_of
@@ -83,6 +84,19 @@ def test_stale_payments_stop_the_list(next_morning: House, tmp_path: Path, phone
     assert after.pop(f"worklists/{late}/{NOTE}")
     assert after == before
     assert "payments" in told(phone)
+
+
+def test_policy_may_let_the_list_out_with_a_warning(next_morning: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = gates.WORKLIST_GATES.read_text("utf-8").replace("stale_payments,hold_back", "stale_payments,warn")
+    (tmp_path / "gates.csv").write_text(rows, "utf-8")
+    monkeypatch.setattr(gates, "WORKLIST_GATES", tmp_path / "gates.csv")
+    late = date(2025, 7, 15)
+    folder = ledger(tmp_path / "files", exchange_rates="2025-07-14,USD,EUR,0.90\n")
+    said = next_morning.with_(files_dir=folder).command("run", "--date", late.isoformat())
+    assert said.code == 0, said.err
+    warnings = json.loads((next_morning.worklist(late) / "manifest.json").read_text("utf-8"))["warnings"]
+    assert warnings[0].startswith("stale_payments: erp/payments: age_days") and "19" in warnings[0]
+    assert warnings[0] in said.out.split("held")[-1], "among the last lines"
 
 
 def test_a_collapse_of_volume_stops_the_list_and_a_good_list_of_the_morning_stays(

@@ -685,6 +685,70 @@ def test_the_summary_adds_up_and_names_what_is_not_verified(folder: Path) -> Non
     assert sum(map(Decimal, map(str, buckets))) == Decimal(str(places["Receivables"][3]))
 
 
+def test_what_policy_passes_with_a_warning_stands_on_the_first_page_and_in_the_manifest(tmp_path: Path, folder: Path) -> None:
+    unverified = "GB01: UNVERIFIED. The ledger sent no control balance of this day to compare with."
+    assert json.loads((folder / "manifest.json").read_text("utf-8"))["warnings"] == [unverified]
+    stale = "stale_payments: erp/payments: age_days: values are out of range"
+    assert write(tmp_path / "out", warnings=[stale]).warnings == (stale, unverified)
+    for name in ("worklist.xlsx", "worklist-anna-berg.xlsx"):
+        text = str(sheet(tmp_path / "out" / name, "Summary"))
+        assert f"Passed with a warning. {stale}" in text and text.count(unverified) == 1
+
+
+def test_a_mart_gets_its_sheet_and_a_collector_only_their_own_rows_of_it(tmp_path: Path, mart: Callable[..., pa.Table]) -> None:
+    change = {"change": "new", "currency": "EUR", "open_amount": Decimal(5)}
+    tables = marts() | {
+        "dunning_changes": mart(
+            "dunning_changes",
+            *({**change, "item_id": name, "customer_id": name, "collector": name} for name in ("Anna Berg", "Tom Hughes")),
+        ),
+        "credit_limit_use": mart(
+            "credit_limit_use",
+            {"customer_id": "over", "hold_candidate": True, "on_hold": False, "release_candidate": False},
+            {"customer_id": "fine", "hold_candidate": False, "on_hold": False, "release_candidate": False},
+        ),
+    }
+    write(tmp_path / "out", tables)
+    everyone, own = tmp_path / "out" / "worklist.xlsx", tmp_path / "out" / "worklist-anna-berg.xlsx"
+    assert [row["Customer"] for row in records(everyone, "Changes", 3)] == ["Anna Berg", "Tom Hughes"], (
+        "without a name, its number"
+    )
+    assert [row["Customer"] for row in records(own, "Changes", 3)] == ["Anna Berg"]
+    assert [(row["Customer ID"], row["On hold"]) for row in records(everyone, "Hold candidates", 3)] == [("over", "")]
+    assert "Hold candidates" not in CalamineWorkbook.from_path(own).sheet_names, "the credit manager's"
+    assert "Reviews due" not in CalamineWorkbook.from_path(everyone).sheet_names, "its mart is missing"
+
+
+def test_a_draft_opens_from_the_call_list(folder: Path) -> None:
+    path = folder / "worklist-anna-berg.xlsx"
+    with zipfile.ZipFile(path) as archive:
+        targets = dict(
+            re.findall(r'Id="(rId\d+)"[^>]*Target="(drafts/[^"]+)"', archive.read("xl/worksheets/_rels/sheet2.xml.rels").decode())
+        )
+    links = re.findall(r'<hyperlink ref="([A-Z]+)(\d+)" r:id="(rId\d+)"/>', xml(path, 2))
+    rows = sheet(path, form.CALL_LIST)
+    assert len(links) == len(targets) == len(rows) - 4
+    for letter, row, link in links:
+        assert rows[int(row) - 1][ord(letter) - ord("A")] in ("Email", "Call")
+        customer = rows[int(row) - 1][rows[3].index("Customer ID")]
+        assert (folder / targets[link]).is_file() and customer.lower() in targets[link]
+
+
+def test_placements_with_the_agency_are_a_file_of_their_own_where_there_are_any(tmp_path: Path) -> None:
+    placed = pa.table(
+        {"action": ["recall", "place"], "customer_id": ["=2", "1"], "amount": pa.array([Decimal("-1.00"), None], MONEY)}
+    )
+    manifest = write(tmp_path / "some", marts() | {"agency_placements": placed})
+    assert csv_rows(tmp_path / "some" / "agency.csv") == [
+        {"action": "place", "customer_id": "1", "amount": ""},
+        {"action": "recall", "customer_id": "'=2", "amount": "-1.0000"},
+    ]
+    (listed,) = [file for file in manifest.files if file.name == "agency.csv"]
+    assert (listed.rows, listed.columns) == (2, {"action": "text", "customer_id": "text", "amount": "decimal(18,4)"})
+    write(tmp_path / "none", marts() | {"agency_placements": placed.slice(0, 0)})
+    assert not (tmp_path / "none" / "agency.csv").exists()
+
+
 # ---- the swap
 
 

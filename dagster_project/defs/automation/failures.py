@@ -5,6 +5,18 @@ from __future__ import annotations
 import dagster as dg
 
 
+def warnings_of(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """The gates that were found shut and that policy passes with a warning, each with what was found."""
+    found = []
+    for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records:
+        event = record.event_log_entry.dagster_event
+        evaluation = event.asset_check_evaluation_data if event else None
+        gates = evaluation.metadata.get("gates") if evaluation and not evaluation.passed else None
+        if evaluation and gates and gates.value and evaluation.severity is dg.AssetCheckSeverity.WARN:
+            found.append(f"{gates.value}: {evaluation.asset_key.to_user_string()}: {evaluation.description}")
+    return found
+
+
 def reasons_of(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     """The blocking checks that failed and the steps that stopped, first to last; never a stack trace."""
     checks, steps = [], []

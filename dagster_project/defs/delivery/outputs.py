@@ -7,6 +7,7 @@ from importlib.metadata import version
 import dagster as dg
 
 from dagster_project.contract import DATASETS
+from dagster_project.defs.automation.failures import warnings_of
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
@@ -80,6 +81,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             run={"run_id": context.run_id, "source": settings.source},
             rejected={name: load.quarantined for name, load in newest.items() if load.quarantined},
             payment_link=settings.payment_link,
+            warnings=warnings_of(context.instance, context.run_id),
         )
         totals, folder = manifest.totals, settings.worklists / as_of.isoformat()
         log.info(

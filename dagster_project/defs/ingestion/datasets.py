@@ -9,6 +9,7 @@ import dagster as dg
 
 from dagster_project.contract import DATASETS, Dataset, sources
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
+from dagster_project.gates import gate_of, holds_back
 from dagster_project.landing import Landing, LandingError, Manifest
 from dagster_project.policy import limits_of
 from dagster_project.quality import Worker, facts_of
@@ -143,6 +144,7 @@ def landed_checks() -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(specs=specs, name="landed_as_expected", can_subset=True)
     def landed_as_expected(
         context: dg.AssetCheckExecutionContext,
+        settings: dg.ResourceParam[Settings],
         landing: dg.ResourceParam[Landing],
         expectations: dg.ResourceParam[Worker],
     ) -> Iterator[dg.AssetCheckResult]:
@@ -157,10 +159,9 @@ def landed_checks() -> dg.AssetChecksDefinition:
         broken_loads = evaluated = 0
         for dataset in wanted:
             blocking = limits_of(dataset.name).blocking
-            severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
             if dataset.name not in facts:
                 yield dg.AssetCheckResult(
-                    passed=True, asset_key=key_of(dataset), check_name=name, severity=severity, description="no load to look at"
+                    passed=True, asset_key=key_of(dataset), check_name=name, description="no load to look at"
                 )
                 continue
             verdict = expectations.verdict(facts[dataset.name])
@@ -168,13 +169,15 @@ def landed_checks() -> dg.AssetChecksDefinition:
             broken_loads += not verdict.passed
             for line in verdict.broken:
                 log.warning("%-18s %s", dataset.name, line)
+            shut = sorted({gate_of(dataset.name, line) for line in verdict.broken}) if blocking else []
+            stops = any(holds_back(gate, settings.policy, as_of) for gate in shut)
             yield dg.AssetCheckResult(
                 passed=verdict.passed,
                 asset_key=key_of(dataset),
                 check_name=name,
-                severity=severity,
+                severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
                 description="; ".join(verdict.broken) or f"{verdict.evaluated} expectations hold",
-                metadata={"expectations": verdict.evaluated, "load": verdict.load_id},
+                metadata={"expectations": verdict.evaluated, "load": verdict.load_id, "gates": ", ".join(shut)},
             )
         log.info("%-18s %d expectations over %d loads, %d loads not as expected", "", evaluated, len(facts), broken_loads)
 

@@ -1,9 +1,28 @@
 {{ config(meta={'dagster': {'ref': {'name': 'control_reconciliation'}}, 'description': 'The open items of an entity add up to its control account, to the policy\'s tolerance.'}) }}
 
--- One row an entity that does not tie, with the documents that most likely are why.
-with untied as (
+-- One row an entity that may not pass, with the documents that most likely are why. Policy may let it pass with a warning.
+with control as (
     select * from {{ ref('control_reconciliation') }}
-    where state = 'untied'
+),
+
+gates as (
+    select * from {{ ref('worklist_gates') }}
+    where {{ in_force() }}
+),
+
+gated as (
+    select
+        control.*,
+        coalesce(gates.effect, 'hold_back') as effect
+    from control
+    left join gates
+        on gates.gate = case control.state when 'untied' then 'subledger_untied' when 'unverified' then 'unverified_control_balance' end
+    where control.state <> 'tied'
+),
+
+held_back as (
+    select * from gated
+    where effect = 'hold_back'
 ),
 
 candidates as (
@@ -16,11 +35,11 @@ candidates as (
 )
 
 select
-    untied.company_id as entity,
-    untied.currency,
-    untied.subledger_balance as subledger,
-    untied.control_balance as control_account,
-    untied.difference,
+    held_back.company_id as entity,
+    held_back.currency,
+    held_back.subledger_balance as subledger,
+    held_back.control_balance as control_account,
+    held_back.difference,
     candidates.look_at
-from untied
-left join candidates on untied.company_id = candidates.company_id
+from held_back
+left join candidates on held_back.company_id = candidates.company_id

@@ -1,0 +1,40 @@
+"""The gates before a worklist: what was found wrong with the morning's data, and what policy does about it.
+
+Belongs here: which gate a finding belongs to, and reading `dbt/seeds/policy/worklist_gates.csv`. Does not belong here: finding
+anything (`quality.py`, the dbt tests), and sums of our own that do not tie: those hold back whatever policy says.
+"""
+
+from __future__ import annotations
+
+import csv
+from datetime import date
+from typing import Final
+
+from dagster_project.settings import DBT_PROJECT
+
+WORKLIST_GATES = DBT_PROJECT / "seeds" / "policy" / "worklist_gates.csv"
+
+HOLD_BACK: Final = "hold_back"
+STALE, COLLAPSE, OTHER = "stale_payments", "volume_collapse", "failed_blocking_check"
+UNTIED, UNVERIFIED = "subledger_untied", "unverified_control_balance"
+
+
+def gate_of(dataset: str, broken: str) -> str:
+    """The gate of a broken expectation, which begins with the name of what it looked at."""
+    looked_at = broken.partition(":")[0]
+    if looked_at == "volume_share":
+        return COLLAPSE
+    return STALE if looked_at == "age_days" and dataset == "payments" else OTHER
+
+
+def holds_back(gate: str, policy: str, as_of: date) -> bool:
+    """Whether no worklist goes out where this gate is shut; so it is where policy has no row for it."""
+    with WORKLIST_GATES.open(encoding="utf-8", newline="") as file:
+        effects = [
+            row["effect"]
+            for row in csv.DictReader(file)
+            if row["gate"] == gate
+            and row["policy"] in ("*", policy)
+            and date.fromisoformat(row["valid_from"]) <= as_of <= date.fromisoformat(row["valid_to"] or "9999-12-31")
+        ]
+    return not effects or HOLD_BACK in effects

@@ -1,0 +1,53 @@
+"""The gates before a worklist: what is found is one of them, and policy decides what it does."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from dagster_project import gates
+from dagster_project.gates import gate_of, holds_back
+
+AS_OF = date(2025, 6, 30)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "broken", "gate"),
+    [
+        ("payments", "age_days: values are out of range: 1 of 1, such as 19 (expected max_value 10)", "stale_payments"),
+        ("invoices", "age_days: values are out of range: 1 of 1, such as 40 (expected max_value 31)", "failed_blocking_check"),
+        ("invoices", "volume_share: values are out of range: 1 of 1, such as 0.1 (expected min_value 0.5)", "volume_collapse"),
+        ("payments", "payment_id: values are there twice: 2 of 9", "failed_blocking_check"),
+    ],
+)
+def test_what_is_broken_is_one_of_the_gates(dataset: str, broken: str, gate: str) -> None:
+    assert gate_of(dataset, broken) == gate
+
+
+def test_policy_has_a_row_for_every_gate() -> None:
+    with gates.WORKLIST_GATES.open(encoding="utf-8", newline="") as file:
+        effects = {row["gate"]: row["effect"] for row in csv.DictReader(file)}
+    assert effects == {
+        **dict.fromkeys((gates.STALE, gates.COLLAPSE, gates.OTHER, gates.UNTIED), "hold_back"),
+        gates.UNVERIFIED: "warn",
+    }
+
+
+def test_a_gate_warns_only_where_a_row_in_force_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (
+        "gate,effect,policy,valid_from,valid_to",
+        "stale_payments,warn,*,2025-01-01,2025-06-30",
+        "stale_payments,hold_back,*,2025-07-01,",
+        "volume_collapse,warn,segments,2025-01-01,",
+    )
+    (tmp_path / "gates.csv").write_text("\n".join(rows))
+    monkeypatch.setattr(gates, "WORKLIST_GATES", tmp_path / "gates.csv")
+    assert not holds_back("stale_payments", "net_terms", AS_OF)
+    assert holds_back("stale_payments", "net_terms", date(2025, 7, 1))
+    assert holds_back("stale_payments", "net_terms", date(2024, 12, 31)), "no row in force"
+    assert not holds_back("volume_collapse", "segments", AS_OF)
+    assert holds_back("volume_collapse", "net_terms", AS_OF)
+    assert holds_back("failed_blocking_check", "net_terms", AS_OF)
