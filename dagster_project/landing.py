@@ -132,6 +132,20 @@ class Landing:
         last = self._last(dataset, as_of)
         return datetime.fromisoformat(last.cursor) if last and last.cursor else None
 
+    def refused(self, dataset: Dataset, as_of: date, known: Known = "then") -> Iterator[tuple[Load, Mapping[str, str]]]:
+        """Records a morning knows to exist and could not read, as received, newest first: those refused since a whole delivery
+        last said everything anew. A later load may have brought a readable version of some."""
+        if not (folder := self.quarantine / dataset.name).exists():
+            return
+        for load in reversed(self.loads(dataset, as_of, known)):
+            if (path := folder / f"{load.load_id}.jsonl").exists():
+                for line in path.read_text("utf-8").splitlines():
+                    entry = json.loads(line)
+                    if not all(_kind_of(reason) == _CONTRADICTION for reason in entry["reasons"]):
+                        yield load, entry["record"]
+            if load.manifest.full and not load.manifest.absent:
+                return
+
     def _last(self, dataset: Dataset, as_of: date) -> Manifest | None:
         loads = self.loads(dataset, as_of)
         return loads[-1].manifest if loads else None
@@ -446,10 +460,13 @@ def _reasons(dataset: Dataset) -> Iterator[str]:
         yield f"case when {none} then 'one of {' or '.join(dataset.any_of)} is needed' end"
 
 
+_CONTRADICTION = "the key is there twice with other values"
+
+
 def _kind_of(reason: str) -> str:
     """A reason without the value, for counting."""
     kind = reason.split(" «", 1)[0]
-    return "the key is there twice with other values" if kind.startswith("key ") else kind
+    return _CONTRADICTION if kind.startswith("key ") else kind
 
 
 def _broken(column: Column, value: str) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """Put what a morning knows in front of dbt.
 
 Belongs here: choosing the loads a morning may read and showing them in the run's private file as the dbt sources — views over
-Parquet, typed empty tables for absent datasets, and the public holidays and week-ends a library keeps. Does not belong here: rules
-about rows.
+Parquet, typed empty tables for absent datasets, what was refused and is not replaced yet, and the public holidays and week-ends a
+library keeps. Does not belong here: rules about rows.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ class NothingKnown(Exception):
     """The morning asked for knows nothing of a required dataset."""
 
 
+HOLDING = ("customers", "invoices", "disputes", "promises")
+"""The datasets whose records can keep an item from being dunned: one that cannot be read must not let it go out."""
+
+
 def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known) -> None:
     """Create the sources of the dbt project in a fresh private file.
 
@@ -44,14 +48,15 @@ def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known) -
         for dataset in TABLES.values():
             files = [str(load.rows) for load in landing.loads(dataset, as_of, known) if load.rows]
             con.execute(f"create view {dataset.group}.{dataset.name} as {rows_select(dataset, con, files)}")
+        con.execute("create schema reference")
         _calendars(con, as_of)
+        _refused(con, landing, as_of, known)
 
 
 def _calendars(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
     """Public holidays and week-ends of the calendars in use, written as ISO 3166 country (`DE`) or with a subdivision (`DE-BY`)."""
     import holidays
 
-    con.execute("create schema reference")
     con.execute("create table reference.holidays (calendar varchar, holiday_date date, name varchar)")
     con.execute("create table reference.weekend_days (calendar varchar, iso_weekday integer)")
     used = con.execute(
@@ -70,3 +75,25 @@ def _calendars(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
             con.executemany("insert into reference.holidays values (?, ?, ?)", days)
         if weekend := [(calendar, weekday + 1) for weekday in sorted(listed.weekend)]:
             con.executemany("insert into reference.weekend_days values (?, ?)", weekend)
+
+
+def _refused(con: duckdb.DuckDBPyConnection, landing: Landing, as_of: date, known: Known) -> None:
+    """What a morning knows was said about customers, invoices, disputes and promises, and could not read."""
+    con.execute(
+        "create table reference.refused_records "
+        "(dataset varchar, record_id varchar, customer_id varchar, invoice_id varchar, loaded_for date, loaded_at timestamp)"
+    )
+    for dataset in (DATASETS[name] for name in HOLDING):
+        names = (dataset.key[0], "customer_id", "invoice_id")
+        rows = [
+            (dataset.name, *((record.get(name) or "").strip() or None for name in names), load.as_of, load.loaded_at)
+            for load, record in landing.refused(dataset, as_of, known)
+        ]
+        if rows:
+            con.executemany("insert into reference.refused_records values (?, ?, ?, ?, ?, ?)", rows)
+            con.execute(
+                f"delete from reference.refused_records as refused where dataset = ? and exists (from {dataset.group}.{dataset.name} "
+                f"as landed where landed.{dataset.key[0]} = refused.record_id "
+                "and (landed._as_of, landed._loaded_at) > (refused.loaded_for, refused.loaded_at))",
+                [dataset.name],
+            )

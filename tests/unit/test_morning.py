@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,31 @@ def test_the_holidays_of_every_calendar_in_use_are_there(
         *(("SA", 5), ("SA", 6)),
     }
     assert "calendar XX: no public holidays are known for it" in caplog.text
+
+
+def test_what_was_refused_is_told_until_a_later_load_can_be_read(landing: Landing, tmp_path: Path) -> None:
+    fine = {"customer_id": "C2", "name": "Two"}
+    steps = (
+        ("2025-06-02", True, {"customer_id": "C1", "name": "One", "status": "active"}, []),
+        ("2025-06-03", False, {"customer_id": "C1", "name": "One", "status": "in liquidation"}, [("customers", "C1")]),
+        ("2025-06-04", False, None, [("customers", "C1")]),
+        ("2025-06-05", False, {"customer_id": "C1", "name": "One", "status": "insolvent"}, []),
+        ("2025-06-06", True, {"customer_id": " C1 ", "name": "One", "status": "?"}, [("customers", "C1")]),
+        ("2025-06-07", True, {"customer_id": "C1", "name": "One", "status": "insolvent"}, []),
+    )
+    land(landing, MONDAY, "invoices")
+    land(landing, MONDAY, "payments")
+    told = []
+    for day, full, record, _ in steps:
+        page = pa.Table.from_pylist([fine] + ([record] if record else []), schema=page_schema(DATASETS["customers"]))
+        as_of = date.fromisoformat(day)
+        landing.land(DATASETS["customers"], Delivery(iter([page]), full, "test"), as_of, quarantine_share=Decimal(1))
+        warehouse = Warehouse(tmp_path / "warehouse" / day)
+        warehouse.create()
+        prepare(warehouse, landing, as_of, "then")
+        told.append(ask(warehouse, "select dataset, customer_id from reference.refused_records"))
+
+    assert told == [expected for *_, expected in steps]
 
 
 # --- the sources of a run ---------------------------------------------------------------------------------------------

@@ -39,6 +39,10 @@ reported_insolvent as (
     where snapshot_date = {{ as_of() }} and factor = 'bureau_status' and value_text = 'insolvent'
 ),
 
+refused_records as (
+    select * from {{ ref('stg_reference__refused_records') }}
+),
+
 promises as (
     select * from {{ ref('int_promises') }}
     where state = 'pending' and (plan_id is null or plan_in_good_standing)
@@ -150,6 +154,24 @@ contact_data as (
     from reachable
 ),
 
+-- What was said and could not be read holds as if it said the worst: a dispute the whole invoice, a promise what it names.
+unreadable as (
+    select
+        candidates.item_id,
+        max(case when refused_records.dataset = 'customers' then 1 else 0 end) = 1 as is_customer,
+        max(case when refused_records.dataset = 'invoices' then 1 else 0 end) = 1 as is_invoice,
+        max(case when refused_records.dataset = 'disputes' then 1 else 0 end) = 1 as is_dispute,
+        max(case when refused_records.dataset = 'promises' then 1 else 0 end) = 1 as is_promise
+    from refused_records
+    inner join candidates
+        on case
+            when refused_records.dataset = 'customers' or (refused_records.dataset = 'promises' and refused_records.invoice_id is null)
+                then refused_records.customer_id = candidates.customer_id
+            else refused_records.invoice_id = candidates.invoice_id
+        end
+    group by candidates.item_id
+),
+
 cadence_steps as (
     select distinct step
     from dunning_steps
@@ -175,13 +197,18 @@ judged as (
         left_alone.until_day as contact_allowed_on,
         cadence_steps.step is not null as is_in_cadence,
         own_entities.company_id is not null as is_inter_company,
-        customers.customer_id is null or (reachable.customer_id is null and contact_data.is_kept) as has_no_contact
+        customers.customer_id is null or (reachable.customer_id is null and contact_data.is_kept) as has_no_contact,
+        coalesce(unreadable.is_customer, false) as is_customer_unreadable,
+        coalesce(unreadable.is_invoice, false) as is_invoice_unreadable,
+        coalesce(unreadable.is_dispute, false) as is_dispute_unreadable,
+        coalesce(unreadable.is_promise, false) as is_promise_unreadable
     from candidates
     inner join steps_due on candidates.item_id = steps_due.item_id
     cross join contact_data
     left join customers on candidates.customer_id = customers.customer_id
     left join reported_insolvent on candidates.customer_id = reported_insolvent.customer_id
     left join promised on candidates.item_id = promised.item_id
+    left join unreadable on candidates.item_id = unreadable.item_id
     left join left_alone on candidates.customer_id = left_alone.customer_id
     left join reachable on candidates.customer_id = reachable.customer_id
     left join cadence_steps on steps_due.step = cadence_steps.step
@@ -202,13 +229,17 @@ worth_asking as (
 ),
 
 reasons as (
-    select item_id, 'insolvent' as reason, cast(null as date) as held_until from judged where status = 'insolvent'
+    select item_id, 'voided_or_settled' as reason, cast(null as date) as held_until from judged where is_invoice_unreadable
+    union all
+    select item_id, 'insolvent', cast(null as date) from judged where status = 'insolvent'
     union all
     select item_id, 'at_agency', cast(null as date) from judged where status = 'at_agency'
     union all
-    select item_id, 'disputed', cast(null as date) from judged where disputed_amount > 0 and disputed_amount >= open_amount
+    select item_id, 'disputed', cast(null as date)
+    from judged
+    where (disputed_amount > 0 and disputed_amount >= open_amount) or is_dispute_unreadable
     union all
-    select item_id, 'promise_pending', promise_until from judged where promise_until is not null
+    select item_id, 'promise_pending', promise_until from judged where promise_until is not null or is_promise_unreadable
     union all
     select item_id, 'payment_plan', plan_until from judged where plan_until is not null
     union all
@@ -234,7 +265,7 @@ reasons as (
     union all
     select item_id, 'inter_company', cast(null as date) from judged where is_inter_company
     union all
-    select item_id, 'no_contact', cast(null as date) from judged where has_no_contact
+    select item_id, 'no_contact', cast(null as date) from judged where has_no_contact or is_customer_unreadable
     union all
     select item_id, 'waiting_next_step', next_step_on from judged where step is null and next_step is not null
     union all
