@@ -298,7 +298,7 @@ written_off as (
 collected as (
     select
         months.month,
-        items.company_id,
+        cash_applied.company_id,
         cash_applied.customer_id,
         sum(cash_applied.amount_reporting) as paid,
         sum(case when cash_applied.days_late is not null then cash_applied.amount_reporting else 0 end) as paid_with_due_date,
@@ -307,8 +307,7 @@ collected as (
         sum(case when cash_applied.days_late > 0 then cash_applied.amount_reporting else 0 end) as paid_past_due
     from cash_applied
     inner join months on cash_applied.month_end = months.snapshot_date
-    inner join items on cash_applied.item_id = items.item_id
-    group by months.month, items.company_id, cash_applied.customer_id
+    group by months.month, cash_applied.company_id, cash_applied.customer_id
 ),
 
 disputes_ended as (
@@ -471,7 +470,7 @@ summed as (
         customer_months.customer_id
         {%- for part, known in parts.items() %}
         {%- for measure in known %},
-        cast(coalesce({{ part }}.{{ measure }}, 0) as decimal(24, 4)) as {{ measure }}
+        cast(coalesce({{ part }}.{{ measure }}, 0) as decimal({{ 24 if '_x_days' in measure else 18 }}, 4)) as {{ measure }}
         {%- endfor %}
         {%- endfor %}
     from customer_months

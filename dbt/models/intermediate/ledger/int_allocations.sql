@@ -1,17 +1,11 @@
+{#- A view: both halves are tables already, and what reads this reads a few columns of it. -#}
+{{ config(materialized='view') }}
 with source_allocations as (
     select * from {{ ref('int_source_allocations') }}
 ),
 
 reference_matches as (
     select * from {{ ref('int_reference_matches') }}
-),
-
-documents as (
-    select * from {{ ref('int_documents') }}
-),
-
-payments as (
-    select * from {{ ref('stg_erp__payments') }}
 )
 
 select
@@ -38,24 +32,22 @@ from source_allocations
 union all
 
 select
-    'reference/' || reference_matches.payment_id || '/' || reference_matches.invoice_id as allocation_id,
-    reference_matches.invoice_id,
+    'reference/' || payment_id || '/' || invoice_id as allocation_id,
+    invoice_id,
     'payment' as source_type,
-    reference_matches.payment_id as source_id,
-    reference_matches.payment_id,
+    payment_id as source_id,
+    payment_id,
     cast(null as varchar) as credit_memo_id,
-    documents.company_id,
-    documents.customer_id,
-    documents.currency,
-    reference_matches.amount,
+    company_id,
+    customer_id,
+    currency,
+    amount,
     cast(null as varchar) as reason,
-    greatest(payments.payment_date, documents.document_date) as effective_on,
+    effective_on,
     cast(null as date) as ended_on,
-    payments.payment_date,
+    payment_date,
     cast(null as integer) as instalment_number,
     'reference' as matched_by,
-    payments.first_known_at as known_at,
+    known_at,
     cast(null as timestamp) as end_known_at
 from reference_matches
-inner join documents on reference_matches.invoice_id = documents.invoice_id
-inner join payments on reference_matches.payment_id = payments.payment_id

@@ -10,47 +10,73 @@ instalment_allocations as (
     select * from {{ ref('int_instalment_allocations') }}
 ),
 
+-- An invoice without instalments is one item, and each allocation lies on it whole.
 pieces as (
     select
-        allocations.allocation_id,
         items.item_id,
+        items.item_type,
+        items.due_date,
         allocations.amount,
         allocations.effective_on,
         allocations.ended_on,
-        items.due_date
+        allocations.allocation_id,
+        allocations.invoice_id,
+        allocations.source_type,
+        allocations.payment_id,
+        allocations.credit_memo_id,
+        allocations.effective_on as allocation_effective_on,
+        allocations.payment_date,
+        allocations.company_id,
+        allocations.customer_id,
+        allocations.currency,
+        allocations.known_at,
+        allocations.end_known_at
     from allocations
     inner join items
         on allocations.invoice_id = items.invoice_id
         and items.instalment_number = 0
     union all
     select
-        instalment_allocations.allocation_id,
-        instalment_allocations.item_id,
+        items.item_id,
+        items.item_type,
+        items.due_date,
         instalment_allocations.amount,
         instalment_allocations.effective_on,
         instalment_allocations.ended_on,
-        items.due_date
+        allocations.allocation_id,
+        allocations.invoice_id,
+        allocations.source_type,
+        allocations.payment_id,
+        allocations.credit_memo_id,
+        allocations.effective_on as allocation_effective_on,
+        allocations.payment_date,
+        allocations.company_id,
+        allocations.customer_id,
+        allocations.currency,
+        allocations.known_at,
+        allocations.end_known_at
     from instalment_allocations
     inner join items on instalment_allocations.item_id = items.item_id
+    inner join allocations on instalment_allocations.allocation_id = allocations.allocation_id
 )
 
 select
-    pieces.allocation_id,
-    pieces.item_id,
-    allocations.invoice_id,
-    allocations.source_type,
-    allocations.payment_id,
-    allocations.credit_memo_id,
-    pieces.amount,
-    pieces.effective_on,
-    pieces.ended_on,
-    allocations.effective_on as allocation_effective_on,
-    allocations.payment_date,
-    pieces.due_date,
-    allocations.company_id,
-    allocations.customer_id,
-    allocations.currency,
-    allocations.known_at,
-    coalesce(allocations.end_known_at, allocations.known_at) as end_known_at
+    allocation_id,
+    item_id,
+    item_type,
+    invoice_id,
+    source_type,
+    payment_id,
+    credit_memo_id,
+    amount,
+    effective_on,
+    ended_on,
+    allocation_effective_on,
+    payment_date,
+    due_date,
+    company_id,
+    customer_id,
+    currency,
+    known_at,
+    coalesce(end_known_at, known_at) as end_known_at
 from pieces
-inner join allocations on pieces.allocation_id = allocations.allocation_id

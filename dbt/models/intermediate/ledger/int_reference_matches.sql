@@ -148,8 +148,16 @@ taken as (
 )
 
 select
-    payment_id,
-    invoice_id,
-    cast(amount as decimal(18, 4)) as amount
+    taken.payment_id,
+    taken.invoice_id,
+    documents.company_id,
+    documents.customer_id,
+    documents.currency,
+    cast(taken.amount as decimal(18, 4)) as amount,
+    greatest(payments.payment_date, documents.document_date) as effective_on,
+    payments.payment_date,
+    payments.first_known_at as known_at
 from taken
-where amount > 0
+inner join documents on taken.invoice_id = documents.invoice_id
+inner join payments on taken.payment_id = payments.payment_id
+where taken.amount > 0
