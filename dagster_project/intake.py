@@ -28,7 +28,8 @@ from dagster_project.contract import TABLES, WORKLIST_OUTCOMES
 from dagster_project.landing import Landing, Manifest
 from dagster_project.policy import limits_of
 from dagster_project.sources import Delivery, page_schema
-from dagster_project.worklists.inbox import Issued, Outcome, Refused, Rejected, Unreadable, read, write_rejected
+from dagster_project.worklists.archive import Refused, Unreadable
+from dagster_project.worklists.inbox import Issued, Outcome, Rejected, read, write_rejected
 
 log = logging.getLogger("arrears.ingestion")
 

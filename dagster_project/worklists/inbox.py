@@ -9,9 +9,6 @@ and columns are known by their headers, rows by the id in their key column.
 
 from __future__ import annotations
 
-import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -19,7 +16,6 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
-from xml.etree import ElementTree
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -27,25 +23,13 @@ from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum
 
 from dagster_project.worklists import form, tables
 from dagster_project.worklists.answers import answer_in, folded, text_in
+from dagster_project.worklists.archive import MAX_CELLS, Archive, Refused, Unreadable
 from dagster_project.worklists.form import Question
-
-MAX_FILE_BYTES: Final = 100 * 2**20
-MAX_UNPACKED_BYTES: Final = 2**30
-MAX_CELLS: Final = 10_000_000
-"""The largest rectangle of cells that is read from one sheet: reading holds all of it in memory, empty cells too."""
 
 HEADER_ROWS: Final = 30
 """Headers are looked for in as many rows from the top."""
 
 MANIFEST, ITEMS_FILE = "manifest.json", "worklist_items.csv"
-
-
-class Refused(Exception):
-    """The whole file cannot be taken. The message says why, and what to do."""
-
-
-class Unreadable(Refused):
-    """It does not open as a workbook: broken, of another kind, or not all of it is there yet."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +134,9 @@ def read(path: Path, issued_on: Callable[[date], Issued | None], *, morning: dat
             f"{path.suffix or 'a file without an ending'} cannot be read here: save the workbook as .xlsx and drop it again"
         )
     try:
-        extents = _look_through(path)
+        archive = Archive.of(path)
         with CalamineWorkbook.from_path(str(path)) as book:
-            return _read(book, extents, issued_on, morning, max_age_days)
+            return _read(book, archive, issued_on, morning, max_age_days)
     except Refused:
         raise
     except BaseException as broken:  # the library is another language's: what goes wrong in it need not be an Exception
@@ -170,7 +154,7 @@ def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
 
 def _read(
     book: CalamineWorkbook,
-    extents: Mapping[str, int],
+    archive: Archive,
     issued_on: Callable[[date], Issued | None],
     morning: date,
     max_age_days: int,
@@ -186,7 +170,7 @@ def _read(
     issued = issued_on(as_of)
     if issued is None:
         raise Refused(f"no worklist of {as_of} was ever issued here, so that nobody can say whom its rows are about")
-    call_list = _table(book, extents, preferred, form.KEY_HEADER, form.QUESTIONS)
+    call_list = _table(book, archive, preferred, form.KEY_HEADER, form.QUESTIONS)
     if call_list is None:
         raise Refused(
             f"no sheet has a column {form.KEY_HEADER} and columns to fill in: take the list as it was issued and fill it in again"
@@ -194,7 +178,7 @@ def _read(
     rejected: list[Rejected] = [*call_list.faults]
     outcomes = [*_customers(call_list, issued, as_of, policy, rejected)]
     try:
-        items = _table(book, extents, form.ITEM_LIST, form.ITEM_KEY_HEADER, form.ITEM_QUESTIONS)
+        items = _table(book, archive, form.ITEM_LIST, form.ITEM_KEY_HEADER, form.ITEM_QUESTIONS)
     except Refused as too_large:
         items = None
         rejected.append(Rejected(form.ITEM_LIST, "", "", "", "", f"nothing on it was read: {too_large}"))
@@ -264,16 +248,14 @@ class _Table:
         return Rejected(self.sheet, cell, customer_id, header, text_in(value), message)
 
 
-def _table(
-    book: CalamineWorkbook, extents: Mapping[str, int], preferred: str, key: str, questions: Sequence[Question]
-) -> _Table | None:
+def _table(book: CalamineWorkbook, archive: Archive, preferred: str, key: str, questions: Sequence[Question]) -> _Table | None:
     """The sheet that has the key and at least one of the questions; the one that has the list's own name first."""
     sheets = [sheet.name for sheet in book.sheets_metadata if sheet.typ is SheetTypeEnum.WorkSheet]
     for name in sorted((name for name in sheets if name != form.IDENTITY_SHEET), key=lambda name: name != preferred):
-        if extents.get(name, 0) > MAX_CELLS:
+        if (cells := archive.cells(name)) > MAX_CELLS:
             if name == preferred:
                 raise Refused(
-                    f"the sheet {name} reaches out to {extents[name]:,} cells: delete what stands far to the right of the list or below it"
+                    f"the sheet {name} reaches out to {cells:,} cells: delete what stands far to the right of the list or below it"
                 )
             continue
         sheet = book.get_sheet_by_name(name)
@@ -434,66 +416,3 @@ def _letter(column: int) -> str:
         column, rest = divmod(column - 1, 26)
         name = chr(65 + rest) + name
     return name
-
-
-# ---- before a file is opened
-
-_PLACE: Final = re.compile(rb"""\sr\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["']""")
-_RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-
-
-def _look_through(path: Path) -> dict[str, int]:
-    """How many cells each sheet spans. Reads the file through once, a little at a time, before anything holds it in memory.
-
-    Raises:
-        Refused: the file is too large, packed or unpacked, or no whole workbook.
-    """
-    if (size := path.stat().st_size) > MAX_FILE_BYTES:
-        raise Refused(
-            f"it has {size / 2**20:,.0f} MB and at most {MAX_FILE_BYTES // 2**20} are read: send back the collector's own list"
-        )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(part.file_size for part in archive.infolist())
-            if unpacked > MAX_UNPACKED_BYTES:
-                raise Refused(
-                    f"unpacked it would have {unpacked / 2**20:,.0f} MB and at most {MAX_UNPACKED_BYTES // 2**20} are read"
-                )
-            spans = {part.filename: _span(archive, part) for part in archive.infolist()}
-            return {name: spans[part] for name, part in _sheet_parts(archive).items() if part in spans}
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as broken:
-        raise Unreadable(
-            f"it is no whole .xlsx workbook ({broken}): it may be protected by a password, damaged, or of another kind. Save it again "
-            "as .xlsx without a password"
-        ) from broken
-    except (KeyError, ElementTree.ParseError, ValueError) as foreign:
-        raise Unreadable("it is no workbook that a spreadsheet would open: only .xlsx workbooks are read back") from foreign
-
-
-def _span(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
-    """The cells of the smallest rectangle from A1 that has all of a sheet's; 0 of any other part, which is read all the same: a
-    part that is not what the archive says it is fails here."""
-    wide = deep = 0
-    kept = b""
-    with archive.open(part) as file:
-        while chunk := file.read(1 << 20):
-            if part.filename.startswith("xl/worksheets/"):
-                for letters, digits in set(_PLACE.findall(kept + chunk)):
-                    wide = max(wide, sum((byte - 64) * 26**power for power, byte in enumerate(reversed(letters))))
-                    deep = max(deep, int(digits))
-                kept = chunk[-32:]
-    return wide * deep
-
-
-def _sheet_parts(archive: zipfile.ZipFile) -> dict[str, str]:
-    """The part of the archive each sheet is in."""
-    targets = {
-        relation.get("Id"): relation.get("Target", "")
-        for relation in ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
-    }
-    parts = {}
-    for element in ElementTree.fromstring(archive.read("xl/workbook.xml")).iter():
-        if element.tag.rpartition("}")[2] == "sheet":
-            target = targets.get(element.get(_RELATION)) or ""
-            parts[element.get("name") or ""] = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-    return parts

@@ -23,8 +23,9 @@ from dagster_project.contract import DATASETS, WORKLIST_OUTCOMES
 from dagster_project.intake import TakenIn, reads, take_in
 from dagster_project.landing import Landing, rows_select
 from dagster_project.sources import Delivery, page_schema
-from dagster_project.worklists import answers, export, form, inbox
-from dagster_project.worklists.inbox import Filled, Issued, Refused, Unreadable, read
+from dagster_project.worklists import answers, archive, export, form, inbox
+from dagster_project.worklists.archive import Archive, Refused, Unreadable
+from dagster_project.worklists.inbox import Filled, Issued, read
 
 LISTED, MORNING = date(2025, 6, 2), date(2025, 6, 3)
 NAMES = {"0017": "Ångström & Söhne", "=1+1": "Kestrel Ltd", "C3": "Nordwind GmbH", "C4": "Bianchi S.p.A."}
@@ -103,18 +104,17 @@ def headers(path: Path, sheet: str) -> dict[str, str]:
 
 def put(source: Path, target: Path, cells: Mapping[tuple[str, str], Any]) -> None:
     """Write values into a workbook's cells, as Excel stores them: text inline, dates and amounts as numbers."""
-    with zipfile.ZipFile(source) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    places = inbox._look_through(source)
-    numbers = {sheet: f"xl/worksheets/sheet{number}.xml" for number, sheet in enumerate(places, 1)}
+    with zipfile.ZipFile(source) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    places = Archive.of(source).parts
     for (sheet, cell), value in cells.items():
-        xml = parts[numbers[sheet]].decode()
+        xml = parts[places[sheet]].decode()
         written, found = re.subn(rf'<c r="{cell}" s="(\d+)"(?: t="inlineStr"><is>.*?</is></c>|/>)', stored(cell, value), xml)
         assert found == 1, f"{sheet}!{cell} is there once"
-        parts[numbers[sheet]] = written.encode()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        parts[places[sheet]] = written.encode()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in parts.items():
-            archive.writestr(name, content)
+            packed.writestr(name, content)
 
 
 def stored(cell: str, value: Any) -> Callable[[re.Match[str]], str]:
@@ -385,23 +385,23 @@ def test_files_that_are_no_workbooks_of_ours_are_refused_before_anything_opens_t
     issued: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     foreign = sheet_of(tmp_path / "foreign.xlsx", [["Customer ID", "Contacted"]])
-    with zipfile.ZipFile(tmp_path / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("xl/worksheets/sheet1.xml", b" " * 10_000_000)
+    with zipfile.ZipFile(tmp_path / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("xl/worksheets/sheet1.xml", b" " * 10_000_000)
     (tmp_path / "text.xlsx").write_text("Customer ID;Contacted")
     (tmp_path / "half.xlsx").write_bytes(foreign.read_bytes()[:2000])
     (tmp_path / "macros.xlsm").write_bytes(foreign.read_bytes())
-    with zipfile.ZipFile(tmp_path / "archive.xlsx", "w") as archive:
-        archive.writestr("readme.txt", "no workbook")
+    with zipfile.ZipFile(tmp_path / "archive.xlsx", "w") as packed:
+        packed.writestr("readme.txt", "no workbook")
 
     for name in ("text.xlsx", "half.xlsx", "archive.xlsx"):
         with pytest.raises(Unreadable):
             back(tmp_path / name, issued)
     with pytest.raises(Refused, match="save the workbook as"):
         back(tmp_path / "macros.xlsm", issued)
-    monkeypatch.setattr(inbox, "MAX_UNPACKED_BYTES", 5_000_000)
+    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 5_000_000)
     with pytest.raises(Refused, match="unpacked it would have 10 MB"):
         back(tmp_path / "bomb.xlsx", issued)
-    monkeypatch.setattr(inbox, "MAX_FILE_BYTES", 1_000)
+    monkeypatch.setattr(archive, "MAX_FILE_BYTES", 1_000)
     with pytest.raises(Refused, match="at most"):
         back(foreign, issued)
 
