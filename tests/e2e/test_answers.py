@@ -16,7 +16,7 @@ from dagster_project.delivery import deliver
 from dagster_project.intake import take_in
 from dagster_project.landing import Landing
 from dagster_project.sources import Delivery, page_schema
-from dagster_project.worklists import MARTS, form
+from dagster_project.worklists import form
 from tests import compiled
 
 MONDAY, TUESDAY, WEEK_AFTER = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 10)
@@ -51,7 +51,7 @@ def mornings(tmp_path_factory: pytest.TempPathFactory) -> dict[date, compiled.Bu
         return compiled.build(compiled.compiled(), landing, as_of, folder / f"{as_of}")
 
     first = built(MONDAY)
-    marts = {name: first.table(name) for name in MARTS}
+    marts = {name: first.table(name) for name in ("dunning_worklist", "dunning_items")}
     deliver(folder / "worklists", landing, marts, as_of=MONDAY, policy="net_terms", run={}, rejected={})
     fill(
         folder / "inbox" / "worklist-anna.xlsx", {row["invoice_id"]: row["item_id"] for row in marts["dunning_items"].to_pylist()}
