@@ -63,7 +63,7 @@ def outputs(landing: Landing, folder: Path, known: Known = "then", timezone: str
     built = compiled.build(compiled.compiled(), landing, MORNING, folder, known, timezone=timezone)
     built.con.close()
     warehouse.publish(folder / "marts.duckdb", folder / "published", MORNING, {"run_id": "the same"})
-    marts = warehouse.read(folder / "parquet", list(worklists.MARTS))
+    marts = warehouse.read(folder / "parquet", worklists.MARTS)
     worklists.export(folder / "worklists", marts, as_of=MORNING, policy="net_terms", run={})
     files = [*(folder / "parquet").iterdir(), *(path for path in (folder / "worklists").rglob("*") if path.is_file())]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
