@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,31 @@ def marts_of(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
     finally:
         con.close()
+
+
+class AlreadyAtWork(Exception):
+    """Another run is at work on the same morning. The message says which, since when, and in which process."""
+
+
+@contextmanager
+def at_work_on(root: Path, as_of: date, run_id: str) -> Iterator[None]:
+    """Be the only run at work on a morning. A killed run holds nothing: its lock ends with its process.
+
+    Raises:
+        AlreadyAtWork: another run is.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    lock, card = FileLock(root / f".{as_of}.lock", thread_local=False), root / f".{as_of}.run"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = card.read_text("utf-8").strip() if card.exists() else "another run"
+        raise AlreadyAtWork(f"{who or 'another run'} is already at work on the morning of {as_of}") from None
+    try:
+        card.write_text(f"run {run_id} (process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC)\n", "utf-8")
+        yield
+    finally:
+        lock.release()
 
 
 def last_finished(root: Path, as_of: date) -> Warehouse | None:

@@ -15,7 +15,7 @@ from dagster_project.landing import Landing
 from dagster_project.quality import Worker
 from dagster_project.settings import Settings
 from dagster_project.sources.catalogue import Sources
-from dagster_project.warehouse import Warehouse, tidy
+from dagster_project.warehouse import Warehouse, at_work_on, tidy
 
 
 def default_resources(settings: Settings) -> Mapping[str, Any]:
@@ -37,15 +37,17 @@ def default_resources(settings: Settings) -> Mapping[str, Any]:
         finally:
             sources.close()
 
-    @dg.resource(description="The run's private folder of DuckDB files.")
+    @dg.resource(description="The run's private folder of DuckDB files, and the morning to itself.")
     def warehouse(context: dg.InitResourceContext) -> Iterator[Warehouse]:
         assert context.run is not None
-        folder = Warehouse(settings.warehouse / f"{_as_of(context)}.{context.run.run_id[:8]}")
-        try:
-            yield folder
-        finally:
-            folder.release()
-            tidy(settings.warehouse, settings.keep_warehouses)
+        as_of, run_id = _as_of(context), context.run.run_id
+        with at_work_on(settings.warehouse, as_of, run_id):  # from the start of the run, before anything is landed
+            folder = Warehouse(settings.warehouse / f"{as_of}.{run_id[:8]}")
+            try:
+                yield folder
+            finally:
+                folder.release()
+                tidy(settings.warehouse, settings.keep_warehouses)
 
     return {
         "settings": settings,

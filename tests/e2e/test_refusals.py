@@ -16,6 +16,7 @@ from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing
 from dagster_project.quality import facts_of
 from dagster_project.sources import Delivery, page_schema, rest
+from dagster_project.warehouse import at_work_on
 
 NOTE = "no-worklist.txt"
 
@@ -131,6 +132,21 @@ def test_a_collapse_is_still_one_when_it_is_tried_again(tmp_path: Path) -> None:
     assert [share_of(40, NEXT_DAY) for _ in range(3)] == [0.4, 0.4, 0.4]
     assert [share_of(0, NEXT_DAY) for _ in range(3)] == [0, 0, 0]
     assert share_of(0, date(2025, 7, 2)) == 0, "nothing is never the usual"
+
+
+# --- two runs at once ----------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_of_the_same_morning_stops_before_it_lands_anything(next_morning: House) -> None:
+    before = next_morning.outside()
+    loads = next_morning.loads("invoices")
+    with at_work_on(next_morning.settings.warehouse, AS_OF, "the-first"):
+        said = next_morning.command("run", "--date", AS_OF.isoformat(), "--refresh")
+    assert said.code == 1
+    assert "run the-first (process" in said.err and "is already at work on the morning of 2025-06-30" in said.err
+    assert "Traceback" not in said.err + said.out
+    assert next_morning.outside() == before
+    assert next_morning.loads("invoices") == loads
 
 
 # --- the source cannot be read -------------------------------------------------------------------------------------------

@@ -18,8 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from dagster_project import warehouse
+from dagster_project.settings import ROOT
 from dagster_project.warehouse import (
+    AlreadyAtWork,
     Warehouse,
+    at_work_on,
     last_finished,
     mart_names,
     marts_of,
@@ -360,3 +363,34 @@ def test_a_tool_that_holds_the_published_file_for_writing_stops_nobody(tmp_path:
             assert con.execute("select as_of from run").fetchone() == (TUESDAY,)
     finally:
         holder.communicate()
+
+
+HOLD = """
+import sys
+from datetime import date
+from pathlib import Path
+from dagster_project.warehouse import at_work_on
+with at_work_on(Path(sys.argv[1]), date(2025, 6, 2), "first"):
+    print("at work", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_runs_of_one_morning_are_one_run_and_one_that_says_so(tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout and other.stdout.readline() == "at work\n"
+        said = rf"run first \(process {other.pid}, since [-\d: ]+ UTC\) is already at work on the morning of 2025-06-02"
+        with pytest.raises(AlreadyAtWork, match=said), at_work_on(tmp_path, MONDAY, "second"):
+            pass
+        with at_work_on(tmp_path, TUESDAY, "another morning"):
+            pass
+    finally:
+        other.kill()
+        other.wait()
+    with at_work_on(tmp_path, MONDAY, "third"):  # what a killed run left does not stop the next
+        pass
+    with at_work_on(tmp_path, MONDAY, "fourth"):
+        pass

@@ -19,7 +19,7 @@ def warnings_of(instance: dg.DagsterInstance, run_id: str) -> list[str]:
 
 def reasons_of(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     """The blocking checks that failed and the steps that stopped, first to last; never a stack trace."""
-    checks, steps = [], []
+    checks, steps, unstarted = [], [], []
     for entry in instance.all_logs(run_id):
         event = entry.dagster_event
         if event is None:
@@ -37,4 +37,8 @@ def reasons_of(instance: dg.DagsterInstance, run_id: str) -> list[str]:
             elif data.error and "AssetCheckFailed" not in (data.error.cls_name or ""):
                 cause = data.error.cause or data.error
                 steps.append(f"step {event.step_key}: {cause.message.strip()}")
-    return steps or checks or ["the run ended without saying why; its log has the trace"]
+        elif event.event_type == dg.DagsterEventType.RUN_FAILURE and (error := event.job_failure_data.error):
+            while error.cause:
+                error = error.cause
+            unstarted = [error.message.strip().partition(": ")[2] or error.message.strip()]  # behind the exception's name
+    return steps or checks or unstarted or ["the run ended without saying why; its log has the trace"]
