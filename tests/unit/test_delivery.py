@@ -128,6 +128,16 @@ def test_the_same_morning_again_replaces_the_list_and_remembers_no_step_twice(
     assert [row[:3] for row in remembered(landing)] == [(MONDAY, "I0", "first_notice"), (MONDAY, "I1", "first_notice")]
 
 
+def test_a_step_that_the_newer_list_of_the_morning_lacks_stays_issued_for_somebody_may_have_taken_it(
+    root: Path, landing: Landing, morning: Callable[..., Any]
+) -> None:
+    send(root, landing, morning("first_notice", "escalation"), MONDAY)
+    send(root, landing, morning("first_notice"), MONDAY)
+
+    assert listed(root, MONDAY) == 1
+    assert [row[:3] for row in remembered(landing)] == [(MONDAY, "I0", "first_notice"), (MONDAY, "I1", "escalation")]
+
+
 def test_an_older_morning_that_is_replayed_gets_its_list_but_issues_nothing(
     root: Path, landing: Landing, morning: Callable[..., Any]
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import email
+import email.policy
 import hashlib
 import json
 import os
@@ -14,6 +16,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pyarrow as pa
 import pytest
@@ -598,6 +601,97 @@ def test_a_collector_of_any_name_gets_a_workbook_that_says_whose_it_is(tmp_path:
         identity = dict(sheet(tmp_path / "out" / name, form.IDENTITY_SHEET))
         assert identity["collector"] == collector.replace("\r", "\n")
         assert len(calls(tmp_path / "out" / name)) == 1
+
+
+HOSTILE = (
+    *(
+        "=cmd|'/C calc'!A0",
+        "+1",
+        "-1",
+        "@x",
+        "\tx",
+        "\rx",
+        "＝1+1",
+        "n" * 65_536,
+        "🙂" * 2_000,
+        "\u202egnp.exe\u2066",
+        "a\x00b\x1b[31m",
+    ),
+    *(
+        "../../etc/passwd",
+        "CON",
+        "a/b",
+        "A/B",
+        "a b",
+        "<r>&amp;</r>",
+        'q"q',
+        "_x0041_",
+        "l1\r\nBcc: x@y.example\r\n\r\nl2",
+        "",
+        "\ufffe",
+    ),
+)
+
+
+def test_no_text_of_somebody_elses_harms_any_output(tmp_path: Path) -> None:
+    """Each text stands in every text column of an action, its item and its open item: who they are, what they say, whose they are."""
+    tables = marts(customers=len(HOSTILE), per_customer=1, held=0)
+    fixed = {
+        "template",
+        "channel",
+        "tone",
+        "language",
+        "held_reason",
+        "currency",
+        "reporting_currency",
+        "aging_bucket",
+        "customer_id",
+    }
+    for name in ("dunning_worklist", "dunning_items", "open_items"):
+        table = tables[name]
+        for place, field in enumerate(table.schema):
+            if pa.types.is_string(field.type) and field.name not in fixed:
+                rest = [None] * (table.num_rows - len(HOSTILE))
+                tables[name] = table = table.set_column(place, field.name, pa.array([*HOSTILE, *rest], pa.string()))
+    manifest = write(tmp_path / "home" / "out", tables)
+
+    out = tmp_path / "home" / "out"
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    names = [str(path.relative_to(out)) for path in files]  # all of them under it
+    assert all(re.fullmatch(r"([a-z0-9-]{1,60}/)*([A-Za-z0-9_.-]{1,80})", name) for name in names)
+    assert len({name.lower() for name in names}) == len(names)
+    assert not {"con", "nul"} & {part.partition(".")[0].lower() for name in names for part in name.split("/")}
+    assert manifest.totals.customers == len(HOSTILE) == sum(name.endswith((".eml", ".txt")) for name in names)
+
+    csv.field_size_limit(1_000_000)
+    lines = [json.loads(line) for line in (out / "worklist.jsonl").read_text("utf-8").split("\n")[:-1]]
+    for name in ("worklist", "worklist_items"):
+        cells = [cell for row in csv_rows(out / f"{name}.csv") for column, cell in row.items() if column not in NUMBERS]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))]
+    for line, text in zip(lines, HOSTILE, strict=True):
+        assert line["customer_name"] == re.sub("[\x00-\x08\x0e-\x1f\ufffe]", "\ufffd", text)
+
+    for path in out.glob("*.xlsx"):
+        with zipfile.ZipFile(path) as archive:
+            for part in archive.namelist():
+                content = archive.read(part)
+                ElementTree.fromstring(content)
+                assert b"<f>" not in content and b"<f " not in content
+        CalamineWorkbook.from_path(path).get_sheet_by_name("Summary").to_python()
+    shown = [row["Customer"] for row in calls(out / "worklist.xlsx")]
+    for text, cell in zip(HOSTILE, shown, strict=True):
+        wanted = re.sub("[\x00-\x08\x0e-\x1f\ufffe]", "\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+        assert cell[:1_000] == wanted[:1_000]
+
+    for path in out.rglob("*.eml"):
+        message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        assert not message.defects
+        assert set(message.keys()) <= {"X-Unsent", "To", "Subject", "Message-ID", "MIME-Version", "Content-Type"}
+        statement = message.get_payload()[1].get_payload(decode=True).decode("utf-8-sig")
+        assert not re.search(r"(^|[,;])[=+@\t]", statement) and len(statement) < 10_000
+
+
+NUMBERS = {field.name for schema in (ACTION, ITEM) for field in schema if not pa.types.is_string(field.type)}
 
 
 # ---- the workbook
