@@ -16,7 +16,8 @@ parameters as (
 asked_for as (
     {%- for parameter in [
         'minimum_amount', 'promise_grace_business_days', 'min_days_between_contacts', 'contact_window_days', 'max_contacts_in_window',
-        'large_account_amount', 'senior_tiers', 'looming_bureau_score', 'sound_bureau_score', 'failing_current_ratio', 'failing_quick_ratio', 'missed_steps_on_days_off',
+        'agency_recall_days', 'large_account_amount', 'senior_tiers', 'looming_bureau_score', 'sound_bureau_score',
+        'failing_current_ratio', 'failing_quick_ratio', 'missed_steps_on_days_off',
         'billed_window_days', 'countback_months', 'cost_of_capital_pct',
     ] %}
     select '{{ parameter }}' as parameter

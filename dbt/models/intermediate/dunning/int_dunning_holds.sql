@@ -178,6 +178,12 @@ cadence_steps as (
     where in_cadence
 ),
 
+placement_steps as (
+    select distinct step
+    from dunning_steps
+    where effect = 'agency_placement'
+),
+
 judged as (
     select
         candidates.item_id,
@@ -191,6 +197,7 @@ judged as (
         steps_due.next_step,
         steps_due.next_step_on,
         case when reported_insolvent.customer_id is not null then 'insolvent' else customers.status end as status,
+        placement_steps.step is not null as is_placed,
         coalesce(customers.do_not_dun, false) as do_not_dun,
         promised.promise_until,
         promised.plan_until,
@@ -211,6 +218,7 @@ judged as (
     left join unreadable on candidates.item_id = unreadable.item_id
     left join left_alone on candidates.customer_id = left_alone.customer_id
     left join reachable on candidates.customer_id = reachable.customer_id
+    left join placement_steps on steps_due.last_step = placement_steps.step
     left join cadence_steps on steps_due.step = cadence_steps.step
     left join companies as own_entities
         on not own_entities.is_assumed
@@ -233,7 +241,7 @@ reasons as (
     union all
     select item_id, 'insolvent', cast(null as date) from judged where status = 'insolvent'
     union all
-    select item_id, 'at_agency', cast(null as date) from judged where status = 'at_agency'
+    select item_id, 'at_agency', cast(null as date) from judged where status = 'at_agency' or is_placed
     union all
     select item_id, 'disputed', cast(null as date)
     from judged
