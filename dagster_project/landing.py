@@ -160,12 +160,10 @@ class Landing:
         *,
         since: datetime | None = None,
         quarantine_share: Decimal = Decimal("0.01"),
-        append_only: bool = False,
     ) -> Manifest:
         """Stage, judge and commit a delivery; `None` records that the source has no such dataset.
 
-        `quarantine_share` is the largest share of records that may be refused; `append_only` never reads a full delivery as
-        "what is not in it is gone".
+        `quarantine_share` is the largest share of records that may be refused.
 
         Raises:
             SourceError: the source failed on the way.
@@ -184,7 +182,7 @@ class Landing:
                 tally = self._judge(con, dataset, staging, load_id, loaded_at, as_of) if received else _Tally()
                 if received:
                     self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)
-                whole = bool(delivery and delivery.full and not append_only)
+                whole = bool(delivery and delivery.full)
                 tally = self._write(con, dataset, staging, load_id, loaded_at, as_of, tally, received > 0, whole)
             before = self._last(dataset, as_of)
             cursor = _newest(tally.newest.isoformat() if tally.newest else None, before.cursor if before else None)

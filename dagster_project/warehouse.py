@@ -98,12 +98,6 @@ class Warehouse:
         finally:
             con.close()
 
-    @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The built marts, read only, with `marts` as the schema at hand."""
-        with marts_of(self.marts) as con:
-            yield con
-
     def found(self, query: str, limit: int) -> list[dict[str, Any]]:
         """The first rows of one of dbt's own queries, over both files as dbt sees them, by column."""
         con = duckdb.connect()

@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -140,18 +140,33 @@ class _Handler(BaseHTTPRequestHandler):
         """Tests read `heard`."""
 
 
-@pytest.fixture
-def server() -> Iterator[ProgrammedServer]:
+@contextmanager
+def _served() -> Iterator[ProgrammedServer]:
     serving = ProgrammedServer()
     thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    yield serving
-    serving.shutdown()
-    serving.server_close()
-    thread.join()
+    try:
+        yield serving
+    finally:
+        serving.shutdown()
+        serving.server_close()
+        thread.join()
 
 
 @pytest.fixture
+def server() -> Iterator[ProgrammedServer]:
+    with _served() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def module_server() -> Iterator[ProgrammedServer]:
+    """One for fixtures that a whole module looks at."""
+    with _served() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="session")
 def answer() -> type[Answer]:
     """The class of what a `server` is told to say."""
     return Answer

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from nights import AS_OF, NEXT_DAY, House, ledger, read_csv
+from nights import AS_OF, NEXT_DAY, House, Said, ledger, read_csv
 
 from dagster_project import gates
 from dagster_project.contract import DATASETS
@@ -37,37 +38,54 @@ def told(phone: Any) -> str:
 # --- a blocking check fails ----------------------------------------------------------------------------------------------
 
 
-def test_a_cent_between_subledger_and_control_account_stops_the_list(next_morning: House, tmp_path: Path, phone: Any) -> None:
-    folder = ledger(tmp_path / "files")
-    balances = folder / "control_balances.csv"
-    balances.write_text(balances.read_text("utf-8").replace("0100,2025-07-01,14873.66", "0100,2025-07-01,14873.67"), "utf-8")
-    before = next_morning.outside()
-    said = next_morning.with_(files_dir=folder, alert_webhook=f"{phone.url}/alert").process("run", "--date", NEXT_DAY.isoformat())
-    assert said.code == 1
-    assert "Traceback" not in said.err + said.out
-    assert "test control_account_ties: The open items of an entity add up to its control account" in said.err
-    assert f"make run DATE={NEXT_DAY}" in said.err
-    after = next_morning.outside()
-    assert after.pop(f"worklists/{NEXT_DAY}/{NOTE}")
-    assert after == before, "the morning before stays as it was"
-    note = (next_morning.worklist(NEXT_DAY) / NOTE).read_text("utf-8")
-    assert "control" in note and f"The worklist of {AS_OF} stays as it was." in note
-    assert "control" in told(phone)
+@dataclass(frozen=True)
+class Refused:
+    """A night that was refused: what the command line and the alert said, and what could be opened before and after."""
+
+    house: House
+    said: Said
+    alert: str
+    before: dict[str, str]
+    after: dict[str, str]
+
+    @property
+    def note(self) -> str:
+        return (self.house.worklist(NEXT_DAY) / NOTE).read_text("utf-8")
 
 
-def test_a_difference_is_told_with_its_amount_and_the_documents_that_may_be_why(next_morning: House, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def a_cent_off(first_morning: House, tmp_path_factory: pytest.TempPathFactory, module_server: Any, answer: Any) -> Refused:
     """The ledger is a cent off on the morning that brings a payment of 25 June."""
+    house = first_morning.copy(tmp_path_factory.mktemp("a-cent-off") / "home")
     folder = ledger(
-        tmp_path / "files",
+        tmp_path_factory.mktemp("a-cent-off") / "files",
         payments="P-014,0008,2025-06-25,EUR,40.00,0100,transfer,found on the wrong account,,2025-07-01T02:00:00Z\n",
         allocations="A-018,I-0024,payment,2025-06-25,40.00,P-014,,,2025-07-01T02:00:00Z\n",
     )
     balances = folder / "control_balances.csv"
     balances.write_text(balances.read_text("utf-8").replace("0100,2025-07-01,14873.66", "0100,2025-07-01,14833.67"), "utf-8")
-    said = next_morning.with_(files_dir=folder).command("run", "--date", NEXT_DAY.isoformat())
+    before = house.outside()
+    module_server.on("/alert", answer(b"ok"))
+    alerted = house.with_(files_dir=folder, alert_webhook=f"{module_server.url}/alert")
+    said = alerted.process("run", "--date", NEXT_DAY.isoformat())
+    return Refused(house, said, told(module_server), before, house.outside())
+
+
+def test_a_cent_between_subledger_and_control_account_stops_the_list(a_cent_off: Refused) -> None:
+    said, note = a_cent_off.said, a_cent_off.note
     assert said.code == 1
-    note = (next_morning.worklist(NEXT_DAY) / NOTE).read_text("utf-8")
-    for text in (said.err, note):
+    assert "Traceback" not in said.err + said.out
+    assert "test control_account_ties: The open items of an entity add up to its control account" in said.err
+    assert f"make run DATE={NEXT_DAY}" in said.err
+    after = dict(a_cent_off.after)
+    assert after.pop(f"worklists/{NEXT_DAY}/{NOTE}")
+    assert after == a_cent_off.before, "the morning before stays as it was"
+    assert "control" in note and f"The worklist of {AS_OF} stays as it was." in note
+    assert "control" in a_cent_off.alert
+
+
+def test_a_difference_is_told_with_its_amount_and_the_documents_that_may_be_why(a_cent_off: Refused) -> None:
+    for text in (a_cent_off.said.err, a_cent_off.note):
         assert "entity 0100, currency EUR, subledger 14,833.66, control account 14,833.67, difference -0.01" in text
         assert "payment P-014 of 2025-06-25: -40.00 EUR, known since" in text
         assert "0200" not in text.split("control_account_ties")[1].split("look at")[0], "the other entity ties"

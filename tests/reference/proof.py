@@ -19,7 +19,7 @@ from dagster_project import dbt_build, morning
 from dagster_project.contract import DATASETS, Type
 from dagster_project.landing import Landing
 from dagster_project.sources.files import FilesSource
-from dagster_project.warehouse import Warehouse
+from dagster_project.warehouse import Warehouse, marts_of
 
 from . import books
 from .books import Book, Setting
@@ -100,7 +100,7 @@ class Desk:
             results = dbt_build.build(self.warehouse.folder, self.variables(as_of), select=SELECT)
             if broken := [f"{result.name}: {result.message} ({result.failures} rows)" for result in results if result.broken]:
                 raise BuildFailed("\n".join(broken))
-            with self.warehouse.reading() as con:
+            with marts_of(self.warehouse.marts) as con:
                 return {mart: con.sql(f"select * from {mart}").to_arrow_table().to_pylist() for mart in MARTS}
         finally:
             self.warehouse.release()
