@@ -38,11 +38,16 @@ def run_history_as_in_a_night() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def first_morning(tmp_path_factory: pytest.TempPathFactory) -> House:
-    """The ledger's first morning. Nobody writes here: take a `copy`."""
-    house = House(tmp_path_factory.mktemp("first") / "home")
-    night = house.run(AS_OF)
-    assert night.success, night.reasons
+def first_morning(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> House:
+    """The ledger's first morning, run once for all the processes that test. Nobody writes here: take a `copy`."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "first"
+    house = House(folder / "home")
+    with FileLock(f"{folder}.lock"):
+        if not house.home.exists():
+            night = House(folder / "being-run").run(AS_OF)
+            assert night.success, night.reasons
+            (folder / "being-run").rename(house.home)
     return house
 
 
