@@ -8,9 +8,12 @@ library keeps. Does not belong here: rules about rows.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from dagster_project.contract import DATASETS, TABLES
 from dagster_project.landing import Known, Landing, rows_select
@@ -57,13 +60,12 @@ def _calendars(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
     """Public holidays and week-ends of the calendars in use, written as ISO 3166 country (`DE`) or with a subdivision (`DE-BY`)."""
     import holidays
 
-    con.execute("create table reference.holidays (calendar varchar, holiday_date date, name varchar)")
-    con.execute("create table reference.weekend_days (calendar varchar, iso_weekday integer)")
     used = con.execute(
         "select distinct calendar from (select coalesce(calendar, country) as calendar from erp.companies "
         "union select country from erp.customers) where calendar is not null order by 1"
     ).fetchall()
     years = range(as_of.year - YEARS_BACK, as_of.year + YEARS_AHEAD + 1)
+    days, weekends = [], []
     for (calendar,) in used:
         country, _, subdivision = calendar.partition("-")
         try:
@@ -71,29 +73,34 @@ def _calendars(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
         except NotImplementedError:
             log.warning("calendar %s: no public holidays are known for it; only week-ends count", calendar)
             continue
-        if days := [(calendar, day, name) for day, name in sorted(listed.items())]:
-            con.executemany("insert into reference.holidays values (?, ?, ?)", days)
-        if weekend := [(calendar, weekday + 1) for weekday in sorted(listed.weekend)]:
-            con.executemany("insert into reference.weekend_days values (?, ?)", weekend)
+        days += [{"calendar": calendar, "holiday_date": day, "name": name} for day, name in sorted(listed.items())]
+        weekends += [{"calendar": calendar, "iso_weekday": weekday + 1} for weekday in sorted(listed.weekend)]
+    _table(con, "holidays", days, calendar=pa.string(), holiday_date=pa.date32(), name=pa.string())
+    _table(con, "weekend_days", weekends, calendar=pa.string(), iso_weekday=pa.int32())
 
 
 def _refused(con: duckdb.DuckDBPyConnection, landing: Landing, as_of: date, known: Known) -> None:
     """What a morning knows was said about customers, invoices, disputes and promises, and could not read."""
-    con.execute(
-        "create table reference.refused_records "
-        "(dataset varchar, record_id varchar, customer_id varchar, invoice_id varchar, loaded_for date, loaded_at timestamp)"
-    )
+    rows: list[dict[str, Any]] = []
     for dataset in (DATASETS[name] for name in HOLDING):
-        names = (dataset.key[0], "customer_id", "invoice_id")
-        rows = [
-            (dataset.name, *((record.get(name) or "").strip() or None for name in names), load.as_of, load.loaded_at)
-            for load, record in landing.refused(dataset, as_of, known)
-        ]
-        if rows:
-            con.executemany("insert into reference.refused_records values (?, ?, ?, ?, ?, ?)", rows)
-            con.execute(
-                f"delete from reference.refused_records as refused where dataset = ? and exists (from {dataset.group}.{dataset.name} "
-                f"as landed where landed.{dataset.key[0]} = refused.record_id "
-                "and (landed._as_of, landed._loaded_at) > (refused.loaded_for, refused.loaded_at))",
-                [dataset.name],
-            )
+        for load, record in landing.refused(dataset, as_of, known):
+            told = {name: (record.get(name) or "").strip() or None for name in ("customer_id", "invoice_id")}
+            key = (record.get(dataset.key[0]) or "").strip() or None
+            when = {"loaded_for": load.as_of, "loaded_at": load.loaded_at}
+            rows.append({"dataset": dataset.name, "record_id": key, **told, **when})
+    texts = dict.fromkeys(("dataset", "record_id", "customer_id", "invoice_id"), pa.string())
+    _table(con, "refused_records", rows, **texts, loaded_for=pa.date32(), loaded_at=pa.timestamp("us"))
+    for dataset in (DATASETS[name] for name in {row["dataset"] for row in rows}):
+        con.execute(
+            f"delete from reference.refused_records as refused where dataset = ? and exists (from {dataset.group}.{dataset.name} "
+            f"as landed where landed.{dataset.key[0]} = refused.record_id "
+            "and (landed._as_of, landed._loaded_at) > (refused.loaded_for, refused.loaded_at))",
+            [dataset.name],
+        )
+
+
+def _table(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]], **columns: pa.DataType) -> None:
+    """A source that no dataset has: rows put in at once, for a statement each would cost more than the rest of the morning's start."""
+    con.register("given", pa.Table.from_pylist(list(rows), pa.schema(columns.items())))
+    con.execute(f"create table reference.{table} as select * from given")
+    con.unregister("given")

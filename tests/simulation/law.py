@@ -19,6 +19,8 @@ import holidays
 
 from dagster_project.settings import DBT_PROJECT
 
+from .collector import Answer
+
 Record = Mapping[str, Any]
 
 
@@ -148,6 +150,23 @@ class Ledger:
             and promise["made_on"] <= self.payments[row["source_id"]]["payment_date"] <= self.as_of
         )
         return bool(paid >= promise["amount"])
+
+    def must_wait_for(self, answer: Answer, item_id: str) -> bool:
+        """Whether what a customer told a collector still keeps an item off the list: promised in full and nothing paid since (nor
+        anything come up that is older: a promise goes to the oldest first), or contested for less than the days policy gives the
+        ledger to take it up."""
+        if answer.day >= self.as_of:
+            return False
+        if answer.promised_date:
+            paid = any(
+                row["customer_id"] == answer.customer_id and row["payment_date"] >= answer.day for row in self.book["payments"]
+            )
+            owed = [item for item in self.items().values() if item.invoice["customer_id"] == answer.customer_id]
+            still_covers = sum(item.open_amount for item in owed if item.invoice["invoice_date"] <= answer.day) <= answer.amount
+            return self.as_of <= answer.promised_date and not paid and still_covers
+        known = any(row["invoice_id"] == item_id.partition("/")[0] for row in self.book["disputes"])
+        days = int(PARAMETERS["workbook_dispute_days"])
+        return answer.outcome == "Disputes it" and not known and (self.as_of - answer.day).days < days
 
 
 def is_quiet(day: date) -> bool:

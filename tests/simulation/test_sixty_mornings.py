@@ -1,7 +1,8 @@
 """Sixty mornings of a company that moves: what the lists ask for, and that they never ask for what they must not.
 
 Nights are skipped, run twice, and asked for again later; cash comes in late, bounces, is booked without its invoice; disputes and
-promises come and go; people fall ill, go bankrupt, move to the agency. Each law is a test over the whole story.
+promises come and go; customers go bankrupt, move to the agency, cannot be reached; collectors hand workbooks back. Each law is a
+test over the whole story.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import pytest
 
 from dagster_project.contract import DATASETS, ISSUED_STEPS
 from dagster_project.delivery import deliver
+from dagster_project.intake import take_in
 from dagster_project.landing import Landing
 from dagster_project.sources.files import FilesSource
 from tests import compiled
 from tests.reference.proof import write_files
 
+from .collector import Answer, Collector, fill
 from .law import PARAMETERS, STEPS, Ledger, spacing_faults
 from .world import World
 
@@ -52,6 +55,8 @@ class Story:
     repeats: list[tuple[str, date, bool]] = field(default_factory=list)
     """Runs of a morning that had been run before: which, and whether they left every byte and every issued step as it was."""
     contacts_outside: list[tuple[str, date]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    answers_lost: int = 0
 
 
 class Night:
@@ -61,6 +66,7 @@ class Night:
         self.folder, self.world = folder, world
         self.landing = Landing(folder / "landing", folder / "quarantine")
         self.worklists = folder / "worklists"
+        self.inbox = folder / "inbox"
         self.nodes = compiled.needed_for(compiled.compiled(reporting_currency="EUR"), *SHOWN)
         self.asked_last: date | None = None
         self.builds = 0
@@ -78,6 +84,12 @@ class Night:
             if (delivery / f"{dataset.name}.csv").exists() and (dataset.name in changed or not self.asked_last):
                 self.landing.land(dataset, source.fetch(dataset, None), as_of)
         self.asked_last = evening
+
+    def take_in(self, as_of: date) -> int:
+        """Read the inbox; how many answers it gave."""
+        taken = take_in(self.inbox, self.worklists, self.landing, as_of)
+        assert not taken.refused and not taken.rejected, taken
+        return taken.outcomes
 
     def run(self, as_of: date) -> Mapping[str, list[dict[str, Any]]]:
         self.builds += 1
@@ -109,14 +121,20 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     world = World("a company")
     for back in range(75, 0, -1):
         world.live(FIRST - timedelta(days=back))
-    night = Night(tmp_path_factory.mktemp("sixty"), world)
+    night, collector = Night(tmp_path_factory.mktemp("sixty"), world), Collector("a patient person")
+    handed_in: list[Answer] = []
     for day in (FIRST + timedelta(days=n) for n in range(MORNINGS)):
         if chance.random() >= SKIPPED:
             night.load(day)
+            told.answers_lost += len(handed_in) - night.take_in(day)
+            told.answers += handed_in
             marts = night.run(day)
             law = Ledger(world.known(day - timedelta(days=1)), day)
             told.mornings.append(Morning(day, law, marts["dunning_items"], marts["dunning_worklist"]))
             told.repeats += repeats(night, told, chance)
+            handed_in = collector.work(day, marts["dunning_items"], marts["dunning_worklist"])
+            if handed_in:
+                fill(night.inbox / f"filled-{day}.xlsx", day, handed_in)
         world.live(day)
     told.issued = night.issued()
     told.contacts_outside = [(row["customer_id"], date.fromisoformat(row["occurred_at"][:10])) for row in law.book["activities"]]
@@ -177,6 +195,20 @@ def test_nobody_is_asked_who_must_not_be(story: Story) -> None:
     ]
 
     assert faults == []
+
+
+def test_what_customers_said_to_collectors_is_heeded(story: Story) -> None:
+    heeded = 0
+    for morning in story.mornings:
+        held = {item["item_id"]: item["held_reason"] for item in morning.items}
+        for answer in story.answers:
+            for item_id in answer.items & held.keys():
+                if morning.law.must_wait_for(answer, item_id):
+                    heeded += 1
+                    assert held[item_id] is not None, (morning.as_of, item_id, answer)
+    assert story.answers_lost == 0
+    assert heeded > 200
+    assert {answer.outcome for answer in story.answers} >= {"Promised to pay", "Disputes it", "No answer"}
 
 
 def test_nobody_is_asked_for_more_than_is_open_or_for_what_was_paid(story: Story) -> None:
