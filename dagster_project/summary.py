@@ -30,6 +30,7 @@ def summary_of(settings: Settings, as_of: date) -> str:
         lines += _receivables(con)
         lines += _control(con)
         lines += _list(con)
+        lines += _credit(con)
     lines += [("warning" if number == 0 else "", warning) for number, warning in enumerate(_warnings(settings, as_of))]
     lines += [
         ("open", _shown(settings.worklists / as_of.isoformat() / "worklist.xlsx")),
@@ -128,11 +129,35 @@ def _list(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
         "select held_reason, count(*), sum(open_amount_reporting), any_value(reporting_currency) from dunning_items "
         "where held_reason is not null group by 1 order by 2 desc, 1"
     ).fetchall()
+    next_up = con.execute(
+        "select next_step_on, count(*) from dunning_items where held_reason = 'waiting_next_step' group by 1 order by 1 limit 1"
+    ).fetchone()
     for number, (reason, count, amount, currency) in enumerate(held):
+        more = f" ({next_up[1]:,} until {next_up[0]})" if next_up and reason == "waiting_next_step" else ""
         lines.append(
-            ("held" if number == 0 else "", f"{count:>6,} items {_money(amount):>16} {currency}  {reason.replace('_', ' ')}")
+            (
+                "held" if number == 0 else "",
+                f"{count:>6,} items {_money(amount):>16} {currency}  {reason.replace('_', ' ')}{more}",
+            )
         )
     return lines
+
+
+def _credit(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """What a credit manager has to look at, as far as there is any."""
+    told = con.execute(
+        """
+        select 'credit reviews due, ' || count_if(is_cycle_overdue) || ' past their date', count(*) from credit_reviews_due
+        union all select 'customers in drift', count_if(drift) from risk_tiers
+        union all select 'bureau scores to look at', count_if(alerting) from credit_score_changes
+        union all select 'hold candidates', count_if(hold_candidate) from credit_limit_use
+        union all select 'customer records to mend', count(distinct customer_id) from customer_data_issues
+        """
+    ).fetchall()
+    return [
+        ("credit" if number == 0 else "", f"{count:>6,} {what}")
+        for number, (what, count) in enumerate((what, count) for what, count in told if count)
+    ]
 
 
 def _money(amount: Decimal | None) -> str:

@@ -42,7 +42,9 @@ def item(kind: str, amount: str, days: int | None, currency: str = "EUR") -> dic
 def published(settings: Settings, mart: Callable[..., pa.Table]) -> Callable[..., None]:
     """Publish a morning with these open items, held items and state of the control account."""
 
-    def made(as_of: date, items: list[dict[str, Any]], *, held: int = 0, state: str = "tied", calls: int = 1) -> None:
+    def made(
+        as_of: date, items: list[dict[str, Any]], *, held: int = 0, state: str = "tied", calls: int = 1, watched: int = 0
+    ) -> None:
         built = Warehouse(settings.warehouse / f"{as_of}.test")
         built.create()
         control = {"company_id": "A", "state": state, "subledger_balance": Decimal("1234.5"), "currency": "EUR"}
@@ -56,6 +58,15 @@ def published(settings: Settings, mart: Callable[..., pa.Table]) -> Callable[...
             ),
             "dunning_items": mart("dunning_items", *({**reason, "item_id": f"H{n}"} for n in range(held))),
         }
+        flags = {
+            "credit_reviews_due": {"is_cycle_overdue": True},
+            "risk_tiers": {"drift": True},
+            "credit_score_changes": {"alerting": True},
+            "credit_limit_use": {"hold_candidate": True},
+            "customer_data_issues": {"issue": "same_name"},
+        }
+        for name, flag in flags.items():
+            tables[name] = mart(name, *({"customer_id": f"C{n}", **flag} for n in range(watched)))
         con = duckdb.connect()
         con.execute(f"attach '{built.marts}' as built; create schema built.marts; use built.marts")
         for name, table in tables.items():
@@ -121,6 +132,18 @@ def test_whom_to_call_and_what_was_held_are_counted(settings: Settings, publishe
 
     assert said["worklist"] == ["3 customers, 6 items, 450.00 EUR past due, 2 collectors"]
     assert said["held"] == ["3 items 30.00 EUR contacted recently"]
+
+
+def test_what_a_credit_manager_has_to_look_at_is_counted(settings: Settings, published: Callable[..., None]) -> None:
+    published(MONDAY, [], watched=3)
+
+    assert lines(summary_of(settings, MONDAY))["credit"] == [
+        "3 credit reviews due, 3 past their date",
+        "3 customers in drift",
+        "3 bureau scores to look at",
+        "3 hold candidates",
+        "3 customer records to mend",
+    ]
 
 
 def test_a_quiet_morning_is_said_to_be_one(settings: Settings, published: Callable[..., None]) -> None:
