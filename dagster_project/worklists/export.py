@@ -216,10 +216,9 @@ def _totals(actions: pa.Table, acted: pa.Table, held: pa.Table) -> Totals:
     asked_for = total(acted, "dunnable_amount_reporting")
     if listed != asked_for:
         raise WorklistError(f"the call list asks for {listed:,} and its items for {asked_for:,}")
-    of_items = counts(acted, "customer_id")
-    of_list = dict(zip(actions.column("customer_id").to_pylist(), actions.column("item_count").to_pylist(), strict=True))
-    if of_items != of_list or len(of_list) != actions.num_rows:
-        odd = sorted({customer for customer, _ in of_items.items() ^ of_list.items()}) or ["(a customer is there twice)"]
+    of_list, of_items = _sizes(actions, "item_count", "sum"), _sizes(acted, "item_id", "count")
+    if not of_list.equals(of_items) or of_list.num_rows != actions.num_rows:
+        odd = sorted({customer for customer, _ in _pairs(of_list) ^ _pairs(of_items)}) or ["(a customer is there twice)"]
         raise WorklistError(f"the call list and its items disagree on {len(odd)} customers, among them {', '.join(odd[:5])}")
     return Totals(
         customers=actions.num_rows,
@@ -231,6 +230,17 @@ def _totals(actions: pa.Table, acted: pa.Table, held: pa.Table) -> Totals:
         held=total(held, "open_amount_reporting"),
         held_by_reason=counts(held, "held_reason"),
     )
+
+
+def _sizes(table: pa.Table, column: str, how: str) -> pa.Table:
+    """How many items each customer has, by customer."""
+    sizes = table.group_by("customer_id", use_threads=False).aggregate([(column, how)])
+    items = pc.cast(sizes.column(f"{column}_{how}"), pa.int64())
+    return pa.table({"customer_id": sizes.column("customer_id"), "items": items}).sort_by("customer_id")
+
+
+def _pairs(sizes: pa.Table) -> set[tuple[str, int]]:
+    return set(zip(sizes.column("customer_id").to_pylist(), sizes.column("items").to_pylist(), strict=True))
 
 
 def _statements_tie(actions: pa.Table, book: pa.Table) -> None:

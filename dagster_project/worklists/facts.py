@@ -66,6 +66,7 @@ def gather(
     aging: list[tuple[str, int, Decimal]] = []
     receivables = past_due = unapplied = Decimal(0)
     if book is not None:
+        book = book.select(["aging_bucket", "days_past_due", "open_amount_reporting"])
         receivables = total(book, "open_amount_reporting")
         past_due = total(book.filter(pc.greater(book.column("days_past_due"), 0)), "open_amount_reporting")
         unapplied = total(book.filter(pc.is_null(book.column("aging_bucket"))), "open_amount_reporting")

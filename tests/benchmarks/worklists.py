@@ -1,0 +1,84 @@
+"""What a long morning's list costs to write: 50,000 customers on the call list with three items each, and 30,000 items held.
+
+Run by hand: `python tests/benchmarks/worklists.py`. The export runs in a process of its own, from Parquet as a night does, and so does
+the baseline: xlsxwriter writing the call list's cells, nothing else, cell by cell. Figures are of this machine on this day; the ratio
+of the CPU seconds is what to compare. Memory is the whole process's at its highest, imports included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+MEASURED = """
+import json, resource, sys, time
+from datetime import date
+from pathlib import Path
+folder = Path(sys.argv[1])
+{imports}
+def used():
+    return resource.getrusage(resource.RUSAGE_SELF)
+began, before = time.monotonic(), used()
+{work}
+after = used()
+cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+print(json.dumps(dict(wall=time.monotonic() - began, cpu=cpu, mb=after.ru_maxrss / 1024, idle=before.ru_maxrss / 1024)))
+"""
+
+INVENTED = (
+    "sys.path[:0] = ['.', 'tests/unit']\nimport pyarrow.parquet as pq\nfrom test_worklists import marts",
+    "count = int(sys.argv[2])\n"
+    "for name, table in marts(customers=count, held=count * 3 // 5).items():\n"
+    "    pq.write_table(table, folder / f'{name}.parquet')",
+)
+"""In a process of its own as well: a process counts as its own highest use what its parent had used."""
+
+EXPORT = (
+    "from dagster_project.warehouse import read\nfrom dagster_project.worklists import MARTS, export",
+    "export(folder / 'out', read(folder, MARTS), as_of=date(2026, 11, 20), policy='net_terms', run={})",
+)
+BASELINE = (
+    "import pyarrow.parquet as pq\nimport xlsxwriter",
+    "rows = pq.read_table(folder / 'dunning_worklist.parquet')\n"
+    "with xlsxwriter.Workbook(folder / 'bare.xlsx', {'constant_memory': True}) as book:\n"
+    "    sheet = book.add_worksheet()\n"
+    "    for number, row in enumerate(rows.to_pylist()):\n"
+    "        sheet.write_row(number, 0, [None if cell is None else str(cell) for cell in row.values()])",
+)
+
+
+def measured(imports: str, work: str, folder: Path, *more: object) -> dict[str, float]:
+    script = MEASURED.format(imports=imports, work=work)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder), *map(str, more)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(done.stderr)
+    return dict(json.loads(done.stdout))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--customers", type=int, default=50_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        measured(*INVENTED, folder, options.customers)
+        bare, whole = measured(*BASELINE, folder), measured(*EXPORT, folder)
+        size = sum(path.stat().st_size for path in (folder / "out").rglob("*")) / 1e6
+    print(f"{'':12}{'s':>8}{'CPU s':>8}{'MB':>8}{'MB before':>12}")
+    for name, cost in (("baseline", bare), ("the export", whole)):
+        print(f"{name:12}{cost['wall']:8.1f}{cost['cpu']:8.1f}{cost['mb']:8.0f}{cost['idle']:12.0f}")
+    print(
+        f"\n{options.customers:,} customers, {size:,.0f} MB written; {whole['cpu'] / bare['cpu']:.2f} times the CPU of the baseline"
+    )
+
+
+if __name__ == "__main__":
+    main()
