@@ -36,8 +36,8 @@ MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "open_items": ("customer_id", "item_id", "aging_bucket", "reporting_currency", *drafts.STATEMENT),
         "control_reconciliation": ("company_id", "currency", "subledger_balance", "control_balance", "difference", "state"),
         "risk_tiers": ("tier_in_force",),
-        "agency_placements": (),
         **{sheet.mart: sheet.needed for sheet in MART_SHEETS},
+        "agency_placements": (),
         "kpi_monthly": ("month", "scope", "kpi", "variant", "value", "prior_value", "tripped"),
     }
 )

@@ -828,17 +828,19 @@ def test_a_draft_opens_from_the_call_list(folder: Path) -> None:
         assert (folder / targets[link]).is_file() and customer.lower() in targets[link]
 
 
-def test_placements_with_the_agency_are_a_file_of_their_own_where_there_are_any(tmp_path: Path) -> None:
-    placed = pa.table(
-        {"action": ["recall", "place"], "customer_id": ["=2", "1"], "amount": pa.array([Decimal("-1.00"), None], MONEY)}
-    )
+def test_placements_with_the_agency_are_a_file_of_their_own_where_there_are_any(
+    tmp_path: Path, mart: Callable[..., pa.Table]
+) -> None:
+    placed = mart("agency_placements", {"state": "recall", "customer_id": "=2"}, {"state": "to_place", "customer_id": "1"})
     manifest = write(tmp_path / "some", marts() | {"agency_placements": placed})
-    assert csv_rows(tmp_path / "some" / "agency.csv") == [
-        {"action": "place", "customer_id": "1", "amount": ""},
-        {"action": "recall", "customer_id": "'=2", "amount": "-1.0000"},
-    ]
+    rows = csv_rows(tmp_path / "some" / "agency.csv")
+    assert {(row["state"], row["customer_id"]) for row in rows} == {("recall", "'=2"), ("to_place", "1")}
     (listed,) = [file for file in manifest.files if file.name == "agency.csv"]
-    assert (listed.rows, listed.columns) == (2, {"action": "text", "customer_id": "text", "amount": "decimal(18,4)"})
+    assert listed.rows == 2 and listed.columns is not None and list(listed.columns) == list(rows[0]) == placed.column_names
+    assert [row["State"] for row in records(tmp_path / "some" / "worklist.xlsx", "Agency placements", 3)] == [
+        "To place",
+        "Recall",
+    ]
     write(tmp_path / "none", marts() | {"agency_placements": placed.slice(0, 0)})
     assert not (tmp_path / "none" / "agency.csv").exists()
 
