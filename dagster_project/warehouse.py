@@ -203,7 +203,7 @@ def published_marts(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         con.close()
 
 
-def publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) -> Path:
+def publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], memory_limit: str = MEMORY_LIMIT) -> Path:
     """Give a built file of marts its public name, and write the same as Parquet. Returns the folder that was published into.
 
     The newest morning is `published/` itself; an older one goes under `published/history/<as_of>/` and leaves the newer alone.
@@ -211,17 +211,17 @@ def publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) -
     """
     published.mkdir(parents=True, exist_ok=True)
     with FileLock(published / ".lock", timeout=600):
-        return _publish(marts, published, as_of, run)
+        return _publish(marts, published, as_of, run, memory_limit)
 
 
-def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str]) -> Path:
+def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], memory_limit: str) -> Path:
     _take_back(marts)
-    con = duckdb.connect()
+    con = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(marts.with_name("spill"))})
     try:
         con.execute(f"attach '{marts}' as built; use built.{MARTS}")
         columns = ", ".join(f"? as {name}" for name in run)
         con.execute(f"create or replace table run as select cast('{as_of}' as date) as as_of, {columns}", list(run.values()))
-        con.execute("checkpoint built")
+        con.execute("checkpoint built")  # which also forces to disk what the build left to the system to write
         target = published if as_of >= (published_as_of(published) or as_of) else published / "history" / as_of.isoformat()
         exported = marts.with_name("parquet")
         shutil.rmtree(exported, ignore_errors=True)
