@@ -195,6 +195,14 @@ _WORDS = {
 }
 
 
+_OF_A_LOAD = {
+    "age_days": "the newest record is of {found} days ago, policy allows {max_value} (landing_limits.csv)",
+    "volume_share": "{found:.0%} of the records of the loads before, policy asks for {min_value:.0%} (landing_limits.csv)",
+    "quarantined_share": "{found:.1%} of the records were refused, policy allows {max_value:.1%} (landing_limits.csv)",
+}
+"""What is said of a load as a whole: one figure, and the limit it broke."""
+
+
 def _run(rows: pa.Table, expectations: list[Any], days: Collection[str] = ()) -> tuple[int, list[str]]:
     """How many expectations were held against the rows, and each broken one in words. `days` are columns of days since the epoch."""
     import great_expectations as gx
@@ -216,6 +224,9 @@ def _run(rows: pa.Table, expectations: list[Any], days: Collection[str] = ()) ->
         if column in days:
             examples = [np.datetime64(int(day), "D") for day in examples]
             kwargs = {k: np.datetime64(int(day), "D") for k, day in kwargs.items() if day is not None}
+        if column in _OF_A_LOAD and examples:
+            broken.append(f"{column}: {_OF_A_LOAD[column].format(found=examples[0], **kwargs)}")
+            continue
         shown = f", such as {', '.join(map(str, examples[:3]))}" if examples else ""
         limits = f" (expected {', '.join(f'{k} {v}' for k, v in kwargs.items())})" if kwargs else ""
         broken.append(f"{column}: {_WORDS.get(config.type, config.type)}: {detail}{shown}{limits}")

@@ -56,7 +56,7 @@ MART_SHEETS: Final = (
     MartSheet(
         "dunning_changes",
         "Changes",
-        "What is different from the last list: new on it, at a firmer step, no longer asked for, or settled.",
+        "What is different from the last list: new on it, at a firmer step, held for a reason, or settled.",
         (
             *_CUSTOMER,
             Column("Collector", COLLECTOR, Kind.TEXT, 15),
@@ -72,6 +72,7 @@ MART_SHEETS: Final = (
             Column("Open before", "previous_open_amount", Kind.MONEY, 14),
         ),
         (("change", "ascending"), ("customer_name", "ascending"), ("document_number", "ascending"), ("item_id", "ascending")),
+        where=("is_news",),
     ),
     MartSheet(
         "agency_placements",

@@ -84,10 +84,10 @@ def test_a_good_load_of_any_dataset_is_as_expected(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("dataset", "more", "says"),
     [
-        ("invoices", {"volume_share": 0.3}, "volume_share: values are out of range"),
-        ("invoices", {"volume_share": 0.0}, "volume_share: values are out of range"),
-        ("payments", {"age_days": 90}, "age_days: values are out of range"),
-        ("payments", {"quarantined_share": 0.02}, "quarantined_share: values are out of range"),
+        ("invoices", {"volume_share": 0.3}, "volume_share: 30% of the records of the loads before, policy asks for 50%"),
+        ("invoices", {"volume_share": 0.0}, "volume_share: 0% of the records of the loads before"),
+        ("payments", {"age_days": 90}, "age_days: the newest record is of 90 days ago, policy allows 10"),
+        ("payments", {"quarantined_share": 0.02}, "quarantined_share: 2.0% of the records were refused, policy allows 1.0%"),
         ("payments", {"accounted_for": 2}, "records received and records accounted for differ"),
     ],
 )

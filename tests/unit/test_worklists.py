@@ -790,11 +790,13 @@ def test_what_policy_passes_with_a_warning_stands_on_the_first_page_and_in_the_m
 
 
 def test_a_mart_gets_its_sheet_and_a_collector_only_their_own_rows_of_it(tmp_path: Path, mart: Callable[..., pa.Table]) -> None:
-    change = {"change": "new", "currency": "EUR", "open_amount": Decimal(5)}
+    change = {"change": "new", "is_news": True, "currency": "EUR", "open_amount": Decimal(5)}
+    resting = {**change, "change": "held_now", "is_news": False, "item_id": "rests", "customer_id": "rests"}
     tables = marts() | {
         "dunning_changes": mart(
             "dunning_changes",
             *({**change, "item_id": name, "customer_id": name, "collector": name} for name in ("Anna Berg", "Tom Hughes")),
+            resting,
         ),
         "credit_limit_use": mart(
             "credit_limit_use",
