@@ -21,6 +21,7 @@ SMALL = 0.3
 REMEMBERS = {
     "dunning_items": "which steps went out on the first two mornings",
     "dunning_worklist": "the same",
+    "dunning_changes": "what was asked for on the morning before",
     "due_date_shifts": "due dates that moved between two mornings, which a first look cannot see",
     "roll_forward": "when each posting was first seen, which tells the back-dated ones",
 }

@@ -29,7 +29,11 @@ MARTS = (
     *("open_items", "aging_by_customer", "aging_history", "roll_forward", "control_reconciliation"),
     *("days_beyond_terms_monthly", "payment_behaviour"),
 )
-SELECT = (*(f"+{mart}" for mart in MARTS), "+control_differences")  # which a test of control_reconciliation reads
+SELECT = (
+    *(f"+{mart}" for mart in MARTS),
+    "+control_differences",
+    "worklist_gates",
+)  # which a test of control_reconciliation reads
 LAST_PLACE = Fraction(1, 20_000) + Fraction(1, 10**9)
 """A published ratio is the exact one, rounded to 4 places; a tie may go either way."""
 SPREAD = Fraction(1, 1_000)

@@ -7,11 +7,12 @@ Belongs here: balances, days off, what is dunnable and what nobody may be asked 
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -56,7 +57,11 @@ class Ledger:
         self.customers = {row["customer_id"]: row for row in book["customers"]}
         self.companies = {row["company_id"]: row for row in book["companies"]}
         self.payments = {row["payment_id"]: row for row in book["payments"]}
+        self.allocations: dict[str, list[Record]] = defaultdict(list)
+        for row in book["allocations"]:
+            self.allocations[row["invoice_id"]].append(row)
 
+    @cached_property
     def items(self) -> dict[str, Item]:
         """Every open invoice and debit memo; one with instalments is an item for each, the oldest filled first."""
         found = {}
@@ -64,7 +69,9 @@ class Ledger:
             gone = invoice.get("voided_on") and invoice["voided_on"] <= self.as_of
             if invoice["invoice_date"] > self.as_of or gone:
                 continue
-            paid = sum((row["amount"] for row in self.book["allocations"] if self._counts(row, invoice)), Decimal(0))
+            paid = sum(
+                (row["amount"] for row in self.allocations[invoice["invoice_id"]] if self._counts(row, invoice)), Decimal(0)
+            )
             parts = sorted(
                 (row for row in self.book["instalments"] if row["invoice_id"] == invoice["invoice_id"]),
                 key=lambda row: row["instalment_number"],
@@ -82,7 +89,7 @@ class Ledger:
         payment = self.payments[allocation["source_id"]]
         bounced = payment.get("reversed_on") and payment["reversed_on"] <= self.as_of
         in_time = max(allocation["allocated_on"], payment["payment_date"], invoice["invoice_date"]) <= self.as_of
-        return allocation["invoice_id"] == invoice["invoice_id"] and in_time and not bounced
+        return in_time and not bounced
 
     def is_open(self, invoice: Record, day: date) -> bool:
         """Whether somebody here works on a day and somebody there may be written to."""
@@ -92,7 +99,7 @@ class Ledger:
 
     def dunnable(self) -> set[str]:
         """What is past due, what a step's day has come for, and what somebody must find a due date for."""
-        items = self.items().values()
+        items = self.items.values()
         return {each.item_id for each in items if not each.due_date or self._is_past_due(each) or self._a_step_has_come(each)}
 
     def _is_past_due(self, item: Item) -> bool:
@@ -112,7 +119,7 @@ class Ledger:
     def untouchable(self) -> dict[str, str]:
         """Items nobody may be asked for, each with the reason, whatever the list says."""
         found = {}
-        for item in self.items().values():
+        for item in self.items.values():
             customer = self.customers[item.invoice["customer_id"]]
             if customer["status"] in ("insolvent", "at_agency"):
                 found[item.item_id] = customer["status"]
@@ -161,7 +168,7 @@ class Ledger:
             paid = any(
                 row["customer_id"] == answer.customer_id and row["payment_date"] >= answer.day for row in self.book["payments"]
             )
-            owed = [item for item in self.items().values() if item.invoice["customer_id"] == answer.customer_id]
+            owed = [item for item in self.items.values() if item.invoice["customer_id"] == answer.customer_id]
             still_covers = sum(item.open_amount for item in owed if item.invoice["invoice_date"] <= answer.day) <= answer.amount
             return self.as_of <= answer.promised_date and not paid and still_covers
         known = any(row["invoice_id"] == item_id.partition("/")[0] for row in self.book["disputes"])

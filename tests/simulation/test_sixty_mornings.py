@@ -213,7 +213,7 @@ def test_what_customers_said_to_collectors_is_heeded(story: Story) -> None:
 
 def test_nobody_is_asked_for_more_than_is_open_or_for_what_was_paid(story: Story) -> None:
     for morning in story.mornings:
-        open_items = morning.law.items()
+        open_items = morning.law.items
         for item in morning.items:
             assert item["open_amount"] == open_items[item["item_id"]].open_amount, (morning.as_of, item["item_id"])
         assert all(item["dunnable_amount"] > 0 for item in morning.acted)
