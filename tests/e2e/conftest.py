@@ -15,6 +15,8 @@ from filelock import FileLock
 from nights import AS_OF, House
 
 from dagster_project import dbt_build
+from dagster_project.defs import resources
+from dagster_project.quality import Worker
 from dagster_project.run_history import spare_the_disk
 from dagster_project.settings import Settings
 
@@ -35,6 +37,24 @@ def run_history_as_in_a_night() -> Iterator[None]:
     spare_the_disk()
     with mock.patch.object(sqlite_event_log, "create_engine", sqlalchemy.create_engine):
         yield
+
+
+class KeptWorker(Worker):
+    """A worker that outlives the night it was started for: what it imports costs as much as a small night."""
+
+    def stop(self) -> None:
+        if set(self._asked) != set(self._verdicts):  # answers nobody waited for would be taken for the next night's
+            super().stop()
+        self._asked.clear()
+        self._verdicts.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_worker_for_all_nights() -> Iterator[None]:
+    worker = KeptWorker()
+    with mock.patch.object(resources, "Worker", return_value=worker):
+        yield
+    Worker.stop(worker)
 
 
 @pytest.fixture(scope="session")
