@@ -8,5 +8,6 @@
         'disputes_resolved', 'dispute_days', 'promised', 'promised_and_kept', 'deliveries_invoiced', 'days_to_invoice',
         'invoices_issued', 'invoices_in_error', 'exceptions', 'overdue_reviews',
         'billed_year', 'billed_top5', 'billed_next15', 'billed_rest',
+        'customers', 'company_customers', 'customers_year_before', 'customers_kept',
     ]) }}
 {%- endmacro %}

@@ -30,8 +30,8 @@ scoped as (
         month,
         '{{ scope }}' as scope,
         {{ {'total': 'cast(null as varchar)', 'company': 'company_id'}.get(scope, scope) }} as scope_value,
-        count(distinct customer_id) as n
-        {%- for measure in kpi_measures() + ['customers_year_before', 'customers_kept'] %},
+        sum({{ 'company_customers' if scope == 'company' else 'customers' }}) as n
+        {%- for measure in kpi_measures() %},
         sum({{ measure }}) as {{ measure }}
         {%- endfor %}
     from measures
@@ -47,7 +47,7 @@ select
     scoped.scope,
     scoped.scope_value,
     scoped.n,
-    {%- for measure in kpi_measures() + ['customers_year_before', 'customers_kept'] %}
+    {%- for measure in kpi_measures() %}
     scoped.{{ measure }},
     {%- endfor %}
     cast({{ dbt.datediff('scoped.month', 'months.snapshot_date', 'day') }} + 1 as integer) as days_in_month,

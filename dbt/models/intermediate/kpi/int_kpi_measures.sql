@@ -10,12 +10,17 @@ months as (
         month,
         snapshot_date,
         {{ days_after('snapshot_date', '-billed_window.days') }} as before_window,
-        billed_window.days as window_days,
         cast({{ dbt.dateadd('month', -2, 'month') }} as date) as quarter_start,
-        cast({{ dbt.dateadd('year', -1, 'snapshot_date') }} as date) as year_before
+        cast({{ dbt.dateadd('year', -1, 'snapshot_date') }} as date) as year_before,
+        {{ days_after(dbt.dateadd('year', -1, 'snapshot_date'), '-billed_window.days') }} as before_year_before
     from {{ ref('int_snapshot_dates') }}
     cross join billed_window
     where not is_as_of
+),
+
+kpi_definitions as (
+    select * from {{ ref('kpi_definitions') }}
+    where {{ in_force() }}
 ),
 
 snapshot as (
@@ -241,38 +246,42 @@ billed_days as (
         days.document_date,
         months.month,
         days.month = months.month as is_month,
-        days.document_date > months.before_window as is_window,
-        days.document_date >= months.quarter_start as is_quarter
+        days.document_date > months.before_window and days.document_date <= months.snapshot_date as is_window,
+        days.document_date >= months.quarter_start and days.document_date <= months.snapshot_date as is_quarter,
+        days.document_date > months.before_year_before and days.document_date <= months.year_before as is_year_before
     from (select distinct document_date, month from billed_daily) as days
     inner join months
-        on days.document_date <= months.snapshot_date
-        and (days.document_date > months.before_window or days.document_date >= months.quarter_start)
+        on (days.document_date <= months.snapshot_date and days.document_date > months.before_window)
+        or (days.document_date <= months.snapshot_date and days.document_date >= months.quarter_start)
+        or (days.document_date <= months.year_before and days.document_date > months.before_year_before)
 ),
 
-billed as (
+billed_sums as (
     select
         billed_days.month,
         billed_daily.company_id,
         billed_daily.customer_id,
         sum(case when billed_days.is_month then billed_daily.billed else 0 end) as billed_month,
         sum(case when billed_days.is_window then billed_daily.billed else 0 end) as billed_window,
-        sum(case when billed_days.is_quarter then billed_daily.billed else 0 end) as billed_quarter
+        sum(case when billed_days.is_quarter then billed_daily.billed else 0 end) as billed_quarter,
+        sum(case when billed_days.is_year_before then billed_daily.billed else 0 end) as billed_year_before
     from billed_daily
     inner join billed_days on billed_daily.document_date = billed_days.document_date
     group by billed_days.month, billed_daily.company_id, billed_daily.customer_id
 ),
 
-billed_year_before as (
+billed as (
     select
-        months.month,
-        billed_daily.company_id,
-        billed_daily.customer_id,
-        sum(billed_daily.billed) as billed_year_before
-    from billed_daily
-    inner join months
-        on billed_daily.document_date <= months.year_before
-        and billed_daily.document_date > {{ days_after('months.year_before', '-months.window_days') }}
-    group by months.month, billed_daily.company_id, billed_daily.customer_id
+        month,
+        company_id,
+        customer_id,
+        billed_month,
+        billed_window,
+        billed_quarter,
+        billed_year_before,
+        case when billed_year_before > 0 then 1 else 0 end as customers_year_before,
+        case when billed_year_before > 0 and billed_window > 0 then 1 else 0 end as customers_kept
+    from billed_sums
 ),
 
 written_off as (
@@ -440,8 +449,7 @@ banded as (
         'past_due', 'past_due_x_days', 'disputed',
     ],
     'opening': ['opening_receivables', 'opening_past_due'],
-    'billed': ['billed_month', 'billed_window', 'billed_quarter'],
-    'billed_year_before': ['billed_year_before'],
+    'billed': ['billed_month', 'billed_window', 'billed_quarter', 'billed_year_before', 'customers_year_before', 'customers_kept'],
     'written_off': ['written_off_quarter'],
     'collected': ['paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due'],
     'disputes_ended': ['disputes_resolved', 'dispute_days'],
@@ -452,9 +460,7 @@ banded as (
     'reviews_missed': ['overdue_reviews'],
     'banded': ['billed_year', 'billed_top5', 'billed_next15', 'billed_rest'],
 } -%}
--- Each part has one row a customer and month and knows its own measures; laid side by side, a customer that was only billed and one
--- that only paid both count.
-customer_months as (
+accounts as (
     {%- for part in parts %}
     select month, company_id, customer_id from {{ part }}
     {%- if not loop.last %}
@@ -463,43 +469,98 @@ customer_months as (
     {%- endfor %}
 ),
 
-summed as (
+-- Who moved a figure is asked of the newest month only, against the one the figure is compared with: there a customer has a row of its own.
+newest as (
+    select max(accounts.month) as month
+    from accounts
+    inner join months on accounts.month = months.month
+),
+
+months_by_customer as (
+    select month from newest
+    union
+    select cast({{ dbt.dateadd('month', '-kpi_definitions.compare_months', 'newest.month') }} as date) as month
+    from newest
+    cross join kpi_definitions
+),
+
+-- A customer of several companies is one customer of every scope but theirs: it counts with the first of them.
+shared as (
+    select
+        month,
+        customer_id,
+        min(company_id) as first_company_id
+    from accounts
+    group by month, customer_id
+    having count(*) > 1
+),
+
+counted as (
+    select
+        accounts.month,
+        accounts.company_id,
+        accounts.customer_id,
+        case when shared.customer_id is null or accounts.company_id = shared.first_company_id then 1 else 0 end as customers,
+        1 as company_customers
+    from accounts
+    left join shared
+        on accounts.month = shared.month
+        and accounts.customer_id = shared.customer_id
+),
+
+-- Each part has one row a customer and month and knows its own measures. They are laid one below the other and summed once: laid side by
+-- side, millions of rows would be carried through a join for every part.
+{% set _ = parts.update({'counted': ['customers', 'company_customers']}) -%}
+customer_months as (
+    {%- for part, known in parts.items() %}
+    select
+        month,
+        company_id,
+        customer_id
+        {%- for measure in measures %},
+        cast({{ measure if measure in known else 'null' }} as decimal({{ 24 if '_x_days' in measure else 18 }}, 4)) as {{ measure }}
+        {%- endfor %}
+    from {{ part }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+-- The tier is that of the month's end; what the source keeps no history of (region, industry, collector, sales rep) is today's.
+grouped as (
     select
         customer_months.month,
         customer_months.company_id,
-        customer_months.customer_id
-        {%- for part, known in parts.items() %}
-        {%- for measure in known %},
-        cast(coalesce({{ part }}.{{ measure }}, 0) as decimal({{ 24 if '_x_days' in measure else 18 }}, 4)) as {{ measure }}
-        {%- endfor %}
+        case when months_by_customer.month is not null then customer_months.customer_id end as customer_id,
+        coalesce(tier_history.tier_indicated, 'unknown') as tier,
+        coalesce(customers.region, 'unknown') as region,
+        coalesce(customers.industry, 'unknown') as industry,
+        coalesce(customers.collector, 'unknown') as collector,
+        coalesce(customers.sales_rep, 'unknown') as sales_rep
+        {%- for measure in measures %},
+        sum(customer_months.{{ measure }}) as {{ measure }}
         {%- endfor %}
     from customer_months
-    {%- for part in parts %}
-    left join {{ part }}
-        on customer_months.month = {{ part }}.month
-        and customer_months.company_id = {{ part }}.company_id
-        and customer_months.customer_id = {{ part }}.customer_id
-    {%- endfor %}
+    inner join months on customer_months.month = months.month
+    left join months_by_customer on customer_months.month = months_by_customer.month
+    left join customers on customer_months.customer_id = customers.customer_id
+    left join tier_history
+        on customer_months.customer_id = tier_history.customer_id
+        and months.snapshot_date = tier_history.snapshot_date
+    group by 1, 2, 3, 4, 5, 6, 7, 8
 )
 
--- The tier is that of the month's end; what the source keeps no history of (region, industry, collector, sales rep) is today's.
 select
-    summed.month,
-    summed.company_id,
-    summed.customer_id,
-    coalesce(tier_history.tier_indicated, 'unknown') as tier,
-    coalesce(customers.region, 'unknown') as region,
-    coalesce(customers.industry, 'unknown') as industry,
-    coalesce(customers.collector, 'unknown') as collector,
-    coalesce(customers.sales_rep, 'unknown') as sales_rep
+    month,
+    company_id,
+    customer_id,
+    tier,
+    region,
+    industry,
+    collector,
+    sales_rep
     {%- for measure in measures %},
-    summed.{{ measure }}
-    {%- endfor %},
-    case when summed.billed_year_before > 0 then 1 else 0 end as customers_year_before,
-    case when summed.billed_year_before > 0 and summed.billed_window > 0 then 1 else 0 end as customers_kept
-from summed
-inner join months on summed.month = months.month
-left join customers on summed.customer_id = customers.customer_id
-left join tier_history
-    on summed.customer_id = tier_history.customer_id
-    and months.snapshot_date = tier_history.snapshot_date
+    coalesce({{ measure }}, 0) as {{ measure }}
+    {%- endfor %}
+from grouped

@@ -35,26 +35,60 @@ newest as (
 ),
 
 -- The newest month and the one each figure is compared with: what is older was in the alerts of its own time.
+compared_months as (
+    select
+        definitions.kpi,
+        newest.month,
+        1 as sign
+    from definitions
+    cross join newest
+    union all
+    select
+        definitions.kpi,
+        cast({{ dbt.dateadd('month', '-definitions.compare_months', 'newest.month') }} as date) as month,
+        -1 as sign
+    from definitions
+    cross join newest
+),
+
+recent as (
+    select
+        month,
+        customer_id,
+        company_id,
+        tier,
+        region,
+        industry,
+        collector,
+        sales_rep
+        {%- for kpi, measure in moved_by %},
+        sum({{ measure }}) as {{ kpi }}
+        {%- endfor %}
+    from measures
+    where month in (select month from compared_months)
+    group by month, customer_id, company_id, tier, region, industry, collector, sales_rep
+),
+
 compared as (
-    {%- for kpi, measure in moved_by %}
+    {%- for kpi, _ in moved_by %}
     select
         '{{ kpi }}' as kpi,
-        measures.customer_id,
-        measures.company_id,
-        max(case when measures.month = newest.month then measures.tier end) as tier,
-        measures.region,
-        measures.industry,
-        measures.collector,
-        measures.sales_rep,
-        sum(case when measures.month = newest.month then 1 else -1 end * ({{ measure }})) as moved
-    from measures
+        recent.customer_id,
+        recent.company_id,
+        max(case when recent.month = newest.month then recent.tier end) as tier,
+        recent.region,
+        recent.industry,
+        recent.collector,
+        recent.sales_rep,
+        sum(compared_months.sign * recent.{{ kpi }}) as moved
+    from recent
     cross join newest
-    inner join definitions on definitions.kpi = '{{ kpi }}'
-    where
-        measures.month = newest.month
-        or measures.month = {{ dbt.dateadd('month', '-definitions.compare_months', 'newest.month') }}
+    inner join compared_months
+        on recent.month = compared_months.month
+        and compared_months.kpi = '{{ kpi }}'
     group by
-        measures.customer_id, measures.company_id, measures.region, measures.industry, measures.collector, measures.sales_rep
+        recent.customer_id, recent.company_id, recent.region, recent.industry, recent.collector, recent.sales_rep
+    having sum(compared_months.sign * recent.{{ kpi }}) <> 0
     {%- if not loop.last %}
     union all
     {%- endif %}
