@@ -78,6 +78,7 @@ payment_items as (
 ),
 
 items as (
+    {% for kind in ("document_items", "payment_items") %}
     select
         item_id,
         item_type,
@@ -97,28 +98,9 @@ items as (
         sales_rep,
         known_at,
         first_known_at
-    from document_items
-    union all
-    select
-        item_id,
-        item_type,
-        invoice_id,
-        payment_id,
-        instalment_number,
-        document_number,
-        company_id,
-        customer_id,
-        document_date,
-        due_date,
-        due_date_source,
-        currency,
-        original_amount,
-        voided_on,
-        product_line,
-        sales_rep,
-        known_at,
-        first_known_at
-    from payment_items
+    from {{ kind }}
+    {{ "union all" if not loop.last }}
+    {% endfor %}
 )
 
 select

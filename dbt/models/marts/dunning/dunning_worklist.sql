@@ -43,11 +43,6 @@ companies as (
     select * from {{ ref('int_companies') }}
 ),
 
-exchange_rates as (
-    select * from {{ ref('int_exchange_rates') }}
-    where valid_from <= {{ as_of() }} and (valid_to is null or valid_to > {{ as_of() }})
-),
-
 contacts as (
     select * from {{ ref('stg_erp__contacts') }}
 ),
@@ -63,6 +58,10 @@ promises as (
 
 risk_tiers as (
     select * from {{ ref('risk_tiers') }}
+),
+
+credit_limit_use as (
+    select * from {{ ref('credit_limit_use') }}
 ),
 
 payment_behaviour as (
@@ -180,28 +179,12 @@ document_currencies as (
     group by customer_id
 ),
 
-balances as (
+credits as (
     select
         customer_id,
-        sum(open_amount_reporting) as balance,
         -sum(case when item_type in ('invoice', 'debit_memo') then 0 else open_amount_reporting end) as credit_available
     from open_items
     group by customer_id
-),
-
--- A limit is in the customer's currency, else in the entity's.
-limits as (
-    select
-        customers.customer_id,
-        {{ converted(
-            'customers.credit_limit', 'coalesce(customers.currency, companies.currency)', 'companies.reporting_currency',
-            'exchange_rates.rate'
-        ) }} as credit_limit
-    from customers
-    inner join companies on customers.company_id = companies.company_id
-    left join exchange_rates
-        on coalesce(customers.currency, companies.currency) = exchange_rates.from_currency
-        and companies.reporting_currency = exchange_rates.to_currency
 ),
 
 ways_to_reach as (
@@ -401,10 +384,10 @@ select
     cast(priced.late_fee_compensation as decimal(18, 4)) as late_fee_compensation_amount,
     cast(customer_items.disputed_amount as decimal(18, 4)) as disputed_amount,
     cast(customer_items.held_item_count as integer) as held_item_count,
-    cast(balances.credit_available as decimal(18, 4)) as credit_available,
-    cast(limits.credit_limit as decimal(18, 4)) as credit_limit,
-    cast(balances.balance as decimal(18, 4)) as credit_used,
-    {{ ratio('balances.balance', 'limits.credit_limit') }} as credit_used_share,
+    cast(credits.credit_available as decimal(18, 4)) as credit_available,
+    cast(credit_limit_use.credit_limit as decimal(18, 4)) as credit_limit,
+    cast(credit_limit_use.balance as decimal(18, 4)) as credit_used,
+    cast(credit_limit_use.credit_used_share as decimal(18, 4)) as credit_used_share,
     cast(payment_behaviour.payer_pattern as varchar) as payer_pattern,
     cast(payment_behaviour.direction as varchar) as direction,
     cast(action_contacts.name as varchar) as contact_name,
@@ -463,8 +446,8 @@ left join payment_behaviour on priced.customer_id = payment_behaviour.customer_i
 left join dunning_tones
     on payment_behaviour.payer_pattern = dunning_tones.payer_pattern
     and action_steps.tone = dunning_tones.tone
-left join balances on priced.customer_id = balances.customer_id
-left join limits on priced.customer_id = limits.customer_id
+left join credits on priced.customer_id = credits.customer_id
+left join credit_limit_use on priced.customer_id = credit_limit_use.customer_id
 left join action_contacts on priced.customer_id = action_contacts.customer_id
 left join recent_contacts on priced.customer_id = recent_contacts.customer_id
 left join promises_told on priced.customer_id = promises_told.customer_id
