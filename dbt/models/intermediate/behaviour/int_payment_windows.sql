@@ -1,4 +1,7 @@
 {%- set windows = [3, 6, 12, 24] -%}
+{%- set cash_measures = [
+    'paid', 'paid_x_days_to_pay', 'paid_with_due_date', 'paid_x_days_late', 'paid_on_time', 'max_days_late', 'paid_invoices',
+] -%}
 with cash as (
     select * from {{ ref('int_cash_applied') }}
 ),
@@ -31,46 +34,77 @@ cells as (
     select
         customer_id,
         month_index,
-        sum(paid) as paid,
-        sum(paid_x_days_to_pay) as paid_x_days_to_pay,
-        sum(paid_with_due_date) as paid_with_due_date,
-        sum(paid_x_days_late) as paid_x_days_late,
-        sum(paid_on_time) as paid_on_time,
+        cast(sum(paid) as decimal(18, 4)) as paid,
+        cast(sum(paid_x_days_to_pay) as decimal(24, 4)) as paid_x_days_to_pay,
+        cast(sum(paid_with_due_date) as decimal(18, 4)) as paid_with_due_date,
+        cast(sum(paid_x_days_late) as decimal(24, 4)) as paid_x_days_late,
+        cast(sum(paid_on_time) as decimal(18, 4)) as paid_on_time,
         max(days_late) as max_days_late,
         sum(paid_invoices) as paid_invoices
     from lasting
     group by customer_id, month_index
 ),
 
-spine as (
-    select customer_id, month_index from cells
-    union
-    select customer_id, month_index from customer_snapshots
+-- Months of a customer in one row each, whether there was cash, a snapshot date or both: a month has one snapshot date at most.
+customer_months as (
+    select
+        customer_snapshots.customer_id,
+        customer_snapshots.month_index,
+        customer_snapshots.snapshot_date,
+        customer_snapshots.is_as_of,
+        customer_snapshots.customer_since,
+        customer_snapshots.first_document_on,
+        customer_snapshots.last_complete_month_index
+        {%- for measure in cash_measures %},
+        cells.{{ measure }}
+        {%- endfor %}
+    from customer_snapshots
+    left join cells
+        on customer_snapshots.customer_id = cells.customer_id
+        and customer_snapshots.month_index = cells.month_index
+    union all
+    select
+        cells.customer_id,
+        cells.month_index,
+        cast(null as date) as snapshot_date,
+        null as is_as_of,
+        null as customer_since,
+        null as first_document_on,
+        null as last_complete_month_index
+        {%- for measure in cash_measures %},
+        cells.{{ measure }}
+        {%- endfor %}
+    from cells
+    left join customer_snapshots
+        on cells.customer_id = customer_snapshots.customer_id
+        and cells.month_index = customer_snapshots.month_index
+    where customer_snapshots.customer_id is null
 ),
 
 lasting_windows as (
     select
-        spine.customer_id,
-        spine.month_index,
+        customer_id,
+        snapshot_date,
+        is_as_of,
+        customer_since,
+        first_document_on,
+        last_complete_month_index,
         {%- for n in windows %}
-        sum(cells.paid_with_due_date) over last_{{ n }} as weighed_{{ n }}m,
-        sum(cells.paid_x_days_late) over last_{{ n }} as weighed_x_days_{{ n }}m,
+        sum(paid_with_due_date) over last_{{ n }} as weighed_{{ n }}m,
+        sum(paid_x_days_late) over last_{{ n }} as weighed_x_days_{{ n }}m,
         {%- endfor %}
-        sum(cells.paid_on_time) over last_12 as on_time_12m,
-        sum(cells.paid_on_time) over last_24 as on_time_24m,
-        sum(cells.paid) over last_12 as paid_12m,
-        sum(cells.paid_x_days_to_pay) over last_12 as paid_x_days_to_pay_12m,
-        max(cells.max_days_late) over last_12 as max_days_late_12m,
-        sum(cells.paid_invoices) over last_24 as paid_invoices_24m
-    from spine
-    left join cells
-        on spine.customer_id = cells.customer_id
-        and spine.month_index = cells.month_index
+        sum(paid_on_time) over last_12 as on_time_12m,
+        sum(paid_on_time) over last_24 as on_time_24m,
+        sum(paid) over last_12 as paid_12m,
+        sum(paid_x_days_to_pay) over last_12 as paid_x_days_to_pay_12m,
+        max(max_days_late) over last_12 as max_days_late_12m,
+        sum(paid_invoices) over last_24 as paid_invoices_24m
+    from customer_months
     window
         {%- for n in windows %}
         last_{{ n }} as (
-            partition by spine.customer_id
-            order by spine.month_index
+            partition by customer_id
+            order by month_index
             range between {{ n }} preceding and current row
         ){{ ',' if not loop.last }}
         {%- endfor %}
@@ -109,12 +143,12 @@ passing as (
 
 sums as (
     select
-        customer_snapshots.customer_id,
-        customer_snapshots.snapshot_date,
-        customer_snapshots.is_as_of,
-        customer_snapshots.customer_since,
-        customer_snapshots.first_document_on,
-        customer_snapshots.last_complete_month_index,
+        lasting_windows.customer_id,
+        lasting_windows.snapshot_date,
+        lasting_windows.is_as_of,
+        lasting_windows.customer_since,
+        lasting_windows.first_document_on,
+        lasting_windows.last_complete_month_index,
         {%- for measure in ['weighed_3m', 'weighed_6m', 'weighed_12m', 'weighed_24m', 'weighed_x_days_3m', 'weighed_x_days_6m',
                             'weighed_x_days_12m', 'weighed_x_days_24m', 'on_time_12m', 'on_time_24m', 'paid_12m',
                             'paid_x_days_to_pay_12m', 'paid_invoices_24m'] %}
@@ -126,16 +160,14 @@ sums as (
         ) as max_days_late_12m,
         coalesce(months.past_due_amount, 0) as past_due_amount,
         coalesce(months.past_due_x_days, 0) as past_due_x_days
-    from customer_snapshots
-    inner join lasting_windows
-        on customer_snapshots.customer_id = lasting_windows.customer_id
-        and customer_snapshots.month_index = lasting_windows.month_index
+    from lasting_windows
     left join passing
-        on customer_snapshots.customer_id = passing.customer_id
-        and customer_snapshots.snapshot_date = passing.snapshot_date
+        on lasting_windows.customer_id = passing.customer_id
+        and lasting_windows.snapshot_date = passing.snapshot_date
     left join months
-        on customer_snapshots.customer_id = months.customer_id
-        and customer_snapshots.snapshot_date = months.month_end
+        on lasting_windows.customer_id = months.customer_id
+        and lasting_windows.snapshot_date = months.month_end
+    where lasting_windows.snapshot_date is not null
 )
 
 select
