@@ -130,17 +130,16 @@ limits as (
     where customers.credit_limit > 0
 ),
 
-limits_on as (
+-- One rate a snapshot date and pair of currencies, found once and not once a customer.
+rates_at as (
     select
-        limits.customer_id,
         snapshot_dates.snapshot_date,
-        {{ converted('limits.credit_limit', 'limits.currency', 'limits.reporting_currency', 'exchange_rates.rate') }} as credit_limit
-    from limits
-    cross join snapshot_dates
-    left join exchange_rates
-        on limits.currency = exchange_rates.from_currency
-        and limits.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= snapshot_dates.snapshot_date
+        exchange_rates.from_currency,
+        exchange_rates.to_currency,
+        exchange_rates.rate
+    from snapshot_dates
+    inner join exchange_rates
+        on exchange_rates.valid_from <= snapshot_dates.snapshot_date
         and (exchange_rates.valid_to is null or exchange_rates.valid_to > snapshot_dates.snapshot_date)
 )
 
@@ -164,7 +163,10 @@ select
     case when kept_records.has_promises then coalesce(broken_on.broken_promises, 0) end as broken_promises_12m,
     -- The source says what the account is today, not since when: history must not inherit it.
     case when payment_windows.is_as_of then customers.status end as account_status,
-    {{ ratio('coalesce(open_on.balance, 0)', 'limits_on.credit_limit') }} as credit_used_share,
+    {{ ratio(
+        'coalesce(open_on.balance, 0)',
+        converted('limits.credit_limit', 'limits.currency', 'limits.reporting_currency', 'rates_at.rate')
+    ) }} as credit_used_share,
     customers.gross_margin_pct,
     customers.strategic_value,
     bureau_signals.bureau_score,
@@ -197,9 +199,11 @@ left join disputed_on
 left join broken_on
     on payment_windows.customer_id = broken_on.customer_id
     and payment_windows.snapshot_date = broken_on.snapshot_date
-left join limits_on
-    on payment_windows.customer_id = limits_on.customer_id
-    and payment_windows.snapshot_date = limits_on.snapshot_date
+left join limits on payment_windows.customer_id = limits.customer_id
+left join rates_at
+    on payment_windows.snapshot_date = rates_at.snapshot_date
+    and limits.currency = rates_at.from_currency
+    and limits.reporting_currency = rates_at.to_currency
 left join bureau_signals
     on payment_windows.customer_id = bureau_signals.customer_id
     and payment_windows.snapshot_date = bureau_signals.snapshot_date
