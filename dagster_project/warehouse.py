@@ -175,16 +175,29 @@ def mart_names(con: duckdb.DuckDBPyConnection) -> list[str]:
 
 def read(parquet: Path, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, pa.Table]:
     """Marts as Arrow tables, in a stable order of rows, each with the columns it is wanted with; all of them where none is named. A
-    mart that the project does not have is left out."""
-    tables = {}
-    for name, columns in wanted.items():
-        if (path := parquet / f"{name}.parquet").exists():
-            with pq.ParquetFile(path) as file:  # batch by batch: at once it would take twice the memory
-                batches = list(file.iter_batches(columns=list(columns) or None, use_threads=False))
-                schema = file.schema_arrow
-            kept = pa.schema([schema.field(column) for column in columns]) if columns else schema
-            tables[name] = pa.Table.from_batches(batches, kept) if batches else kept.empty_table()
-    return tables
+    mart that the project does not have is left out. Each is read when it is asked for, and nobody keeps it but who asked."""
+    return _Marts(parquet, {name: columns for name, columns in wanted.items() if (parquet / f"{name}.parquet").exists()})
+
+
+@dataclass(frozen=True)
+class _Marts(Mapping[str, pa.Table]):
+    folder: Path
+    wanted: Mapping[str, Sequence[str]]
+
+    def __getitem__(self, name: str) -> pa.Table:
+        wanted = self.wanted[name]
+        with pq.ParquetFile(self.folder / f"{name}.parquet") as file:
+            columns = wanted or file.schema_arrow.names
+            # one by one: at once they would take twice the memory
+            mart = pa.table({column: file.read([column], use_threads=False).column(0) for column in columns})
+        pa.default_memory_pool().release_unused()
+        return mart
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.wanted)
+
+    def __len__(self) -> int:
+        return len(self.wanted)
 
 
 def row_counts(parquet: Path) -> Mapping[str, int]:

@@ -192,6 +192,12 @@ def _given(actions: pa.Table) -> pa.Array:
     return pa.array(given, pa.bool_())
 
 
+def statements(book: pa.Table, actions: pa.Table) -> pa.Table:
+    """The open items that statements of account are made of: those of the customers that get a draft."""
+    customers = actions.column("customer_id").filter(_given(actions))
+    return book.filter(pc.is_in(book.column("customer_id"), value_set=customers.combine_chunks()))
+
+
 def _only(given: pa.Array, actions: pa.Table, acted: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Those actions and their items."""
     chosen_actions = actions.filter(given)

@@ -116,12 +116,15 @@ def export(
     Raises `WorklistError` where the call list and its items do not add up, before anything is written.
     """
     actions = marts["dunning_worklist"].sort_by([("rank", "ascending"), ("customer_id", "ascending")])
-    acted, held = _in_list_order(marts["dunning_items"], actions)
-    totals = _totals(actions, acted, held)
-    facts = gather(marts, as_of, policy, rejected, warnings)
     book = marts.get("open_items")
+    facts = gather(marts, actions, book, as_of, policy, rejected, warnings)
     if book is not None:
         _statements_tie(actions, book)
+        book = drafts.statements(book, actions)
+    items = _in_list_order(marts["dunning_items"], actions)
+    acted_on = items.column("held_reason").null_count
+    acted, held = items.slice(0, acted_on), items.slice(acted_on)
+    totals = _totals(actions, acted, held)
 
     target.mkdir(parents=True)
     files = []
@@ -136,23 +139,25 @@ def export(
             write(target / f"{name}{ending}", table)
             written(f"{name}{ending}", table.num_rows, columns=tables.columns_of(table))
 
+    def workbook(name: str, listing: Listing) -> None:
+        pa.default_memory_pool().release_unused()  # to the system: what sorting took, and the workbook before
+        write_workbook(target / name, facts, listing)
+        written(name, listing.actions.num_rows, listing.collector)
+
     actions = drafts.write_drafts(target, as_of, policy, actions, acted, book, payment_link)
     written(f"{drafts.FOLDER}/{drafts.CHECKSUMS}", actions.num_rows)
     for_machines("worklist", actions)
-    for_machines("worklist_items", pa.concat_tables([acted, held]))
+    for_machines("worklist_items", items)
     placements = marts.get("agency_placements")
     if placements is not None and placements.num_rows:
         tables.write_csv(target / "agency.csv", placements.sort_by([(name, "ascending") for name in placements.column_names]))
         written("agency.csv", placements.num_rows, columns=tables.columns_of(placements))
     others = {sheet.mart: marts[sheet.mart] for sheet in MART_SHEETS if sheet.mart in marts}
-    write_workbook(target / "worklist.xlsx", facts, Listing(None, actions, acted, held, others))
-    written("worklist.xlsx", actions.num_rows)
+    workbook("worklist.xlsx", Listing(None, actions, acted, held, others))
     theirs = {name: table for name, table in others.items() if COLLECTOR in table.column_names}
-    for collector, name in file_names(_collectors(actions, acted, held)).items():
+    for collector, name in file_names(_collectors(actions, items)).items():
         others_own = {mart: _of(table, collector) for mart, table in theirs.items()}
-        listing = Listing(collector, _of(actions, collector), _of(acted, collector), _of(held, collector), others_own)
-        write_workbook(target / name, facts, listing)
-        written(name, listing.actions.num_rows, collector)
+        workbook(name, Listing(collector, _of(actions, collector), _of(acted, collector), _of(held, collector), others_own))
 
     manifest = Manifest(
         form.SCHEMA_VERSION, as_of, policy, facts.currency, totals, tuple(files), dict(run), tuple(facts.warnings)
@@ -200,13 +205,18 @@ def _of(table: pa.Table, collector: str) -> pa.Table:
     return table.filter(pc.equal(pc.fill_null(table.column("collector"), ""), collector))
 
 
-def _in_list_order(items: pa.Table, actions: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The items acted on and those held: by customer as on the call list (the others after them), then oldest first."""
+def _in_list_order(items: pa.Table, actions: pa.Table) -> pa.Table:
+    """The items acted on and then those held: by customer as on the call list (the others after them), then oldest first."""
     place = pc.index_in(items.column("customer_id"), value_set=actions.column("customer_id").combine_chunks())
     keys = items.select(["customer_id", "due_date", "item_id"]).append_column("place", place)
-    order = pc.sort_indices(keys, [(key, "ascending") for key in ("place", "customer_id", "due_date", "item_id")])
-    acted_on = pc.is_null(items.column("held_reason")).take(order)
-    return items.take(order.filter(acted_on)), items.take(order.filter(pc.invert(acted_on)))
+    keys = keys.append_column("held", pc.is_valid(items.column("held_reason")))
+    order = pc.sort_indices(keys, [(key, "ascending") for key in ("held", "place", "customer_id", "due_date", "item_id")])
+    del keys
+    ordered = {}
+    for name in items.column_names:  # one by one and forgotten: there is no room for a long list twice
+        ordered[name] = items.column(name).take(order)
+        items = items.drop_columns(name)
+    return pa.table(ordered)
 
 
 def _totals(actions: pa.Table, acted: pa.Table, held: pa.Table) -> Totals:
@@ -216,9 +226,7 @@ def _totals(actions: pa.Table, acted: pa.Table, held: pa.Table) -> Totals:
     asked_for = total(acted, "dunnable_amount_reporting")
     if listed != asked_for:
         raise WorklistError(f"the call list asks for {listed:,} and its items for {asked_for:,}")
-    of_list, of_items = _sizes(actions, "item_count", "sum"), _sizes(acted, "item_id", "count")
-    if not of_list.equals(of_items) or of_list.num_rows != actions.num_rows:
-        odd = sorted({customer for customer, _ in _pairs(of_list) ^ _pairs(of_items)}) or ["(a customer is there twice)"]
+    if odd := _odd_customers(actions, acted):
         raise WorklistError(f"the call list and its items disagree on {len(odd)} customers, among them {', '.join(odd[:5])}")
     return Totals(
         customers=actions.num_rows,
@@ -232,15 +240,17 @@ def _totals(actions: pa.Table, acted: pa.Table, held: pa.Table) -> Totals:
     )
 
 
-def _sizes(table: pa.Table, column: str, how: str) -> pa.Table:
-    """How many items each customer has, by customer."""
-    sizes = table.group_by("customer_id", use_threads=False).aggregate([(column, how)])
-    items = pc.cast(sizes.column(f"{column}_{how}"), pa.int64())
-    return pa.table({"customer_id": sizes.column("customer_id"), "items": items}).sort_by("customer_id")
-
-
-def _pairs(sizes: pa.Table) -> set[tuple[str, int]]:
-    return set(zip(sizes.column("customer_id").to_pylist(), sizes.column("items").to_pylist(), strict=True))
+def _odd_customers(actions: pa.Table, acted: pa.Table) -> list[str]:
+    """Customers that are on the list twice, or with another number of items than it says, or only among the items."""
+    listed, found = actions.column("customer_id"), pc.value_counts(acted.column("customer_id"))
+    items = pc.fill_null(found.field("counts").take(pc.index_in(listed, value_set=found.field("values"))), 0)
+    twice = pc.value_counts(listed)
+    odd = [
+        listed.filter(pc.fill_null(pc.not_equal(items, actions.column("item_count")), True)),
+        twice.field("values").filter(pc.greater(twice.field("counts"), 1)),
+        found.field("values").filter(pc.invert(pc.is_in(found.field("values"), value_set=listed.combine_chunks()))),
+    ]
+    return sorted({customer for customers in odd for customer in customers.to_pylist()})
 
 
 def _statements_tie(actions: pa.Table, book: pa.Table) -> None:

@@ -57,12 +57,18 @@ class Listing:
 
 
 def gather(
-    marts: Mapping[str, pa.Table], as_of: date, policy: str, rejected: Mapping[str, int], warnings: Sequence[str] = ()
+    marts: Mapping[str, pa.Table],
+    actions: pa.Table,
+    book: pa.Table | None,
+    as_of: date,
+    policy: str,
+    rejected: Mapping[str, int],
+    warnings: Sequence[str] = (),
 ) -> Facts:
-    """What the summaries say about the whole book, added up from the marts. `warnings` are those that others have of the morning."""
-    currencies = [marts[name].column("reporting_currency") for name in ("open_items", "dunning_items") if name in marts]
+    """What the summaries say about the whole book, added up from the marts. `actions` are the call list, `book` the open items;
+    `warnings` are those that others have of the morning."""
+    currencies = [table.column("reporting_currency") for table in (actions, book) if table is not None]
     found = sorted({code for column in currencies for code in pc.unique(column).to_pylist() if code})
-    book = marts.get("open_items")
     aging: list[tuple[str, int, Decimal]] = []
     receivables = past_due = unapplied = Decimal(0)
     if book is not None:

@@ -124,13 +124,14 @@ class Looks:
 class Sheet(Worksheet):  # type: ignore[misc]
     """A worksheet that also takes whole columns of finished cells.
 
-    Leans on insides of xlsxwriter's constant-memory mode, which the tests watch: rows go to `row_data_fh` as text in order, and
+    Leans on insides of xlsxwriter's constant-memory mode, which the tests watch: rows go to `row_data_fh` as UTF-8 in order, and
     the methods overridden here write links and texts.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.internal_links: list[str] = []
+        self.links = 0
+        self.internal_links = bytearray()  # a list of as many texts takes twice the memory
         self.file_links: list[tuple[str, str]] = []
 
     def write_rows(
@@ -149,16 +150,19 @@ class Sheet(Worksheet):  # type: ignore[misc]
             lines = pc.binary_join_element_wise(
                 '<row r="', numbers, f'" ht="{height}" customHeight="1">', *cells(batch, numbers), "</row>", ""
             )
-            self.row_data_fh.write("".join(lines.to_pylist()))
+            self.row_data_fh.flush()
+            self.row_data_fh.buffer.write(tables.in_a_row(lines))
 
     def link(self, cell: str, sheet: str, target: str) -> None:
         """Make the text of `cell` lead to the cell `target` of another sheet of this workbook."""
-        if len(self.internal_links) + len(self.file_links) < MAX_LINKS:
-            self.internal_links.append(f'<hyperlink ref="{cell}" location="\'{sheet}\'!{target}"/>')
+        if self.links < MAX_LINKS:
+            self.links += 1
+            self.internal_links += f'<hyperlink ref="{cell}" location="\'{sheet}\'!{target}"/>'.encode()
 
     def opens(self, cell: str, path: str) -> None:
         """Make the text of `cell` open a file beside the workbook, under a name that needs no escaping."""
-        if len(self.internal_links) + len(self.file_links) < MAX_LINKS:
+        if self.links < MAX_LINKS:
+            self.links += 1
             self.file_links.append((cell, path))
 
     def _xml_rich_inline_string(self, string: str, attributes: Sequence[tuple[str, Any]] = ()) -> None:
@@ -166,9 +170,9 @@ class Sheet(Worksheet):  # type: ignore[misc]
         self._xml_inline_string(string, False, attributes)
 
     def _write_hyperlinks(self) -> None:
-        if self.internal_links or self.file_links:
+        if self.links:
             self._xml_start_tag("hyperlinks")
-            self.fh.write("".join(self.internal_links))
+            self.fh.write(self.internal_links.decode())
             for cell, path in self.file_links:
                 self.rel_count += 1
                 self.external_hyper_links.append(["/hyperlink", path, "External"])

@@ -9,7 +9,8 @@ insides are leaned on for that, both in `Sheet`, and the tests read every workbo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -214,13 +215,13 @@ class _Book:
         with Workbook(str(self.path), {"constant_memory": True, "strings_to_formulas": False}) as self.book:
             self.look = Looks(self.book)
             self._identify()
-            lists = [*self._lists(), *self._mart_lists()]
             summary = self._sheet("Summary", BLUE)
             call_list = self._sheet(form.CALL_LIST, FILL_IN[1])
             self._call_list(call_list)
-            for plan in lists:
+            rows = {form.CALL_LIST: self.listing.actions.num_rows}
+            for plan in itertools.chain(self._lists(), self._mart_lists()):  # one by one: each holds rows of its own
                 self._item_list(plan)
-            rows = {form.CALL_LIST: self.listing.actions.num_rows} | {plan.name: plan.rows.num_rows for plan in lists}
+                rows[plan.name] = plan.rows.num_rows
             write_summary(summary, self.look, self.facts, self.listing, rows)
             self._identity_sheet()
             summary.activate()
@@ -436,91 +437,89 @@ class _Book:
 
     # -- the lists of items
 
-    def _lists(self) -> list[_List]:
+    def _lists(self) -> Iterator[_List]:
         money, everyone = self.facts.currency, self.listing.collector is None
         acted, held, actions = self.listing.acted, self.listing.held, self.listing.actions
         who = _who(everyone)
         listed = held.column("held_list")
         handed_over = actions.column("customer_id").filter(_among(actions.column("effect"), AGENCY_EFFECT))
         over_limit = pc.fill_null(pc.greater(actions.column("credit_used"), actions.column("credit_limit")), False)
-        return [
-            _List(
-                form.ITEM_LIST,
-                "Every item of the call list, by customer in the list's order · contested ones: say so in the yellow cells",
-                _item_columns(money),
-                _with_firsts(acted),
-                form.ITEM_QUESTIONS,
+        yield _List(
+            form.ITEM_LIST,
+            "Every item of the call list, by customer in the list's order · contested ones: say so in the yellow cells",
+            _item_columns(money),
+            _with_firsts(acted),
+            form.ITEM_QUESTIONS,
+        )
+        yield _List.of(
+            "Promises",
+            "Promised or in a payment plan: leave alone until the promise is broken.",
+            (*who, *_DOCUMENT, _open(money), *_HELD, *_WHAT_NEXT[2:]),
+            (held, _among(listed, "promises", "payment_plans")),
+            soonest="held_until",
+        )
+        yield _List.of(
+            "Disputes",
+            "Contested: settle the dispute, then the money follows. What is not contested is chased as usual.",
+            (*who, *_DOCUMENT, Column("Disputed", "disputed_amount", Kind.MONEY, 15), _open(money), *_HELD),
+            (held, _among(listed, "disputes")),
+            (acted, pc.greater(acted.column("disputed_amount"), 0)),
+        )
+        yield _List.of(
+            "Credit holds",
+            "Over the credit limit, or at a step that brings a hold: decide whether new orders go out.",
+            (
+                *who,
+                Column("Step", "step_label", Kind.TEXT, 28),
+                Column("Comes with", "effect", Kind.CODE, 18),
+                Column("Tier", "tier_in_force", Kind.MARK, 7),
+                Column(f"Past due ({money})", "past_due_amount", Kind.MONEY, 15),
+                Column("Oldest, days", "oldest_days_past_due", Kind.WHOLE, 9),
+                Column(f"Balance ({money})", "credit_used", Kind.MONEY, 15),
+                Column(f"Credit limit ({money})", "credit_limit", Kind.MONEY, 15),
+                Column("Limit used", "credit_used_share", Kind.PERCENT, 10),
             ),
-            _List.of(
-                "Promises",
-                "Promised or in a payment plan: leave alone until the promise is broken.",
-                (*who, *_DOCUMENT, _open(money), *_HELD, *_WHAT_NEXT[2:]),
-                (held, _among(listed, "promises", "payment_plans")),
-                soonest="held_until",
+            (actions, pc.or_(over_limit, _among(actions.column("effect"), *HOLD_EFFECTS))),
+        )
+        yield _List.of(
+            "Early payment",
+            "A discount is still to be had: worth a line in the reminder.",
+            (
+                *who,
+                *_DOCUMENT,
+                Column("Discount", "discount_amount", Kind.MONEY, 13),
+                Column("Until", "discount_until", Kind.DATE, 12),
+                Column("Worth to them, a year", "discount_annualised_pct", Kind.RATE, 12),
             ),
-            _List.of(
-                "Disputes",
-                "Contested: settle the dispute, then the money follows. What is not contested is chased as usual.",
-                (*who, *_DOCUMENT, Column("Disputed", "disputed_amount", Kind.MONEY, 15), _open(money), *_HELD),
-                (held, _among(listed, "disputes")),
-                (acted, pc.greater(acted.column("disputed_amount"), 0)),
+            (acted, pc.is_valid(acted.column("discount_until"))),
+        )
+        yield _List.of(
+            "Agency and legal",
+            "To be handed over this morning, or out of dunning: at the agency, insolvent, through the last step.",
+            (*who, *_DOCUMENT, _open(money), Column("Step", "step", Kind.CODE, 18), *_HELD, *_WHAT_NEXT[2:]),
+            (acted, _among(acted.column("customer_id"), *handed_over.to_pylist())),
+            (held, _among(listed, "agency", "legal", "collections")),
+        )
+        yield _List.of(
+            "Data to fix",
+            "Nobody can be asked for this money until somebody mends the record in the ERP.",
+            (*who, *_DOCUMENT, _open(money), Column("To mend", "held_reason", Kind.CODE, 24)),
+            (held, _among(listed, "data_fix")),
+        )
+        yield _List(
+            "Held",
+            "Every item that could be chased and is not, with the reason: nothing is left out in silence.",
+            (
+                *who,
+                *_DOCUMENT,
+                _open(money),
+                Column("Aging", "aging_bucket", Kind.CODE, 12),
+                *_HELD,
+                Column("All reasons", "all_held_reasons", Kind.CODE, 34),
+                *_WHAT_NEXT,
             ),
-            _List.of(
-                "Credit holds",
-                "Over the credit limit, or at a step that brings a hold: decide whether new orders go out.",
-                (
-                    *who,
-                    Column("Step", "step_label", Kind.TEXT, 28),
-                    Column("Comes with", "effect", Kind.CODE, 18),
-                    Column("Tier", "tier_in_force", Kind.MARK, 7),
-                    Column(f"Past due ({money})", "past_due_amount", Kind.MONEY, 15),
-                    Column("Oldest, days", "oldest_days_past_due", Kind.WHOLE, 9),
-                    Column(f"Balance ({money})", "credit_used", Kind.MONEY, 15),
-                    Column(f"Credit limit ({money})", "credit_limit", Kind.MONEY, 15),
-                    Column("Limit used", "credit_used_share", Kind.PERCENT, 10),
-                ),
-                (actions, pc.or_(over_limit, _among(actions.column("effect"), *HOLD_EFFECTS))),
-            ),
-            _List.of(
-                "Early payment",
-                "A discount is still to be had: worth a line in the reminder.",
-                (
-                    *who,
-                    *_DOCUMENT,
-                    Column("Discount", "discount_amount", Kind.MONEY, 13),
-                    Column("Until", "discount_until", Kind.DATE, 12),
-                    Column("Worth to them, a year", "discount_annualised_pct", Kind.RATE, 12),
-                ),
-                (acted, pc.is_valid(acted.column("discount_until"))),
-            ),
-            _List.of(
-                "Agency and legal",
-                "To be handed over this morning, or out of dunning: at the agency, insolvent, through the last step.",
-                (*who, *_DOCUMENT, _open(money), Column("Step", "step", Kind.CODE, 18), *_HELD, *_WHAT_NEXT[2:]),
-                (acted, _among(acted.column("customer_id"), *handed_over.to_pylist())),
-                (held, _among(listed, "agency", "legal", "collections")),
-            ),
-            _List.of(
-                "Data to fix",
-                "Nobody can be asked for this money until somebody mends the record in the ERP.",
-                (*who, *_DOCUMENT, _open(money), Column("To mend", "held_reason", Kind.CODE, 24)),
-                (held, _among(listed, "data_fix")),
-            ),
-            _List(
-                "Held",
-                "Every item that could be chased and is not, with the reason: nothing is left out in silence.",
-                (
-                    *who,
-                    *_DOCUMENT,
-                    _open(money),
-                    Column("Aging", "aging_bucket", Kind.CODE, 12),
-                    *_HELD,
-                    Column("All reasons", "all_held_reasons", Kind.CODE, 34),
-                    *_WHAT_NEXT,
-                ),
-                held,
-            ),
-        ]
+            held,
+        )
 
     def _item_list(self, plan: _List) -> None:
         sheet = self._sheet(plan.name, "#A9B4C0")
@@ -552,18 +551,12 @@ class _Book:
             sheet.link(f"A{row}", form.CALL_LIST, f"A{target}")
             row += count
 
-    def _mart_lists(self) -> list[_List]:
+    def _mart_lists(self) -> Iterator[_List]:
         everyone = self.listing.collector is None
-        return [
-            _List(
-                sheet.name,
-                sheet.about,
-                [column for column in sheet.columns if everyone or column.source != COLLECTOR],
-                sheet.rows(self.listing.others[sheet.mart]),
-            )
-            for sheet in MART_SHEETS
-            if sheet.mart in self.listing.others
-        ]
+        for sheet in MART_SHEETS:
+            if sheet.mart in self.listing.others:
+                columns = [column for column in sheet.columns if everyone or column.source != COLLECTOR]
+                yield _List(sheet.name, sheet.about, columns, sheet.rows(self.listing.others[sheet.mart]))
 
     # -- what is not shown
 
