@@ -3,6 +3,9 @@
 Run by hand: `python tests/benchmarks/worklists.py`. The export runs in a process of its own, from Parquet as a night does, and so does
 the baseline: xlsxwriter writing the call list's cells, nothing else, cell by cell. Figures are of this machine on this day; the ratio
 of the CPU seconds is what to compare. Memory is the whole process's at its highest, imports included.
+
+Two busy cores, Python 3.11, pyarrow 26: 50,000 customers (230,000 rows on the lists) 13.3 CPU s and 308 MB, of which 106 are there
+before; 12,500 customers (57,500 rows) 4.8 CPU s and 208 MB. The baseline's 13.0 CPU s and 434 MB write one sheet of the first.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from dagster_project.worklists import (
     recover,
     swap,
     swap_into_place,
+    tables,
     write_no_worklist,
 )
 
@@ -465,7 +466,22 @@ def test_a_list_that_contradicts_its_items_does_not_leave_the_house(tmp_path: Pa
         write(tmp_path / "amount", marts(past_due_amount=Decimal(1)))
     with pytest.raises(WorklistError, match="C00000"):
         write(tmp_path / "count", marts(item_count=2))
+    whole = marts()
+    for mart, changes, named in (
+        ("dunning_worklist", {"past_due_amount": Decimal(0), "not_due_amount": Decimal(0)}, "C00000"),
+        ("dunning_items", {"customer_id": "X9", "dunnable_amount_reporting": Decimal(0)}, "X9"),
+    ):
+        more = pa.Table.from_pylist([{**whole[mart].slice(0, 1).to_pylist()[0], **changes}], whole[mart].schema)
+        with pytest.raises(WorklistError, match=f"disagree on 1 customers, among them {named}"):
+            write(tmp_path / mart, {**whole, mart: pa.concat_tables([whole[mart], more])})
     assert not list(tmp_path.iterdir())
+
+
+def test_texts_go_into_a_file_as_arrow_holds_them() -> None:
+    texts = pa.array(["a", None, "", "ü", "\n", "z"])
+    assert bytes(tables.in_a_row(texts)) == "aü\nz".encode()
+    assert bytes(tables.in_a_row(texts.slice(3, 2))) == "ü\n".encode()
+    assert bytes(tables.in_a_row(texts.slice(6))) == b""
 
 
 def test_marts_beyond_the_two_of_dunning_may_be_missing(tmp_path: Path) -> None:
