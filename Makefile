@@ -35,7 +35,7 @@ policy: setup ## Write the credit policy out, PACK=segments DATE=2025-06-30 OUT=
 
 test: setup ## Run all tests
 	@$(BIN)/python -m dagster_project prepare
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style and types
 	@$(BIN)/ruff format --check .

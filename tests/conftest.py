@@ -21,6 +21,13 @@ import pytest
 from dagster_project.landing import Landing
 from dagster_project.settings import Settings
 
+LONG = ("test_mornings", "test_sixty_mornings", "test_refusals", "test_demo_mornings", "test_unit_tests", "test_planted_defects")
+"""The modules that take longest, longest first: begun last, one of them would keep one process busy while the others idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:

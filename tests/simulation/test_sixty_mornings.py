@@ -93,7 +93,7 @@ class Night:
 
     def run(self, as_of: date) -> Mapping[str, list[dict[str, Any]]]:
         self.builds += 1
-        built = compiled.build(self.nodes, self.landing, as_of, self.folder / "warehouse" / f"{as_of}.{self.builds}")
+        built = compiled.build(self.nodes, self.landing, as_of, self.folder / "warehouse" / f"{as_of}.{self.builds}", test=False)
         marts = {name: built.table(name) for name in SHOWN}
         built.con.close()
         deliver(self.worklists, self.landing, marts, as_of=as_of, policy="net_terms", run={}, rejected={})

@@ -104,7 +104,7 @@ class World:
             "email": None if place == 5 else f"ap@buyer{place}.example",
             "status": "active",
             "do_not_dun": place == 7,
-            "collector": ("Ada", "../../etc/Ben")[place % 2],
+            "collector": "../../etc/Ben",
         }
 
     def live(self, day: date) -> None:
