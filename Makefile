@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compare policy test lint dev demo bench volumes lock clean
+.PHONY: help setup run compare policy test lint dev demo bench lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -49,11 +49,10 @@ dev: setup ## Open the Dagster UI on HOST:PORT, by default 127.0.0.1:3000
 demo: setup ## Serve the demo's ERP and bureau alone, to point ARREARS_SOURCE=rest at
 	@$(BIN)/python -m dagster_project.demo $(if $(DATE),--as-of $(DATE)) $(if $(DEMO_PORT),--port $(DEMO_PORT))
 
-bench: setup ## Measure what a night costs before there is any data to speak of
+bench: setup ## Measure the fixed cost of a night, nights on invented books of SIZES=100000,1000000 invoices, and a long list
 	@$(BIN)/python tests/benchmarks/fixed_cost.py
-
-volumes: setup ## Measure nights on invented books, SIZES=100000,1000000 invoices large
-	@$(BIN)/python tests/benchmarks/volumes.py --sizes $(or $(SIZES),100000)
+	@$(BIN)/python tests/benchmarks/volumes.py --sizes $(or $(SIZES),100000,1000000)
+	@$(BIN)/python tests/benchmarks/worklists.py
 
 lock: setup ## Choose the newest allowed versions again and pin them
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev pyproject.toml -o requirements.lock

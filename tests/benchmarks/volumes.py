@@ -1,6 +1,6 @@
 """What a night costs on books of many sizes: per stage seconds, CPU, memory and rows a second, beside a floor written by hand.
 
-Run by hand (`make volumes SIZES=100000,1000000`), on Linux: memory and CPU are read from `/proc`. Each size is a new book
+Run by hand (`make bench SIZES=100000,1000000`), on Linux: memory and CPU are read from `/proc`. Each size is a new book
 (`ledgers.sql`), a whole first night on it as the command line runs it, and the floor (`floor.sql`) over the same files. The totals
 that both have must tie to the cent. On a busy machine seconds say little: compare CPU, and the ratio to the floor.
 """

@@ -47,7 +47,7 @@ while not os.path.exists(stop):
     except Exception as error:
         errors.append(f"{type(error).__name__}: {error}")
     looks += 1
-    time.sleep(0.01)
+    time.sleep(0.05)
 print(json.dumps({"seen": sorted(seen), "errors": errors[:5], "looks": looks}))
 """
 
