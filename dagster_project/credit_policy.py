@@ -6,13 +6,12 @@ number or rule of its own — what is written is what the rows say, for the day 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from dagster_project.policy import SEEDS, packs
+from dagster_project.policy import SEEDS, packs, rows_in_force
 
 Row = dict[str, str]
 
@@ -44,14 +43,7 @@ class _Policy:
         self.steps = sorted(self.rows("dunning_steps"), key=lambda row: (int(row["severity"]), row["tier"]))
 
     def rows(self, seed: str) -> list[Row]:
-        """The rows of a seed that count: the pack's and those for every pack, valid on the day; all of a seed without packs."""
-        with (self.seeds / f"{seed}.csv").open(encoding="utf-8-sig", newline="") as file:
-            return [
-                row
-                for row in csv.DictReader(file)
-                if row.get("policy", "*") in ("*", self.pack)
-                and (row.get("valid_from") or "") <= self.day.isoformat() <= (row.get("valid_to") or "9999-12-31")
-            ]
+        return rows_in_force(self.seeds / f"{seed}.csv", self.pack, self.day)
 
     def parts(self) -> Iterator[str]:
         yield f"# Credit policy `{self.pack}`"

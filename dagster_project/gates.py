@@ -6,13 +6,12 @@ anything (`quality.py`, the dbt tests), and sums of our own that do not tie: tho
 
 from __future__ import annotations
 
-import csv
 from datetime import date
 from typing import Final
 
-from dagster_project.settings import DBT_PROJECT
+from dagster_project.policy import SEEDS, rows_in_force
 
-WORKLIST_GATES = DBT_PROJECT / "seeds" / "policy" / "worklist_gates.csv"
+WORKLIST_GATES = SEEDS / "worklist_gates.csv"
 
 HOLD_BACK: Final = "hold_back"
 STALE, COLLAPSE, OTHER = "stale_payments", "volume_collapse", "failed_blocking_check"
@@ -29,12 +28,5 @@ def gate_of(dataset: str, broken: str) -> str:
 
 def holds_back(gate: str, policy: str, as_of: date) -> bool:
     """Whether no worklist goes out where this gate is shut; so it is where policy has no row for it."""
-    with WORKLIST_GATES.open(encoding="utf-8", newline="") as file:
-        effects = [
-            row["effect"]
-            for row in csv.DictReader(file)
-            if row["gate"] == gate
-            and row["policy"] in ("*", policy)
-            and date.fromisoformat(row["valid_from"]) <= as_of <= date.fromisoformat(row["valid_to"] or "9999-12-31")
-        ]
+    effects = [row["effect"] for row in rows_in_force(WORKLIST_GATES, policy, as_of) if row["gate"] == gate]
     return not effects or HOLD_BACK in effects

@@ -1,13 +1,14 @@
-"""The few policy rows that Python must know before there is a warehouse: which packs there are, what a load may look like.
+"""The policy rows as they stand in `dbt/seeds/policy/`, for what Python must know of them without a warehouse.
 
-Belongs here: reading the names in `dbt/seeds/policy/risk_tier_terms.csv` and the limits in `landing_limits.csv`, the one place where
-they stand. Every other policy is SQL's.
+Belongs here: which packs there are, which rows of a seed count for one on a day, what a load may look like. Does not belong here: what
+a row means for the book, which is SQL's.
 """
 
 from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +22,17 @@ def packs(seeds: Path = SEEDS) -> list[str]:
     """The policy packs there are: those that have tiers."""
     with (seeds / "risk_tier_terms.csv").open(encoding="utf-8-sig", newline="") as file:
         return sorted({row["policy"] for row in csv.DictReader(file)})
+
+
+def rows_in_force(path: Path, pack: str, day: date) -> list[dict[str, str]]:
+    """The rows of a seed that count: the pack's and those for every pack, valid on the day; all of a seed without packs."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [
+            row
+            for row in csv.DictReader(file)
+            if row.get("policy", "*") in ("*", pack)
+            and (row.get("valid_from") or "") <= day.isoformat() <= (row.get("valid_to") or "9999-12-31")
+        ]
 
 
 @dataclass(frozen=True)
