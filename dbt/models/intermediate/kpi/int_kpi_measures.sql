@@ -1,4 +1,3 @@
-{%- set measures = kpi_measures() -%}
 with billed_window as (
     select cast(value as integer) as days
     from {{ ref('kpi_policy') }}
@@ -508,17 +507,19 @@ counted as (
         and accounts.customer_id = shared.customer_id
 ),
 
--- Each part has one row a customer and month and knows its own measures. They are laid one below the other and summed once: laid side by
--- side, millions of rows would be carried through a join for every part.
+-- Each part has one row a customer and month and knows its own measures. They are laid one below the other in the same few columns and
+-- summed by part: laid side by side, millions of rows would be carried through a join for every part, or be mostly empty.
 {% set _ = parts.update({'counted': ['customers', 'company_customers']}) -%}
+{% set widest = parts.values() | map('length') | max -%}
 customer_months as (
     {%- for part, known in parts.items() %}
     select
         month,
         company_id,
-        customer_id
-        {%- for measure in measures %},
-        cast({{ measure if measure in known else 'null' }} as decimal({{ 24 if '_x_days' in measure else 18 }}, 4)) as {{ measure }}
+        customer_id,
+        '{{ part }}' as part
+        {%- for place in range(widest) %},
+        cast({{ known[place] if place < known | length else 'null' }} as decimal(24, 4)) as measure_{{ place }}
         {%- endfor %}
     from {{ part }}
     {%- if not loop.last %}
@@ -528,8 +529,9 @@ customer_months as (
 ),
 
 -- The tier is that of the month's end; what the source keeps no history of (region, industry, collector, sales rep) is today's.
-grouped as (
+summed as (
     select
+        customer_months.part,
         customer_months.month,
         customer_months.company_id,
         case when months_by_customer.month is not null then customer_months.customer_id end as customer_id,
@@ -538,8 +540,8 @@ grouped as (
         coalesce(customers.industry, 'unknown') as industry,
         coalesce(customers.collector, 'unknown') as collector,
         coalesce(customers.sales_rep, 'unknown') as sales_rep
-        {%- for measure in measures %},
-        sum(customer_months.{{ measure }}) as {{ measure }}
+        {%- for place in range(widest) %},
+        sum(customer_months.measure_{{ place }}) as measure_{{ place }}
         {%- endfor %}
     from customer_months
     inner join months on customer_months.month = months.month
@@ -548,7 +550,7 @@ grouped as (
     left join tier_history
         on customer_months.customer_id = tier_history.customer_id
         and months.snapshot_date = tier_history.snapshot_date
-    group by 1, 2, 3, 4, 5, 6, 7, 8
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9
 )
 
 select
@@ -560,7 +562,13 @@ select
     industry,
     collector,
     sales_rep
-    {%- for measure in measures %},
-    coalesce({{ measure }}, 0) as {{ measure }}
+    {%- for part, known in parts.items() %}
+    {%- for measure in known %},
+    cast(
+        coalesce(sum(case when part = '{{ part }}' then measure_{{ loop.index0 }} end), 0)
+        as decimal({{ 24 if '_x_days' in measure else 18 }}, 4)
+    ) as {{ measure }}
     {%- endfor %}
-from grouped
+    {%- endfor %}
+from summed
+group by 1, 2, 3, 4, 5, 6, 7, 8
