@@ -22,7 +22,6 @@ dated as (
         pieces.allocation_id,
         pieces.item_id,
         pieces.invoice_id,
-        pieces.payment_id,
         pieces.company_id,
         pieces.customer_id,
         pieces.currency,
@@ -74,14 +73,9 @@ rates as (
 )
 
 select
-    standing.allocation_id,
-    standing.item_id,
     standing.invoice_id,
-    standing.payment_id,
     standing.company_id,
     standing.customer_id,
-    standing.currency,
-    standing.amount,
     {{ converted('standing.amount', 'standing.currency', 'standing.reporting_currency', 'rates.rate') }} as amount_reporting,
     {{ month_index('standing.allocation_effective_on') }} as month_index,
     standing.month_end,

@@ -25,7 +25,6 @@ dated as (
         documents.customer_id,
         documents.currency,
         allocations.amount,
-        allocations.reason,
         greatest(
             allocations.allocated_on,
             documents.document_date,
@@ -71,7 +70,6 @@ select
     customer_id,
     currency,
     amount,
-    reason,
     effective_on,
     case when ended_on <= {{ as_of() }} then ended_on end as ended_on,
     payment_date,
