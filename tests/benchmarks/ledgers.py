@@ -15,14 +15,14 @@ from dagster_project.contract import DATASETS
 STATEMENTS = Path(__file__).with_suffix(".sql")
 
 
-def write(folder: Path, invoices: int, as_of: date, memory_limit: str = "2GB") -> dict[str, int]:
-    """Write a book of so many invoices up to a morning. Returns how many records each dataset has."""
+def write(folder: Path, invoices: int, as_of: date, memory_limit: str = "2GB", customers: int = 0) -> dict[str, int]:
+    """Write a book of so many invoices of so many customers (one for every 50) up to a morning. Returns how many records each dataset has."""
     folder.mkdir(parents=True)
     con = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(folder / "spill")})
     try:
         con.execute("set preserve_insertion_order = false")
         script = STATEMENTS.read_text("utf-8").replace("$invoices", str(invoices)).replace("$as_of", f"date '{as_of}'")
-        con.execute(script)
+        con.execute(script.replace("$accounts", str(customers or max(invoices // 50, 20))))
         names = [name for (name,) in con.execute("select table_name from duckdb_tables() where temporary").fetchall()]
         counts = {}
         for dataset in (dataset for dataset in DATASETS.values() if dataset.name in names):

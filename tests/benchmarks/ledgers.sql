@@ -1,4 +1,5 @@
--- A book of any size, as the datasets of the contract: `$invoices` invoices over 26 months up to `$as_of`, the same rows each time.
+-- A book of any size, as the datasets of the contract: `$invoices` invoices of `$accounts` customers over 26 months up to `$as_of`, the same
+-- rows each time.
 -- What happens to a row is a hash of its number, so the rows do not depend on threads or on the order they are made in.
 
 create macro chance(number, salt) as cast(hash(number, salt) % 1000003 as double) / 1000003;
@@ -29,7 +30,7 @@ select
     ['N15', 'N30', 'N30', 'N45', 'N60'][1 + cast(floor(5 * chance(number, 'terms')) as integer)] as payment_terms,
     case when chance(number, 'habit') < 0.12 then 25 + 30 * chance(number, 'how late') else -6 + 14 * chance(number, 'how late') end as lateness,
     chance(number, 'weekly') < 0.35 as pays_weekly
-from (select range as number from range(1, 1 + greatest($invoices // 50, 20)));
+from (select range as number from range(1, 1 + $accounts));
 
 create temp table customers as
 select
