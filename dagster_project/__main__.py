@@ -126,6 +126,9 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
         from dagster_project import demo
 
         demo.start_early(as_of)  # it builds its book while this process is still importing
+    from dagster_project import quality
+
+    quality.start_early()
     _show_progress()
     if _prepare(settings, options):
         return 1

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.landing import Landing
-from dagster_project.quality import Worker
+from dagster_project.quality import Worker, started_early
 from dagster_project.settings import Settings
 from dagster_project.sources.catalogue import Sources
 from dagster_project.warehouse import Warehouse, at_work_on, tidy
@@ -23,7 +23,7 @@ def default_resources(settings: Settings) -> Mapping[str, Any]:
 
     @dg.resource(description="The expectations, in a process of their own that starts with the run.")
     def expectations() -> Iterator[Worker]:
-        worker = Worker()
+        worker = started_early() or Worker()
         try:
             yield worker
         finally:

@@ -166,11 +166,12 @@ def _style(style: int | pa.Array) -> Any:
 def text_cells(column: pa.ChunkedArray | pa.Array, rows: pa.Array, letter: str, style: int | pa.Array) -> pa.Array:
     """Cells of text. The type is written into the cell, so that nothing is ever taken for a formula, a number or a date."""
     text = plain(column)
-    if _any(text, r"\r"):
+    unusual = _any(text, rf"[\r&<>]|{_ESCAPE}")
+    if unusual:
         text = pc.replace_substring(pc.replace_substring(text, "\r\n", "\n"), "\r", "\n")
     if (pc.max(pc.binary_length(text)).as_py() or 0) > EXCEL_TEXT:  # bytes are never fewer than UTF-16 units
         text = pa.array([_cut(value) for value in text.to_pylist()], pa.string())
-    if _any(text, f"[&<>]|{_ESCAPE}"):
+    if unusual:
         text = pc.if_else(pc.match_substring_regex(text, _ESCAPE), pc.replace_substring(text, "_x", "_x005F_x"), text)
         for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
             text = pc.replace_substring(text, character, entity)
