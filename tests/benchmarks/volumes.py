@@ -1,8 +1,9 @@
 """What a night costs on books of many sizes: per stage seconds, CPU, memory and rows a second, beside a floor written by hand.
 
 Run by hand (`make bench SIZES=100000,1000000`), on Linux: memory and CPU are read from `/proc`. Each size is a new book
-(`ledgers.sql`), a whole first night on it as the command line runs it, and the floor (`floor.sql`) over the same files. The totals
-that both have must tie to the cent. On a busy machine seconds say little: compare CPU, and the ratio to the floor.
+(`ledgers.sql`) of so many invoices, with a customer for every fifty of them or as many as stand behind a colon (`1000000:200000`),
+a whole first night on it as the command line runs it, and the floor (`floor.sql`) over the same files. The totals that both have
+must tie to the cent. On a busy machine seconds say little: compare CPU, and the ratio to the floor.
 """
 
 from __future__ import annotations
@@ -165,13 +166,13 @@ def differences(marts: Path, floor: Path) -> list[str]:
     return found
 
 
-def measure(size: int, scratch: Path, memory_limit: str) -> None:
-    """One size: the book, the night, the floor, the ties; prints its table."""
+def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> None:
+    """One size, `customers` of 0 for the usual number: the book, the night, the floor, the ties; prints its table."""
     import ledgers
 
     began = time.monotonic()
     files, home, floor_file = scratch / "files", scratch / "home", scratch / "floor.duckdb"
-    counts = ledgers.write(files, size, AS_OF, memory_limit)
+    counts = ledgers.write(files, size, AS_OF, memory_limit, customers)
     records = sum(counts.values())
     book = sum(path.stat().st_size for path in files.glob("*.parquet")) / 1e6
     print(
@@ -216,14 +217,17 @@ def measure(size: int, scratch: Path, memory_limit: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default="100000", help="numbers of invoices, with commas between them")
+    parser.add_argument(
+        "--sizes", default="100000", help="numbers of invoices, each perhaps :customers, with commas between them"
+    )
     parser.add_argument("--memory-limit", default="1500MB", help="what DuckDB may use for the book and for the floor")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; a first night as of {AS_OF}, from Parquet files")
-    for size in map(int, options.sizes.split(",")):
+    for size in options.sizes.split(","):
+        invoices, _, customers = size.partition(":")
         scratch = Path(tempfile.mkdtemp(prefix="arrears-volumes-"))
         try:
-            measure(size, scratch, options.memory_limit)
+            measure(int(invoices), int(customers or 0), scratch, options.memory_limit)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
