@@ -49,7 +49,7 @@ dev: setup ## Open the Dagster UI on HOST:PORT, by default 127.0.0.1:3000
 demo: setup ## Serve the demo's ERP and bureau alone, to point ARREARS_SOURCE=rest at
 	@$(BIN)/python -m dagster_project.demo $(if $(DATE),--as-of $(DATE)) $(if $(DEMO_PORT),--port $(DEMO_PORT))
 
-bench: setup ## Measure the fixed cost of a night, nights on invented books of SIZES=100000,1000000 invoices, and a long list
+bench: setup ## Measure the fixed cost of a night, nights on invented books of SIZES=100000,1000000:200000 invoices[:customers], and a long list
 	@$(BIN)/python tests/benchmarks/fixed_cost.py
 	@$(BIN)/python tests/benchmarks/volumes.py --sizes $(or $(SIZES),100000,1000000)
 	@$(BIN)/python tests/benchmarks/worklists.py
