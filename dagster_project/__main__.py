@@ -128,7 +128,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
         demo.start_early(as_of)  # it builds its book while this process is still importing
     from dagster_project import quality
 
-    quality.start_early()
+    quality.start_early()  # so does this: it imports what takes longest
     _show_progress()
     if _prepare(settings, options):
         return 1

@@ -16,7 +16,8 @@ STATEMENTS = Path(__file__).with_suffix(".sql")
 
 
 def write(folder: Path, invoices: int, as_of: date, memory_limit: str = "2GB", customers: int = 0) -> dict[str, int]:
-    """Write a book of so many invoices of so many customers (one for every 50) up to a morning. Returns the records of each dataset."""
+    """Write a book of so many invoices up to a morning, of `customers` or, where that is 0, of one for every fifty. Returns how many
+    records each dataset has."""
     folder.mkdir(parents=True)
     con = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(folder / "spill")})
     try:

@@ -247,12 +247,12 @@ def test_a_worker_started_early_is_taken_by_one_run_only() -> None:
 
     taken = started_early()
 
+    assert taken is not None
     try:
-        assert taken is not None
         assert taken.verdict(facts(PAYMENTS, load_id="stale", age_days=90)).broken
         assert started_early() is None
     finally:
-        taken and taken.stop()
+        taken.stop()
 
 
 def test_only_a_load_with_nothing_broken_passes() -> None:
