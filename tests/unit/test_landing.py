@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -170,6 +172,20 @@ def test_a_record_that_keeps_the_contract_lands_with_its_type(number: int, judge
     row, expected = judged[1][number], ACCEPTED[number][1]
 
     assert {name: row[name] for name in expected} == expected
+
+
+def test_every_way_to_write_a_number_is_landed_exactly_or_refused(landing: Landing) -> None:
+    """Of up to five characters each, so that what looks plain and what is looked at closely meet in the middle."""
+    written = ["".join(letters) for length in range(1, 6) for letters in itertools.product("01.-e", repeat=length)]
+    records = [everything(number, {"amount": text, "balance": text, "rate": text}) for number, text in enumerate(written)]
+
+    manifest = landing.land(EVERYTHING, delivery(EVERYTHING, records), MONDAY, quarantine_share=ALL)
+
+    number = re.compile(r"-?(\d+\.?\d*|\.\d+)")
+    good = {f"R{n}": Decimal(text) for n, text in enumerate(written) if number.fullmatch(text) and Decimal(text) > 0}
+    landed = {row["id"]: {row["amount"], row["balance"], row["rate"]} for row in rows(landing, EVERYTHING)}
+    assert landed == {record: {value} for record, value in good.items()}
+    assert manifest.quarantined == len(written) - len(good)
 
 
 def test_a_refused_record_is_kept_as_received_with_every_reason(landing: Landing) -> None:
