@@ -12,18 +12,19 @@ the night is still fetching, takes one JSON request a line and answers with one 
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -40,6 +41,8 @@ EARLIEST, LATEST = date(1970, 1, 1), date(2200, 1, 1)
 """Days outside these are typing errors of somebody's, not dates."""
 
 EPOCH = date(1970, 1, 1)
+
+CURRENCIES = ("currency", "base_currency")
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,9 @@ def validate(facts: LoadFacts) -> Verdict:
     if facts.rows_path:
         rules = list(_row_expectations(dataset))
         looked_at = [name for name in dataset.column_names if any(name in _columns_of(rule) for rule in rules)]
-        days = {column.name for column in dataset.columns if _is_counted_in_days(dataset, column)}
         for batch in _batches(Path(facts.rows_path), looked_at):
-            count, found = _run(_quick(batch, days, keep=dataset.key), rules, days)
+            quick, told = _quick(batch, dataset)
+            count, found = _run(quick, rules, told)
             evaluated, broken = evaluated + count, broken + found
     return Verdict(dataset.name, facts.load_id, evaluated, broken)
 
@@ -121,25 +124,41 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
             yield table.filter(pc.invert(table["_deleted"])).select(columns)
 
 
-def _is_counted_in_days(dataset: Dataset, column: Column) -> bool:
-    return column.type is Type.DATE and column.name not in dataset.key
-
-
-def _quick(table: pa.Table, days: Collection[str], keep: Collection[str]) -> pa.Table:
+def _quick(table: pa.Table, dataset: Dataset) -> tuple[pa.Table, Mapping[str, Callable[[float], Any]]]:
     """The same in types that Great Expectations judges a column at a time: it compares days and decimals value by value, and hashes
-    words row by row where they are not given as a dictionary."""
+    words row by row. Also, for columns that hold other numbers now than what they say, what such a number says."""
+    quick: dict[str, Any] = {}
+    told: dict[str, Callable[[float], Any]] = {}
+    for name in table.column_names:
+        column, kind = table[name], dataset.by_name[name].type
+        if kind is Type.DATE:
+            quick[name] = column.cast(pa.int32()).cast(pa.float64())
+            told[name] = _day
+        elif pa.types.is_decimal(column.type):
+            quick[name] = column.cast(pa.float64())
+        elif kind is Type.TEXT:
+            words = column.combine_chunks().dictionary_encode()
+            if _is_read(dataset.by_name[name]):
+                quick[name] = words
+            else:
+                quick[name] = words.indices.cast(pa.float64())
+                told[name] = _word_of(words.dictionary)
+        else:
+            quick[name] = column
+    return pa.table(quick), told
 
-    def cast(name: str) -> pa.ChunkedArray:
-        column = table[name]
-        if name in keep:
-            return column
-        if name in days:
-            return column.cast(pa.int32()).cast(pa.float64())
-        if pa.types.is_decimal(column.type):
-            return column.cast(pa.float64())
-        return column.dictionary_encode() if pa.types.is_string(column.type) else column
 
-    return pa.table({name: cast(name) for name in table.column_names})
+def _day(number: float) -> date:
+    return EPOCH + timedelta(days=int(number))
+
+
+def _word_of(words: pa.Array) -> Callable[[float], str]:
+    return lambda number: words[int(number)].as_py()
+
+
+def _is_read(column: Column) -> bool:
+    """Whether an expectation looks at the words, and not only whether they are there, or twice."""
+    return bool(column.enum) or column.name in CURRENCIES
 
 
 def _columns_of(expectation: Any) -> list[str]:
@@ -159,10 +178,9 @@ def _row_expectations(dataset: Dataset) -> Iterator[Any]:
         if column.enum:
             yield gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.enum))
         if column.type is Type.DATE:
-            in_days = _is_counted_in_days(dataset, column)
-            earliest, latest = ((day - EPOCH).days if in_days else day for day in (EARLIEST, LATEST))
+            earliest, latest = ((day - EPOCH).days for day in (EARLIEST, LATEST))
             yield gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=earliest, max_value=latest)
-        if column.name in ("currency", "base_currency"):
+        if column.name in CURRENCIES:
             yield gxe.ExpectColumnValuesToMatchRegex(column=column.name, regex="^[A-Z]{3}$")
         if column.type is Type.AMOUNT and column.required and not column.signed:
             yield gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=0)
@@ -203,8 +221,10 @@ _OF_A_LOAD = {
 """What is said of a load as a whole: one figure, and the limit it broke."""
 
 
-def _run(rows: pa.Table, expectations: list[Any], days: Collection[str] = ()) -> tuple[int, list[str]]:
-    """How many expectations were held against the rows, and each broken one in words. `days` are columns of days since the epoch."""
+def _run(
+    rows: pa.Table, expectations: list[Any], told: Mapping[str, Callable[[float], Any]] = MappingProxyType({})
+) -> tuple[int, list[str]]:
+    """How many expectations were held against the rows, and each broken one in words: `told` has them for columns of numbers."""
     import great_expectations as gx
 
     context = _context()
@@ -221,9 +241,11 @@ def _run(rows: pa.Table, expectations: list[Any], days: Collection[str] = ()) ->
         raised = result.exception_info.get("exception_message") if isinstance(result.exception_info, dict) else None
         detail = raised or f"{result.result.get('unexpected_count', '?')} of {result.result.get('element_count', '?')}"
         examples = result.result.get("partial_unexpected_list") or []
-        if column in days:
-            examples = [np.datetime64(int(day), "D") for day in examples]
-            kwargs = {k: np.datetime64(int(day), "D") for k, day in kwargs.items() if day is not None}
+        if column in told:
+            examples = [told[column](number) for number in examples if not math.isnan(number)]
+            kwargs = {k: told[column](number) for k, number in kwargs.items() if number is not None}
+        elif examples and isinstance(examples[0], dict):
+            examples = ["/".join(_said(part, told.get(name, str)) for name, part in key.items()) for key in examples]
         if column in _OF_A_LOAD and examples:
             broken.append(f"{column}: {_OF_A_LOAD[column].format(found=examples[0], **kwargs)}")
             continue
@@ -231,6 +253,10 @@ def _run(rows: pa.Table, expectations: list[Any], days: Collection[str] = ()) ->
         limits = f" (expected {', '.join(f'{k} {v}' for k, v in kwargs.items())})" if kwargs else ""
         broken.append(f"{column}: {_WORDS.get(config.type, config.type)}: {detail}{shown}{limits}")
     return len(outcome.results), broken
+
+
+def _said(part: Any, words: Callable[[Any], Any]) -> str:
+    return "" if isinstance(part, float) and math.isnan(part) else str(words(part))
 
 
 _cached_context: Any = None

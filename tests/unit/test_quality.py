@@ -115,7 +115,11 @@ def test_what_policy_does_not_ask_for_is_not_held_against_a_load(dataset: str, m
     ("dataset", "change", "says"),
     [
         ("invoices", {"invoice_id": "K1"}, "invoice_id: values are there twice: 2 of 3, such as K1"),
-        ("exchange_rates", {"rate_date": date(2025, 1, 2)}, "rate_date, currency, base_currency: keys are there twice"),
+        (
+            "exchange_rates",
+            {"rate_date": date(2025, 1, 2)},
+            "base_currency: keys are there twice: 2 of 3, such as 2025-01-02/EUR/EUR",
+        ),
         ("invoices", {"customer_id": None}, "customer_id: values are missing: 1 of 3"),
         ("invoices", {"document_type": "receipt"}, "document_type: values are none of the known: 1 of 3, such as receipt"),
         ("invoices", {"invoice_date": date(1025, 6, 2)}, "invoice_date: values are out of range: 1 of 3, such as 1025-06-02"),
@@ -131,6 +135,15 @@ def test_rows_that_should_never_have_landed_are_told_with_an_example(
     verdict = validate(facts(DATASETS[dataset], rows_path=landed(tmp_path, DATASETS[dataset], {}, {}, change)))
 
     assert any(says in line for line in verdict.broken), verdict.broken
+
+
+def test_a_key_that_lacks_a_part_is_told_with_the_others(tmp_path: Path) -> None:
+    scores = DATASETS["credit_scores"]
+    nameless = {"bureau": None, "score_code": "x"}
+
+    broken = validate(facts(scores, rows_path=landed(tmp_path, scores, {}, nameless, nameless))).broken
+
+    assert any("keys are there twice: 2 of 3, such as /x/2025-06-02/x/x" in line for line in broken), broken
 
 
 def test_a_row_that_only_says_a_key_is_gone_is_not_looked_at(tmp_path: Path) -> None:
