@@ -431,7 +431,7 @@ def empty_select(dataset: Dataset) -> str:
 def _stage(dataset: Dataset, delivery: Delivery, path: Path) -> int:
     """Write the pages as they come, text only, one row group a page, so that memory stays flat. Returns the number of records."""
     count = 0
-    with pq.ParquetWriter(path, page_schema(dataset), compression="zstd", compression_level=1) as writer:
+    with pq.ParquetWriter(path, page_schema(dataset), compression="snappy", write_statistics=False) as writer:
         for page in delivery.pages:
             count += len(page)
             if len(page):
