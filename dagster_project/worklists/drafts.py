@@ -58,7 +58,7 @@ STATEMENT: Final = (
 _ACTION: Final = (
     *("customer_id", "customer_name", "collector", "step_label", "channel", "audience", "tone", "template", "effect"),
     *("contact_name", "contact_email", "contact_phone", "oldest_days_past_due", "late_fee_rate_pct", "item_count"),
-    *("language", "company_name"),
+    *("language", "company_name", "draft_file"),
 )
 _ITEM: Final = (
     *("document_number", "document_date", "due_date", "days_past_due", "currency", "open_amount", "dunnable_amount"),
@@ -156,30 +156,36 @@ class Draft:
     content: bytes
 
 
+def with_files(actions: pa.Table) -> pa.Table:
+    """The actions with `draft_file`, the name that a draft for each will have: up to `MOST` a collector, the others have none."""
+    given = _given(actions)
+    names = _file_names(actions.filter(given))
+    place = pc.if_else(given, pc.subtract(pc.cumulative_sum(pc.cast(given, pa.int32())), 1), None)
+    return actions.append_column("draft_file", pa.array(names, pa.string()).take(place))
+
+
 def write_drafts(
     target: Path, as_of: date, policy: str, actions: pa.Table, acted: pa.Table, book: pa.Table | None, payment_link: str = ""
 ) -> pa.Table:
-    """Write a draft for each action, up to `MOST` a collector, into `target/drafts/` with their checksums; the actions come back with
-    `draft_subject` and `draft_file`.
+    """Write the drafts that actions have a file for (`with_files`) into `target/drafts/` with their checksums; the actions come back
+    with `draft_subject`.
 
     `acted` are the items in the actions' order. `book` has the open items statements of account are made of; without it there are
     none. `payment_link` is an address in which `{customer_id}` stands for the customer's number; empty: no link is offered.
     """
     folder = target / FOLDER
     folder.mkdir()
-    given = _given(actions)
-    made: list[tuple[str, str]] = []
+    subjects: dict[str, str] = {}
     with (folder / CHECKSUMS).open("w", encoding="utf-8", newline="\n") as sums:
-        for draft in drafts(as_of, policy, *_only(given, actions, acted), book, payment_link):
+        for draft in drafts(as_of, policy, *_only(actions, acted), book, payment_link):
             path = target / draft.file
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(draft.content)
             sums.write(f"{hashlib.sha256(draft.content).hexdigest()}  {draft.file.removeprefix(f'{FOLDER}/')}\n")
-            made.append((draft.subject, draft.file))
-    place = pc.if_else(given, pc.subtract(pc.cumulative_sum(pc.cast(given, pa.int32())), 1), None)
-    for name, values in zip(("draft_subject", "draft_file"), zip(*made, strict=True) if made else ((), ()), strict=True):
-        actions = actions.append_column(name, pa.array(values, pa.string()).take(place))
-    return actions
+            subjects[draft.file] = draft.subject
+    files = actions.column("draft_file")
+    told = pa.array([subjects.get(file) for file in files.to_pylist()], pa.string())
+    return actions.add_column(actions.column_names.index("draft_file"), "draft_subject", told)
 
 
 def _given(actions: pa.Table) -> pa.Array:
@@ -194,13 +200,13 @@ def _given(actions: pa.Table) -> pa.Array:
 
 def statements(book: pa.Table, actions: pa.Table) -> pa.Table:
     """The open items that statements of account are made of: those of the customers that get a draft."""
-    customers = actions.column("customer_id").filter(_given(actions))
+    customers = actions.column("customer_id").filter(pc.is_valid(actions.column("draft_file")))
     return book.filter(pc.is_in(book.column("customer_id"), value_set=customers.combine_chunks()))
 
 
-def _only(given: pa.Array, actions: pa.Table, acted: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Those actions and their items."""
-    chosen_actions = actions.filter(given)
+def _only(actions: pa.Table, acted: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The actions that get a draft and their items."""
+    chosen_actions = actions.filter(pc.is_valid(actions.column("draft_file")))
     customers = chosen_actions.column("customer_id").combine_chunks()
     return chosen_actions, acted.select(["customer_id", *_ITEM]).filter(
         pc.is_in(acted.column("customer_id"), value_set=customers)
@@ -210,8 +216,7 @@ def _only(given: pa.Array, actions: pa.Table, acted: pa.Table) -> tuple[pa.Table
 def drafts(
     as_of: date, policy: str, actions: pa.Table, acted: pa.Table, book: pa.Table | None, payment_link: str
 ) -> Iterator[Draft]:
-    """The drafts in the actions' order, a batch of customers in memory at a time."""
-    names = _file_names(actions)
+    """The drafts in the order of the actions, all of which have a file, a batch of customers in memory at a time."""
     needed = [name for name in _ACTION if name in actions.column_names]
     opened, counts = _by_customer(book, actions) if book is not None else (None, [0] * actions.num_rows)
     first_item = first_open = 0
@@ -223,22 +228,21 @@ def drafts(
         counted = counts[start : start + len(batch)]
         rows = iter(opened.slice(first_open, sum(counted)).to_pylist() if opened is not None else ())
         first_open += sum(counted)
-        for name, action, open_count in zip(names[start:], batch, counted, strict=False):
+        for action, open_count in zip(batch, counted, strict=True):
             mine = list(itertools.islice(items, action["item_count"]))
             statement = list(itertools.islice(rows, open_count)) if opened is not None else None
-            yield _draft(as_of, policy, name, action, mine, statement, payment_link)
+            yield _draft(as_of, policy, action, mine, statement, payment_link)
 
 
 def _draft(
     as_of: date,
     policy: str,
-    name: str,
     action: Mapping[str, Any],
     items: Sequence[Mapping[str, Any]],
     statement: Sequence[Mapping[str, Any]] | None,
     payment_link: str,
 ) -> Draft:
-    by_mail = action["channel"] == "email"
+    by_mail = _by_mail(action["channel"])
     language, template = chosen(action.get("language"), action["template"] if by_mail else CALL)
     has_statement = by_mail and statement is not None
     text = template.render(_words(as_of, language, action, items, has_statement, payment_link))
@@ -246,12 +250,12 @@ def _draft(
     subject = one_line(head, LONGEST_SUBJECT)
     body = re.sub(r"\n{3,}", "\n\n", body).strip("\n") + "\n"
     if not by_mail:
-        return Draft(f"{name}.txt", subject, f"{subject}\n\n{body}".encode())
+        return Draft(action["draft_file"], subject, f"{subject}\n\n{body}".encode())
     identity = hashlib.sha256("\0".join((as_of.isoformat(), policy, action["customer_id"])).encode()).hexdigest()[:32]
     attached = None
     if has_statement:
         attached = (f"{language.words['statement']}-{as_of}.csv", statement_of_account(language, statement or ()))
-    return Draft(f"{name}.eml", subject, _mail(identity, recipients(action), subject, body, attached))
+    return Draft(action["draft_file"], subject, _mail(identity, recipients(action), subject, body, attached))
 
 
 def _words(
@@ -402,7 +406,7 @@ def _by_customer(book: pa.Table, actions: pa.Table) -> tuple[pa.Table, Sequence[
 
 
 def _file_names(actions: pa.Table) -> list[str]:
-    """`drafts/<collector>/<customer>`, without ending, for each action."""
+    """`drafts/<collector>/<customer>.eml` for each action that is an e-mail, `.txt` for one that is a call."""
     collectors = [name or "" for name in actions.column("collector").to_pylist()]
     folders = distinct_slugs(collectors)
     keys = [
@@ -412,7 +416,15 @@ def _file_names(actions: pa.Table) -> list[str]:
         )
     ]
     customers = distinct_slugs(keys)
-    return [f"{FOLDER}/{folders[collector]}/{customers[key]}" for collector, key in zip(collectors, keys, strict=True)]
+    endings = [".eml" if _by_mail(channel) else ".txt" for channel in actions.column("channel").to_pylist()]
+    return [
+        f"{FOLDER}/{folders[collector]}/{customers[key]}{ending}"
+        for collector, key, ending in zip(collectors, keys, endings, strict=True)
+    ]
+
+
+def _by_mail(channel: str) -> bool:
+    return channel == "email"
 
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]+")

@@ -27,7 +27,7 @@ from dagster_project.worklists import drafts, form, tables
 from dagster_project.worklists.facts import Listing, by, counts, gather, total
 from dagster_project.worklists.mart_sheets import COLLECTOR, MART_SHEETS
 from dagster_project.worklists.names import distinct_slugs
-from dagster_project.worklists.workbook import write_workbook
+from dagster_project.worklists.workbooks import EVERYONE, of, workbooks
 
 MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -117,6 +117,7 @@ def export(
     """
     actions = marts["dunning_worklist"].sort_by([("rank", "ascending"), ("customer_id", "ascending")])
     book = marts.get("open_items")
+    actions = drafts.with_files(actions)
     facts = gather(marts, actions, book, as_of, policy, rejected, warnings)
     if book is not None:
         _statements_tie(actions, book)
@@ -139,25 +140,20 @@ def export(
             write(target / f"{name}{ending}", table)
             written(f"{name}{ending}", table.num_rows, columns=tables.columns_of(table))
 
-    def workbook(name: str, listing: Listing) -> None:
-        pa.default_memory_pool().release_unused()  # to the system: what sorting took, and the workbook before
-        write_workbook(target / name, facts, listing)
-        written(name, listing.actions.num_rows, listing.collector)
-
-    actions = drafts.write_drafts(target, as_of, policy, actions, acted, book, payment_link)
-    written(f"{drafts.FOLDER}/{drafts.CHECKSUMS}", actions.num_rows)
-    for_machines("worklist", actions)
-    for_machines("worklist_items", items)
-    placements = marts.get("agency_placements")
-    if placements is not None and placements.num_rows:
-        tables.write_csv(target / "agency.csv", placements.sort_by([(name, "ascending") for name in placements.column_names]))
-        written("agency.csv", placements.num_rows, columns=tables.columns_of(placements))
+    names = file_names(_collectors(actions, items))
     others = {sheet.mart: marts[sheet.mart] for sheet in MART_SHEETS if sheet.mart in marts}
-    workbook("worklist.xlsx", Listing(None, actions, acted, held, others))
-    theirs = {name: table for name, table in others.items() if COLLECTOR in table.column_names}
-    for collector, name in file_names(_collectors(actions, items)).items():
-        others_own = {mart: _of(table, collector) for mart, table in theirs.items()}
-        workbook(name, Listing(collector, _of(actions, collector), _of(acted, collector), _of(held, collector), others_own))
+    with workbooks(target, facts, Listing(None, actions, acted, held, others), names):
+        actions = drafts.write_drafts(target, as_of, policy, actions, acted, book, payment_link)
+        written(f"{drafts.FOLDER}/{drafts.CHECKSUMS}", actions.num_rows)
+        for_machines("worklist", actions)
+        for_machines("worklist_items", items)
+        placements = marts.get("agency_placements")
+        if placements is not None and placements.num_rows:
+            tables.write_csv(target / "agency.csv", placements.sort_by([(name, "ascending") for name in placements.column_names]))
+            written("agency.csv", placements.num_rows, columns=tables.columns_of(placements))
+    written(EVERYONE, actions.num_rows)
+    for collector, name in names.items():
+        written(name, of(actions.select([COLLECTOR]), collector).num_rows, collector)
 
     manifest = Manifest(
         form.SCHEMA_VERSION, as_of, policy, facts.currency, totals, tuple(files), dict(run), tuple(facts.warnings)
@@ -199,10 +195,6 @@ def file_names(collectors: Iterable[str]) -> dict[str, str]:
 
 def _collectors(*lists: pa.Table) -> list[str]:
     return sorted({name or "" for table in lists for name in pc.unique(table.column("collector")).to_pylist()})
-
-
-def _of(table: pa.Table, collector: str) -> pa.Table:
-    return table.filter(pc.equal(pc.fill_null(table.column("collector"), ""), collector))
 
 
 def _in_list_order(items: pa.Table, actions: pa.Table) -> pa.Table:

@@ -82,7 +82,7 @@ def drafted(mart: Callable[..., pa.Table]) -> Callable[..., Draft]:
     """The draft for one customer; what is said of it, its items or its open items can be changed."""
 
     def made(items: tuple[dict[str, Any], ...] = ITEMS, book: pa.Table | None = None, link: str = "", **changes: Any) -> Draft:
-        actions = mart("dunning_worklist", {**ACTION, "item_count": len(items), **changes})
+        actions = drafts.with_files(mart("dunning_worklist", {**ACTION, "item_count": len(items), **changes}))
         acted = mart("dunning_items", *items)
         (draft,) = drafts.drafts(AS_OF, "net_terms", actions, acted, book, link)
         return draft
@@ -134,11 +134,11 @@ def test_every_text_reads_well_whatever_there_is_to_say(language: str, channel: 
     )
     actions = [
         {**ACTION, "customer_id": f"K{place}", "item_count": len(items), "language": language, "channel": channel}
-        | {"template": template, "effect": effect, "tone": tone, "audience": audience, **given}
+        | {"template": template, "effect": effect, "tone": tone, "audience": audience, "collector": f"Kim {place % 9}", **given}
         for place, ((template, effect), tone, audience, items, given) in enumerate(cases)
     ]
     acted = mart("dunning_items", *(item for case in cases for item in case[3]))
-    made = drafts.drafts(AS_OF, "net_terms", mart("dunning_worklist", *actions), acted, None, "")
+    made = drafts.drafts(AS_OF, "net_terms", drafts.with_files(mart("dunning_worklist", *actions)), acted, None, "")
     for draft, (_, _, _, items, _) in zip(made, cases, strict=True):
         text = text_of(draft)
         assert draft.subject and not re.search(r"[{}]|None|\n\n\n| \n", text), text
@@ -344,7 +344,7 @@ def test_each_draft_has_a_file_of_its_own_that_the_list_names_and_the_checksums_
     ]
     items = [{**ITEMS[0], "customer_id": key} for key, *_ in people]
     listed = drafts.write_drafts(
-        tmp_path, AS_OF, "net_terms", mart("dunning_worklist", *rows), mart("dunning_items", *items), None
+        tmp_path, AS_OF, "net_terms", drafts.with_files(mart("dunning_worklist", *rows)), mart("dunning_items", *items), None
     )
     files = listed["draft_file"].to_pylist()
     assert len({name.lower() for name in files}) == len(people)
@@ -366,7 +366,7 @@ def test_a_collector_gets_no_more_drafts_than_anybody_sends_in_a_day(
     rows = [{**ACTION, "customer_id": key, "collector": key[0], "item_count": 1} for key in ("a1", "a2", "b1", "a3", "b2", "a4")]
     items = [{**ITEMS[0], "customer_id": row["customer_id"]} for row in rows]
     listed = drafts.write_drafts(
-        tmp_path, AS_OF, "net_terms", mart("dunning_worklist", *rows), mart("dunning_items", *items), None
+        tmp_path, AS_OF, "net_terms", drafts.with_files(mart("dunning_worklist", *rows)), mart("dunning_items", *items), None
     )
     names = [Path(name).name[:2] if name else None for name in listed["draft_file"].to_pylist()]
     assert names == ["a1", "a2", "b1", None, "b2", None]

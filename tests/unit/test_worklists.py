@@ -25,6 +25,7 @@ from python_calamine import CalamineWorkbook
 from dagster_project.worklists import (
     MARTS,
     WorklistError,
+    drafts,
     export,
     file_names,
     form,
@@ -32,6 +33,7 @@ from dagster_project.worklists import (
     swap,
     swap_into_place,
     tables,
+    workbooks,
     write_no_worklist,
 )
 
@@ -444,6 +446,28 @@ def test_same_marts_give_the_same_bytes_and_only_the_run_may_differ(tmp_path: Pa
     manifests = [json.loads((tmp_path / name / "manifest.json").read_text("utf-8")) for name in ("one", "two")]
     assert [manifest.pop("run") for manifest in manifests] == [{"run_id": "r1"}, {"run_id": "r2"}]
     assert manifests[0] == manifests[1]
+
+
+def test_workbooks_written_beside_are_the_same_bytes(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbooks, "LONG", 1)
+    write(tmp_path / "beside")
+
+    assert contents(tmp_path / "beside") == contents(folder)
+
+
+def test_workbooks_that_cannot_be_written_beside_stop_the_export_in_their_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbooks, "LONG", 1)
+    write_drafts = drafts.write_drafts
+
+    def with_its_folder_gone(target: Path, *more: Any) -> pa.Table:
+        shutil.rmtree(next(target.glob(".workbooks.*")))
+        return write_drafts(target, *more)
+
+    monkeypatch.setattr(drafts, "write_drafts", with_its_folder_gone)
+    with pytest.raises(RuntimeError, match=r"the workbooks could not be written: (.|\n)*No such file or directory"):
+        write(tmp_path / "out")
 
 
 def test_order_of_the_marts_rows_does_not_matter(tmp_path: Path, folder: Path) -> None:
