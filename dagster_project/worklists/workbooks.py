@@ -3,8 +3,8 @@
 Belongs here: in which process workbooks are written, and what comes of a process that fails. Does not belong here: which workbooks
 there are (`export.py`), what is in one (`workbook.py`).
 
-The process — `python -m dagster_project.worklists.workbooks` — takes one pickled request on standard input, writes, and ends; it says
-on standard error why where it cannot.
+The process — `python -m dagster_project.worklists.workbooks` — takes one request on standard input, writes, and ends; it says on
+standard error why where it cannot. The tables come as Arrow streams, which neither side holds twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -34,22 +34,6 @@ LONG: Final = 2_000
 _HOUSE: Final = Path(__file__).parent.parent.parent
 
 
-@dataclass(frozen=True)
-class _Request:
-    """Everyone's list, and the name of each collector's workbook."""
-
-    folder: Path
-    facts: Facts
-    everyone: Listing
-    names: Mapping[str, str]
-
-    def write(self) -> None:
-        write_workbook(self.folder / EVERYONE, self.facts, self.everyone)
-        for collector, name in self.names.items():
-            pa.default_memory_pool().release_unused()  # to the system: what the workbook before took
-            write_workbook(self.folder / name, self.facts, _of(self.everyone, collector))
-
-
 @contextmanager
 def workbooks(target: Path, facts: Facts, everyone: Listing, names: Mapping[str, str]) -> Iterator[None]:
     """Write everyone's workbook as `EVERYONE` and each collector's under its name; when the `with` ends they are in `target`.
@@ -59,12 +43,11 @@ def workbooks(target: Path, facts: Facts, everyone: Listing, names: Mapping[str,
     """
     folder = target / f".workbooks.{secrets.token_hex(3)}"  # of its own: what a kill leaves running writes where nobody looks
     folder.mkdir()
-    request = _Request(folder, replace(facts, rejected=dict(facts.rejected)), everyone, names)
     if everyone.actions.num_rows < LONG:
-        request.write()
+        _write(folder, facts, everyone, names)
         yield
     else:
-        with _beside(request) as process:
+        with _beside(folder, replace(facts, rejected=dict(facts.rejected)), everyone, names) as process:
             yield
             _, words = process.communicate()
             if process.returncode:
@@ -74,20 +57,37 @@ def workbooks(target: Path, facts: Facts, everyone: Listing, names: Mapping[str,
     folder.rmdir()
 
 
+def _write(folder: Path, facts: Facts, everyone: Listing, names: Mapping[str, str]) -> None:
+    write_workbook(folder / EVERYONE, facts, everyone)
+    for collector, name in names.items():
+        pa.default_memory_pool().release_unused()  # to the system: what the workbook before took
+        write_workbook(folder / name, facts, _of(everyone, collector))
+
+
 @contextmanager
-def _beside(request: _Request) -> Iterator[subprocess.Popen[bytes]]:
+def _beside(folder: Path, facts: Facts, everyone: Listing, names: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=_HOUSE
     )
     try:
         assert process.stdin
         with suppress(BrokenPipeError):  # it ended before it had read everything; its words say why
-            pickle.dump(request, process.stdin)
+            pickle.dump((folder, facts, names, list(everyone.others)), process.stdin)
+            for table in (everyone.actions, everyone.acted, everyone.held, *everyone.others.values()):
+                with pa.ipc.new_stream(process.stdin, table.schema) as stream:
+                    stream.write_table(table)
             process.stdin.flush()
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def _serve() -> None:
+    asked = sys.stdin.buffer
+    folder, facts, names, others = pickle.load(asked)
+    actions, acted, held, *tables = (pa.ipc.open_stream(asked).read_all() for _ in range(3 + len(others)))
+    _write(folder, facts, Listing(None, actions, acted, held, dict(zip(others, tables, strict=True))), names)
 
 
 def _of(everyone: Listing, collector: str) -> Listing:
@@ -104,4 +104,4 @@ def of(table: pa.Table, collector: str) -> pa.Table:
 
 
 if __name__ == "__main__":
-    pickle.load(sys.stdin.buffer).write()
+    _serve()

@@ -26,12 +26,14 @@ from pathlib import Path
 folder = Path(sys.argv[1])
 {imports}
 def used():
-    return resource.getrusage(resource.RUSAGE_SELF)
+    return resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+def seconds(uses):
+    return sum(use.ru_utime + use.ru_stime for use in uses)
 began, before = time.monotonic(), used()
 {work}
-after = used()
-cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-print(json.dumps(dict(wall=time.monotonic() - began, cpu=cpu, mb=after.ru_maxrss / 1024, idle=before.ru_maxrss / 1024)))
+wall, after = time.monotonic() - began, used()
+print(json.dumps(dict(wall=wall, cpu=seconds(after) - seconds(before), idle=before[0].ru_maxrss / 1024,
+                      mb=after[0].ru_maxrss / 1024, child=after[1].ru_maxrss / 1024)))
 """
 
 INVENTED = (
@@ -75,9 +77,9 @@ def main() -> None:
         measured(*INVENTED, folder, options.customers)
         bare, whole = measured(*BASELINE, folder), measured(*EXPORT, folder)
         size = sum(path.stat().st_size for path in (folder / "out").rglob("*")) / 1e6
-    print(f"{'':12}{'s':>8}{'CPU s':>8}{'MB':>8}{'MB before':>12}")
+    print(f"{'':12}{'s':>8}{'CPU s':>8}{'MB':>8}{'MB before':>12}{'child MB':>10}")
     for name, cost in (("baseline", bare), ("the export", whole)):
-        print(f"{name:12}{cost['wall']:8.1f}{cost['cpu']:8.1f}{cost['mb']:8.0f}{cost['idle']:12.0f}")
+        print(f"{name:12}{cost['wall']:8.1f}{cost['cpu']:8.1f}{cost['mb']:8.0f}{cost['idle']:12.0f}{cost['child']:10.0f}")
     print(
         f"\n{options.customers:,} customers, {size:,.0f} MB written; {whole['cpu'] / bare['cpu']:.2f} times the CPU of the baseline"
     )
