@@ -9,8 +9,8 @@ with pieces as (
         )
 ),
 
-items as (
-    select * from {{ ref('int_receivable_items') }}
+companies as (
+    select * from {{ ref('int_companies') }}
 ),
 
 exchange_rates as (
@@ -26,19 +26,19 @@ dated as (
         pieces.customer_id,
         pieces.currency,
         pieces.amount,
-        items.reporting_currency,
+        companies.reporting_currency,
         pieces.allocation_effective_on,
         pieces.effective_on,
         pieces.ended_on,
         pieces.payment_date,
         pieces.due_date,
-        items.document_date,
+        pieces.document_date,
         least(
             cast({{ dbt.last_day('pieces.allocation_effective_on', 'month') }} as date),
             {{ as_of() }}
         ) as month_end
     from pieces
-    inner join items on pieces.item_id = items.item_id
+    left join companies on pieces.company_id = companies.company_id
 ),
 
 standing as (

@@ -1,9 +1,12 @@
+{#- A view, as int_allocations is: where nothing is paid in instalments it is that, and instalments are few. -#}
+{{ config(materialized='view') }}
 with allocations as (
     select * from {{ ref('int_allocations') }}
 ),
 
-items as (
+instalments as (
     select * from {{ ref('int_receivable_items') }}
+    where instalment_number > 0
 ),
 
 instalment_allocations as (
@@ -13,9 +16,8 @@ instalment_allocations as (
 -- An invoice without instalments is one item, and each allocation lies on it whole.
 pieces as (
     select
-        items.item_id,
-        items.item_type,
-        items.due_date,
+        allocations.invoice_id as item_id,
+        allocations.due_date,
         allocations.amount,
         allocations.effective_on,
         allocations.ended_on,
@@ -24,6 +26,8 @@ pieces as (
         allocations.source_type,
         allocations.payment_id,
         allocations.credit_memo_id,
+        allocations.document_type,
+        allocations.document_date,
         allocations.effective_on as allocation_effective_on,
         allocations.payment_date,
         allocations.company_id,
@@ -32,14 +36,11 @@ pieces as (
         allocations.known_at,
         allocations.end_known_at
     from allocations
-    inner join items
-        on allocations.invoice_id = items.invoice_id
-        and items.instalment_number = 0
+    where not exists (select 1 from instalments where instalments.invoice_id = allocations.invoice_id)
     union all
     select
-        items.item_id,
-        items.item_type,
-        items.due_date,
+        instalments.item_id,
+        instalments.due_date,
         instalment_allocations.amount,
         instalment_allocations.effective_on,
         instalment_allocations.ended_on,
@@ -48,6 +49,8 @@ pieces as (
         allocations.source_type,
         allocations.payment_id,
         allocations.credit_memo_id,
+        allocations.document_type,
+        allocations.document_date,
         allocations.effective_on as allocation_effective_on,
         allocations.payment_date,
         allocations.company_id,
@@ -56,14 +59,14 @@ pieces as (
         allocations.known_at,
         allocations.end_known_at
     from instalment_allocations
-    inner join items on instalment_allocations.item_id = items.item_id
+    inner join instalments on instalment_allocations.item_id = instalments.item_id
     inner join allocations on instalment_allocations.allocation_id = allocations.allocation_id
 )
 
 select
     allocation_id,
     item_id,
-    item_type,
+    document_type as item_type,
     invoice_id,
     source_type,
     payment_id,
@@ -73,6 +76,7 @@ select
     ended_on,
     allocation_effective_on,
     payment_date,
+    document_date,
     due_date,
     company_id,
     customer_id,

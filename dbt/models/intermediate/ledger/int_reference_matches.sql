@@ -150,6 +150,9 @@ taken as (
 select
     taken.payment_id,
     taken.invoice_id,
+    documents.document_type,
+    documents.document_date,
+    documents.due_date,
     documents.company_id,
     documents.customer_id,
     documents.currency,
