@@ -17,15 +17,6 @@ aging as (
     select * from {{ ref('aging_by_customer') }}
 ),
 
-allocated_to_invoices as (
-    select
-        invoice_id,
-        sum(amount) as amount
-    from allocations
-    where ended_on is null
-    group by invoice_id
-),
-
 allocated_from_sources as (
     select
         source_type,
@@ -36,35 +27,36 @@ allocated_from_sources as (
     group by source_type, source_id
 ),
 
-standing_documents as (
+recounted as (
     select
         company_id,
         customer_id,
         currency,
-        invoice_id,
-        payment_id,
-        item_type,
-        sum(original_amount) as amount
+        sum(case when item_type in ('invoice', 'debit_memo') then original_amount else -original_amount end) as amount
     from items
     where voided_on is null
-    group by company_id, customer_id, currency, invoice_id, payment_id, item_type
-),
-
-recounted as (
+    group by company_id, customer_id, currency
+    union all
     select
-        standing_documents.company_id,
-        standing_documents.customer_id,
-        standing_documents.currency,
-        case
-            when standing_documents.item_type in ('invoice', 'debit_memo')
-                then standing_documents.amount - coalesce(allocated_to_invoices.amount, 0)
-            else coalesce(allocated_from_sources.amount, 0) - standing_documents.amount
-        end as amount
-    from standing_documents
-    left join allocated_to_invoices on standing_documents.invoice_id = allocated_to_invoices.invoice_id
-    left join allocated_from_sources
-        on allocated_from_sources.source_type = standing_documents.item_type
-        and allocated_from_sources.source_id = coalesce(standing_documents.payment_id, standing_documents.invoice_id)
+        company_id,
+        customer_id,
+        currency,
+        -sum(amount) as amount
+    from allocations
+    where ended_on is null
+    group by company_id, customer_id, currency
+    union all
+    select
+        items.company_id,
+        items.customer_id,
+        items.currency,
+        sum(allocated_from_sources.amount) as amount
+    from allocated_from_sources
+    inner join items
+        on allocated_from_sources.source_type = items.item_type
+        and allocated_from_sources.source_id = coalesce(items.payment_id, items.invoice_id)
+    where items.voided_on is null
+    group by items.company_id, items.customer_id, items.currency
 ),
 
 views as (

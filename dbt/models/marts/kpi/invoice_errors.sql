@@ -22,7 +22,7 @@
         'before_delivery', 'delivered_on > document_date',
         "concat('Invoiced on ', cast(document_date as varchar), ', delivered on ', cast(delivered_on as varchar))"
     ),
-    ('duplicate_number', 'same_number_before > 0', "concat('Number ', document_number, ' was used before')"),
+    ('duplicate_number', 'is_repeated', "concat('Number ', document_number, ' was used before')"),
     ('no_email', 'emails_expected and not has_email', "'Nobody at the customer has an e-mail address'"),
     ('currency_unknown', 'not has_known_currency', "concat('No rate was ever quoted for ', currency)"),
 ] -%}
@@ -94,14 +94,27 @@ lines_since as (
     inner join invoice_lines on all_invoices.invoice_id = invoice_lines.invoice_id
 ),
 
+numbers_used_again as (
+    select
+        company_id,
+        document_number
+    from all_invoices
+    group by company_id, document_number
+    having count(*) > 1
+),
+
 -- Not the first of that number in its entity.
 repeated as (
     select
-        invoice_id,
-        count(*) over (
-            partition by company_id, document_number order by document_date, invoice_id rows between unbounded preceding and 1 preceding
-        ) as same_number_before
+        all_invoices.invoice_id,
+        row_number() over (
+            partition by all_invoices.company_id, all_invoices.document_number
+            order by all_invoices.document_date, all_invoices.invoice_id
+        ) > 1 as is_repeated
     from all_invoices
+    inner join numbers_used_again
+        on all_invoices.document_number = numbers_used_again.document_number
+        and all_invoices.company_id is not distinct from numbers_used_again.company_id
 ),
 
 emails as (
@@ -166,13 +179,13 @@ facts as (
         coalesce(invoice_lines.lines_with_tax, 0) as lines_with_tax,
         invoice_lines.lines_amount,
         invoice_lines.lines_tax,
-        repeated.same_number_before,
+        coalesce(repeated.is_repeated, false) as is_repeated,
         (select count(*) from emails) > 0 and customers.customer_id is not null as emails_expected,
         emails.customer_id is not null as has_email,
         known_currencies.currency is not null as has_known_currency
     from documents
     cross join lines_since
-    inner join repeated on documents.invoice_id = repeated.invoice_id
+    left join repeated on documents.invoice_id = repeated.invoice_id
     left join invoice_lines on documents.invoice_id = invoice_lines.invoice_id
     left join in_instalments on documents.invoice_id = in_instalments.invoice_id
     left join customers on documents.customer_id = customers.customer_id
