@@ -9,6 +9,8 @@ daily as (
         sum(amount) as amount
     from movements
     group by item_id, moved_on
+    -- A payment that is put against invoices the day it comes was never open.
+    having sum(amount) <> 0
 ),
 
 running as (

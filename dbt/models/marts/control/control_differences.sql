@@ -47,10 +47,11 @@ exchange_rates as (
 ),
 
 source_allocations as (
-    select allocations.*
-    from {{ ref('stg_erp__allocations') }} as allocations
-    cross join something_differs
-    where allocated_on <= {{ as_of() }} and (reversed_on is null or reversed_on > {{ as_of() }})
+    select * from {{ ref('stg_erp__allocations') }}
+    where
+        allocated_on <= {{ as_of() }}
+        and (reversed_on is null or reversed_on > {{ as_of() }})
+        and true in (select differs from something_differs)
 ),
 
 source_documents as (
