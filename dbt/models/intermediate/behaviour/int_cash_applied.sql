@@ -84,21 +84,9 @@ select
     standing.is_lasting,
     standing.stands_at_month_end,
     cast({{ dbt.datediff('standing.due_date', 'standing.payment_date', 'day') }} as integer) as days_late,
-    cast({{ dbt.datediff('standing.document_date', 'standing.payment_date', 'day') }} as integer) as days_to_pay,
-    -- Of an invoice's cash, what lasts comes first and the earliest of it before the rest: one order answers both.
-    first_value(case when standing.is_lasting then standing.allocation_effective_on end) over lasting_first as invoice_paid_on,
-    standing.is_lasting and row_number() over lasting_first = 1 as is_first_of_invoice
+    cast({{ dbt.datediff('standing.document_date', 'standing.payment_date', 'day') }} as integer) as days_to_pay
 from standing
 left join rates
     on standing.currency = rates.currency
     and standing.reporting_currency = rates.reporting_currency
     and standing.allocation_effective_on = rates.allocation_effective_on
-window
-    lasting_first as (
-        partition by standing.invoice_id
-        order by
-            case when standing.is_lasting then 0 else 1 end,
-            standing.allocation_effective_on,
-            standing.allocation_id,
-            standing.item_id
-    )

@@ -1,7 +1,5 @@
 {%- set windows = [3, 6, 12, 24] -%}
-{%- set cash_measures = [
-    'paid', 'paid_x_days_to_pay', 'paid_with_due_date', 'paid_x_days_late', 'paid_on_time', 'max_days_late', 'paid_invoices',
-] -%}
+{%- set cash_measures = ['paid_with_due_date', 'paid_x_days_late', 'paid_on_time', 'max_days_late', 'paid_invoices'] -%}
 with cash as (
     select * from {{ ref('int_cash_applied') }}
 ),
@@ -24,13 +22,33 @@ lasting as (
         case when days_late is not null then amount_reporting end as paid_with_due_date,
         amount_reporting * greatest(days_late, 0) as paid_x_days_late,
         case when days_late <= 0 then amount_reporting end as paid_on_time,
-        days_late,
-        case when is_first_of_invoice then 1 else 0 end as paid_invoices
+        days_late
     from cash
     where is_lasting
 ),
 
-cells as (
+-- An invoice counts once, in the month of its first cash that lasted, however many parts it was paid in.
+paid_invoices as (
+    select
+        invoice_id,
+        customer_id,
+        min(month_index) as month_index,
+        min(effective_on) as paid_on
+    from cash
+    where is_lasting
+    group by invoice_id, customer_id
+),
+
+counted_invoices as (
+    select
+        customer_id,
+        month_index,
+        count(*) as paid_invoices
+    from paid_invoices
+    group by customer_id, month_index
+),
+
+summed as (
     select
         customer_id,
         month_index,
@@ -39,10 +57,19 @@ cells as (
         cast(sum(paid_with_due_date) as decimal(18, 4)) as paid_with_due_date,
         cast(sum(paid_x_days_late) as decimal(24, 4)) as paid_x_days_late,
         cast(sum(paid_on_time) as decimal(18, 4)) as paid_on_time,
-        max(days_late) as max_days_late,
-        sum(paid_invoices) as paid_invoices
+        max(days_late) as max_days_late
     from lasting
     group by customer_id, month_index
+),
+
+cells as (
+    select
+        summed.*,
+        counted_invoices.paid_invoices
+    from summed
+    left join counted_invoices
+        on summed.customer_id = counted_invoices.customer_id
+        and summed.month_index = counted_invoices.month_index
 ),
 
 -- Months of a customer in one row each, whether there was cash, a snapshot date or both: a month has one snapshot date at most.
@@ -89,25 +116,42 @@ lasting_windows as (
         customer_since,
         first_document_on,
         last_complete_month_index,
-        {%- for n in windows %}
+        {%- for n in [6, 24] %}
         sum(paid_with_due_date) over last_{{ n }} as weighed_{{ n }}m,
         sum(paid_x_days_late) over last_{{ n }} as weighed_x_days_{{ n }}m,
         {%- endfor %}
-        sum(paid_on_time) over last_12 as on_time_12m,
         sum(paid_on_time) over last_24 as on_time_24m,
-        sum(paid) over last_12 as paid_12m,
-        sum(paid_x_days_to_pay) over last_12 as paid_x_days_to_pay_12m,
         max(max_days_late) over last_12 as max_days_late_12m,
         sum(paid_invoices) over last_24 as paid_invoices_24m
     from customer_months
     window
-        {%- for n in windows %}
+        {%- for n in [6, 12, 24] %}
         last_{{ n }} as (
             partition by customer_id
             order by month_index
             range between {{ n }} preceding and current row
         ){{ ',' if not loop.last }}
         {%- endfor %}
+),
+
+-- What only the morning itself is asked for needs no window over all months.
+lasting_now as (
+    select
+        cells.customer_id,
+        customer_snapshots.snapshot_date,
+        sum(case when cells.month_index >= customer_snapshots.month_index - 3 then cells.paid_with_due_date end) as weighed_3m,
+        sum(case when cells.month_index >= customer_snapshots.month_index - 3 then cells.paid_x_days_late end) as weighed_x_days_3m,
+        sum(cells.paid_with_due_date) as weighed_12m,
+        sum(cells.paid_x_days_late) as weighed_x_days_12m,
+        sum(cells.paid_on_time) as on_time_12m,
+        sum(cells.paid) as paid_12m,
+        sum(cells.paid_x_days_to_pay) as paid_x_days_to_pay_12m
+    from cells
+    inner join customer_snapshots
+        on cells.customer_id = customer_snapshots.customer_id
+        and cells.month_index between customer_snapshots.month_index - 12 and customer_snapshots.month_index
+    where customer_snapshots.is_as_of
+    group by cells.customer_id, customer_snapshots.snapshot_date
 ),
 
 -- Money that was taken back, or moved between instalments, counts at the snapshot dates on which it lay there: few rows, each by itself.
@@ -128,7 +172,7 @@ passing as (
         max(case when {{ within }} then cash.days_late end) as max_days_late_12m,
         count(
             distinct case
-                when cash.invoice_paid_on is null or cash.invoice_paid_on > customer_snapshots.snapshot_date then cash.invoice_id
+                when paid_invoices.paid_on is null or paid_invoices.paid_on > customer_snapshots.snapshot_date then cash.invoice_id
             end
         ) as paid_invoices_24m
     from cash
@@ -137,6 +181,7 @@ passing as (
         and cash.effective_on <= customer_snapshots.snapshot_date
         and (cash.ended_on is null or cash.ended_on > customer_snapshots.snapshot_date)
         and cash.month_index >= customer_snapshots.month_index - 24
+    left join paid_invoices on cash.invoice_id = paid_invoices.invoice_id
     where not cash.is_lasting
     group by customer_snapshots.customer_id, customer_snapshots.snapshot_date
 ),
@@ -149,10 +194,12 @@ sums as (
         lasting_windows.customer_since,
         lasting_windows.first_document_on,
         lasting_windows.last_complete_month_index,
-        {%- for measure in ['weighed_3m', 'weighed_6m', 'weighed_12m', 'weighed_24m', 'weighed_x_days_3m', 'weighed_x_days_6m',
-                            'weighed_x_days_12m', 'weighed_x_days_24m', 'on_time_12m', 'on_time_24m', 'paid_12m',
-                            'paid_x_days_to_pay_12m', 'paid_invoices_24m'] %}
+        {%- for measure in ['weighed_6m', 'weighed_24m', 'weighed_x_days_6m', 'weighed_x_days_24m', 'on_time_24m', 'paid_invoices_24m'] %}
         coalesce(lasting_windows.{{ measure }}, 0) + coalesce(passing.{{ measure }}, 0) as {{ measure }},
+        {%- endfor %}
+        {%- for measure in ['weighed_3m', 'weighed_12m', 'weighed_x_days_3m', 'weighed_x_days_12m', 'on_time_12m', 'paid_12m',
+                            'paid_x_days_to_pay_12m'] %}
+        case when lasting_windows.is_as_of then coalesce(lasting_now.{{ measure }}, 0) + coalesce(passing.{{ measure }}, 0) end as {{ measure }},
         {%- endfor %}
         greatest(
             coalesce(lasting_windows.max_days_late_12m, passing.max_days_late_12m),
@@ -161,6 +208,9 @@ sums as (
         coalesce(months.past_due_amount, 0) as past_due_amount,
         coalesce(months.past_due_x_days, 0) as past_due_x_days
     from lasting_windows
+    left join lasting_now
+        on lasting_windows.customer_id = lasting_now.customer_id
+        and lasting_windows.snapshot_date = lasting_now.snapshot_date
     left join passing
         on lasting_windows.customer_id = passing.customer_id
         and lasting_windows.snapshot_date = passing.snapshot_date

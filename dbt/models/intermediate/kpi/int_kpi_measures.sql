@@ -507,110 +507,68 @@ counted as (
         and accounts.customer_id = shared.customer_id
 ),
 
--- The tier is that of the month's end; what the source keeps no history of (region, industry, collector, sales rep) is today's, and one number.
-groups as (
-    select
-        region,
-        industry,
-        collector,
-        sales_rep,
-        row_number() over (order by region, industry, collector, sales_rep) as group_number
-    from (
-        select distinct
-            region,
-            industry,
-            collector,
-            sales_rep
-        from customers
-    ) as alike
-),
-
-grouped_customers as (
-    select
-        customers.customer_id,
-        groups.group_number
-    from customers
-    inner join groups
-        on customers.region is not distinct from groups.region
-        and customers.industry is not distinct from groups.industry
-        and customers.collector is not distinct from groups.collector
-        and customers.sales_rep is not distinct from groups.sales_rep
-),
-
-members as (
-    select
-        months.month,
-        grouped_customers.customer_id,
-        grouped_customers.group_number,
-        tier_history.tier_indicated as tier
-    from grouped_customers
-    cross join months
-    left join tier_history
-        on grouped_customers.customer_id = tier_history.customer_id
-        and months.snapshot_date = tier_history.snapshot_date
-),
-
--- Each part has one row a customer and month and knows its own measures. They are summed by group each on its own, then laid one below the
--- other in the same few columns: laid side by side, or before they are summed, millions of rows would be carried along.
+-- Each part has one row a customer and month and knows its own measures. They are laid one below the other in the same few columns and
+-- summed by part: laid side by side, millions of rows would be carried through a join for every part, or be mostly empty.
 {% set _ = parts.update({'counted': ['customers', 'company_customers']}) -%}
 {% set widest = parts.values() | map('length') | max -%}
-summed as (
+customer_months as (
     {%- for part, known in parts.items() %}
     select
-        '{{ part }}' as part,
-        {{ part }}.month,
-        {{ part }}.company_id,
-        case when months_by_customer.month is not null then {{ part }}.customer_id end as customer_id,
-        members.tier,
-        members.group_number
+        month,
+        company_id,
+        customer_id,
+        '{{ part }}' as part
         {%- for place in range(widest) %},
-        cast({{ 'sum(' ~ part ~ '.' ~ known[place] ~ ')' if place < known | length else 'null' }} as decimal(24, 4)) as measure_{{ place }}
+        cast({{ known[place] if place < known | length else 'null' }} as decimal(24, 4)) as measure_{{ place }}
         {%- endfor %}
     from {{ part }}
-    inner join months on {{ part }}.month = months.month
-    left join months_by_customer on {{ part }}.month = months_by_customer.month
-    left join members
-        on {{ part }}.month = members.month
-        and {{ part }}.customer_id = members.customer_id
-    group by 2, 3, 4, 5, 6
     {%- if not loop.last %}
     union all
     {%- endif %}
     {%- endfor %}
 ),
 
-side_by_side as (
+-- The tier is that of the month's end; what the source keeps no history of (region, industry, collector, sales rep) is today's.
+summed as (
     select
-        month,
-        company_id,
-        customer_id,
-        tier,
-        group_number
-        {%- for part, known in parts.items() %}
-        {%- for measure in known %},
-        cast(
-            coalesce(sum(case when part = '{{ part }}' then measure_{{ loop.index0 }} end), 0)
-            as decimal({{ 24 if '_x_days' in measure else 18 }}, 4)
-        ) as {{ measure }}
+        customer_months.part,
+        customer_months.month,
+        customer_months.company_id,
+        case when months_by_customer.month is not null then customer_months.customer_id end as customer_id,
+        coalesce(tier_history.tier_indicated, 'unknown') as tier,
+        coalesce(customers.region, 'unknown') as region,
+        coalesce(customers.industry, 'unknown') as industry,
+        coalesce(customers.collector, 'unknown') as collector,
+        coalesce(customers.sales_rep, 'unknown') as sales_rep
+        {%- for place in range(widest) %},
+        sum(customer_months.measure_{{ place }}) as measure_{{ place }}
         {%- endfor %}
-        {%- endfor %}
-    from summed
-    group by 1, 2, 3, 4, 5
+    from customer_months
+    inner join months on customer_months.month = months.month
+    left join months_by_customer on customer_months.month = months_by_customer.month
+    left join customers on customer_months.customer_id = customers.customer_id
+    left join tier_history
+        on customer_months.customer_id = tier_history.customer_id
+        and months.snapshot_date = tier_history.snapshot_date
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9
 )
 
 select
-    side_by_side.month,
-    side_by_side.company_id,
-    side_by_side.customer_id,
-    coalesce(side_by_side.tier, 'unknown') as tier,
-    coalesce(groups.region, 'unknown') as region,
-    coalesce(groups.industry, 'unknown') as industry,
-    coalesce(groups.collector, 'unknown') as collector,
-    coalesce(groups.sales_rep, 'unknown') as sales_rep
-    {%- for known in parts.values() %}
+    month,
+    company_id,
+    customer_id,
+    tier,
+    region,
+    industry,
+    collector,
+    sales_rep
+    {%- for part, known in parts.items() %}
     {%- for measure in known %},
-    side_by_side.{{ measure }}
+    cast(
+        coalesce(sum(case when part = '{{ part }}' then measure_{{ loop.index0 }} end), 0)
+        as decimal({{ 24 if '_x_days' in measure else 18 }}, 4)
+    ) as {{ measure }}
     {%- endfor %}
     {%- endfor %}
-from side_by_side
-left join groups on side_by_side.group_number = groups.group_number
+from summed
+group by 1, 2, 3, 4, 5, 6, 7, 8
