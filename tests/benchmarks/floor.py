@@ -1,4 +1,4 @@
-"""Run `floor.sql` over a folder of files, in a process of its own: what `volumes.py` measures a night's marts against."""
+"""Run the floor's scripts over a folder of files, in a process of its own: what `volumes.py` measures a night's marts against."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-STATEMENTS = Path(__file__).with_suffix(".sql")
+SCRIPTS = [Path(__file__).parent / "floor" / f"{part}.sql" for part in ("ledger", "risk", "figures")]
 
 
 def build(folder: Path, file: Path, as_of: date, memory_limit: str) -> None:
@@ -16,7 +16,8 @@ def build(folder: Path, file: Path, as_of: date, memory_limit: str) -> None:
     con = duckdb.connect(str(file), config={"memory_limit": memory_limit, "temp_directory": f"{file}.spill"})
     try:
         con.execute("set preserve_insertion_order = false")
-        con.execute(STATEMENTS.read_text("utf-8").replace("$folder", str(folder)).replace("$as_of", f"date '{as_of}'"))
+        for script in SCRIPTS:
+            con.execute(script.read_text("utf-8").replace("$folder", str(folder)).replace("$as_of", f"date '{as_of}'"))
     finally:
         con.close()
 

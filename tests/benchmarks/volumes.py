@@ -2,7 +2,7 @@
 
 Run by hand (`make bench SIZES=100000,1000000`), on Linux: memory and CPU are read from `/proc`. Each size is a new book
 (`ledgers.sql`) of so many invoices, with a customer for every fifty of them or as many as stand behind a colon (`1000000:200000`),
-a whole first night on it as the command line runs it, and the floor (`floor.sql`) over the same files. The totals that both have
+a whole first night on it as the command line runs it, and the floor (`floor/`) over the same files. The totals that both have
 must tie to the cent. On a busy machine seconds say little: compare CPU, and the ratio to the floor.
 """
 
@@ -18,64 +18,18 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-AS_OF = date(2025, 6, 18)
+from ties import AS_OF, TIES  # noqa: E402
+
 HEADING = re.compile(r"^(\S.*\S)  \(\d+\.\d s\)$")
 BEFORE = "Starting"
 MARTS = "Building the marts"
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-
-# What the floor and the marts must agree on, as queries over each that give the same rows.
-TIES = {
-    "open items": (
-        "select currency, item_type, count(*), sum(open_amount), sum(open_amount_reporting) from marts.open_items group by all",
-        "select currency, item_type, count(*), sum(open_amount), sum(open_reporting) from open_items group by all",
-    ),
-    "aging by bucket": (
-        "select currency, aging_bucket, count(*), sum(open_amount) from marts.open_items group by all",
-        "select currency, aging_bucket, count(*), sum(open_amount) from open_items group by all",
-    ),
-    "aging by customer": (
-        "select customer_id, currency, current_amount, d1_30, d31_60, d61_90, d90_plus, credits, balance from marts.aging_by_customer",
-        "select customer_id, currency, current_amount, d1_30, d31_60, d61_90, d90_plus, credits, balance from aging_by_customer",
-    ),
-    "aging history": (
-        "select snapshot_date, company_id, currency, sum(current_amount), sum(d90_plus), sum(balance) from marts.aging_history "
-        "group by all",
-        "select snapshot_date, company_id, currency, sum(current_amount), sum(d90_plus), sum(balance) from aging_history group by all",
-    ),
-    "days beyond terms": (
-        "select month, sum(paid_amount), sum(past_due_amount), count(*) from marts.days_beyond_terms_monthly group by all",
-        "select cast(date_trunc('month', month_end) as date), sum(paid), sum(past_due), count(*) from days_beyond_terms_monthly "
-        f"where month_end > date '{AS_OF}' - interval 24 month group by all",
-    ),
-    "key figures by region": (
-        "select month, scope_value, "
-        + ", ".join(
-            f"any_value({part}) filter (kpi = '{kpi}')"
-            for kpi, part in (
-                ("dso", "numerator"),
-                ("dso", "denominator"),
-                ("best_possible_dso", "numerator"),
-                ("on_time_share", "numerator"),
-                ("write_off_rate", "numerator"),
-            )
-        )
-        + " from marts.kpi_monthly where scope = 'region' group by all",
-        "select cast(date_trunc('month', day) as date), region, receivables, billed_window, current_amount, paid_on_time, written_off "
-        "from kpi_sums where region is not null",
-    ),
-    "items past due": (
-        "select currency, count(*), sum(open_amount) from marts.dunning_items where days_past_due > 0 group by all",
-        "select currency, count(*), sum(open_amount) from dunning_candidates group by all",
-    ),
-}
 
 
 @dataclass
