@@ -324,7 +324,6 @@ create temp table exposures as
 select
     customer_id,
     sum(open_reporting) as balance,
-    sum(greatest(open_reporting, 0)) filter (days_past_due is not null) as owed,
     coalesce(sum(open_reporting) filter (days_past_due > 0), 0) as past_due,
     coalesce(max(days_past_due) filter (days_past_due > 0 and open_amount > 0), 0) as oldest_past_due
 from open_items
@@ -335,10 +334,7 @@ create temp table factors as
 with owed as (
     select customer_id, day, sum(open_reporting) as balance, sum(greatest(open_reporting, 0)) filter (days_past_due is not null) as owed
     from snapshot
-    where day <> $as_of
     group by all
-    union all
-    select customer_id, $as_of, balance, owed from exposures
 ),
 
 long_past_due as (

@@ -26,15 +26,13 @@ companies as (
 ),
 
 movements as (
-    select movements.*
-    from {{ ref('int_item_movements') }} as movements
-    cross join something_differs
+    select * from {{ ref('int_item_movements') }}
+    where true in (select differs from something_differs)
 ),
 
 items as (
-    select items.*
-    from {{ ref('int_receivable_items') }} as items
-    cross join something_differs
+    select * from {{ ref('int_receivable_items') }}
+    where true in (select differs from something_differs)
 ),
 
 open_items as (
