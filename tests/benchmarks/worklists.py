@@ -2,10 +2,11 @@
 
 Run by hand: `python tests/benchmarks/worklists.py`. The export runs in a process of its own, from Parquet as a night does, and so does
 the baseline: xlsxwriter writing the call list's cells, nothing else, cell by cell. Figures are of this machine on this day; the ratio
-of the CPU seconds is what to compare. Memory is the whole process's at its highest, imports included.
+of the CPU seconds, children counted, is what to compare. Memory is each process's at its highest, imports included.
 
-Two busy cores, Python 3.11, pyarrow 26: 50,000 customers (230,000 rows on the lists) 13.3 CPU s and 308 MB, of which 106 are there
-before; 12,500 customers (57,500 rows) 4.8 CPU s and 208 MB. The baseline's 13.0 CPU s and 434 MB write one sheet of the first.
+Two slow cores, Python 3.11, pyarrow 26: 50,000 customers (230,000 rows on the lists) 21.5 s and 30.2 CPU s, 307 MB, of which 104 are
+there before, and 294 in the process that writes the workbooks; 12,500 customers (57,500 rows) 7.5 s and 11.8 CPU s, 205 and 189 MB. The
+baseline's 22.7 CPU s and 432 MB write one sheet of the first.
 """
 
 from __future__ import annotations
