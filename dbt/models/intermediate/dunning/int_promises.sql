@@ -62,8 +62,8 @@ allocations as (
 ),
 
 payments as (
-    select * from {{ ref('stg_erp__payments') }}
-    where payment_date <= {{ as_of() }} and (reversed_on is null or reversed_on > {{ as_of() }})
+    select * from {{ ref('int_payments') }}
+    where reversed_on is null
 ),
 
 -- Promises of one plan are kept or broken together: what counts is whether enough came in by each date. A promise without a plan

@@ -1,7 +1,6 @@
 {%- set rounds = 8 -%}
 with payments as (
-    select * from {{ ref('stg_erp__payments') }}
-    where payment_date <= {{ as_of() }}
+    select * from {{ ref('int_payments') }}
 ),
 
 allocations as (
@@ -37,7 +36,7 @@ unallocated_payments as (
     where
         payments.reference is not null
         and allocated_payments.payment_id is null
-        and (payments.reversed_on is null or payments.reversed_on > {{ as_of() }})
+        and payments.reversed_on is null
         and {{ policy_value('cash_application_policy', 'counted_matches', 'varchar') }} = 'reference'
 ),
 

@@ -8,7 +8,7 @@ documents as (
 ),
 
 payments as (
-    select * from {{ ref('stg_erp__payments') }}
+    select * from {{ ref('int_payments') }}
 ),
 
 -- Its parents must exist and share the invoice's currency: the test `allocations_have_parents` names those that do not.

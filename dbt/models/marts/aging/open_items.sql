@@ -7,6 +7,10 @@ items as (
     select * from {{ ref('int_receivable_items') }}
 ),
 
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
 disputes as (
     select * from {{ ref('int_disputes') }}
 ),
@@ -75,10 +79,11 @@ select
     ) as over_allocated,
     cast(items.product_line as varchar) as product_line,
     cast(items.sales_rep as varchar) as sales_rep,
-    cast(items.region as varchar) as region,
-    cast(items.industry as varchar) as industry
+    cast(customers.region as varchar) as region,
+    cast(customers.industry as varchar) as industry
 from snapshot
 inner join items on snapshot.item_id = items.item_id
+left join customers on snapshot.customer_id = customers.customer_id
 left join original_due_dates on snapshot.invoice_id = original_due_dates.invoice_id
 left join placed on snapshot.item_id = placed.item_id
 left join disputes

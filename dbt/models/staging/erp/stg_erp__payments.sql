@@ -1,3 +1,5 @@
+{#- A view: what reads all of it makes a table of its own. -#}
+{{ config(materialized='view') }}
 with latest as (
     {{ latest_version(source('erp', 'payments'), ['payment_id']) }}
 )
