@@ -59,20 +59,22 @@ missing_for_movements as (
 )
 
 select
-    currency,
-    base_currency as to_currency,
-    snapshot_date as needed_on
+    snapshot.currency,
+    companies.currency as to_currency,
+    snapshot.snapshot_date as needed_on
 from snapshot
-where open_amount_base is null
+left join companies on snapshot.company_id = companies.company_id
+where snapshot.open_amount_base is null
 
 union
 
 select
-    currency,
-    reporting_currency as to_currency,
-    snapshot_date as needed_on
+    snapshot.currency,
+    companies.reporting_currency as to_currency,
+    snapshot.snapshot_date as needed_on
 from snapshot
-where open_amount_reporting is null
+left join companies on snapshot.company_id = companies.company_id
+where snapshot.open_amount_reporting is null
 
 union
 

@@ -99,7 +99,7 @@ select
     covered.disputed_amount,
     covered.covered_amount,
     cast(covered.claim - covered.covered_amount as decimal(18, 4)) as dunnable_amount,
-    covered.reporting_currency,
+    companies.reporting_currency,
     covered.open_amount_reporting,
     {{ share_of('covered.open_amount_reporting', 'covered.claim - covered.covered_amount', 'covered.open_amount') }}
         as dunnable_amount_reporting,

@@ -445,12 +445,12 @@ banded as (
 {% set parts = {
     'standing': [
         'receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
-        'past_due', 'past_due_x_days', 'disputed',
+        'past_due', 'disputed',
     ],
     'opening': ['opening_receivables', 'opening_past_due'],
     'billed': ['billed_month', 'billed_window', 'billed_quarter', 'billed_year_before', 'customers_year_before', 'customers_kept'],
     'written_off': ['written_off_quarter'],
-    'collected': ['paid', 'paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due'],
+    'collected': ['paid', 'paid_with_due_date', 'paid_on_time', 'paid_past_due'],
     'disputes_ended': ['disputes_resolved', 'dispute_days'],
     'promises_ended': ['promised', 'promised_and_kept'],
     'invoiced': ['deliveries_invoiced', 'days_to_invoice'],
@@ -459,6 +459,8 @@ banded as (
     'reviews_missed': ['overdue_reviews'],
     'banded': ['billed_year', 'billed_top5', 'billed_next15', 'billed_rest'],
 } -%}
+{#- An amount times days needs more digits than an amount, and more room: it has a column of its own. -#}
+{%- set weighed = {'standing': 'past_due_x_days', 'collected': 'paid_x_days_late'} -%}
 accounts as (
     {%- for part in parts %}
     select month, company_id, customer_id from {{ part }}
@@ -517,10 +519,11 @@ customer_months as (
         month,
         company_id,
         customer_id,
-        '{{ part }}' as part
-        {%- for place in range(widest) %},
-        cast({{ known[place] if place < known | length else 'null' }} as decimal(24, 4)) as measure_{{ place }}
+        {{ loop.index }} as part,
+        {%- for place in range(widest) %}
+        cast({{ known[place] if place < known | length else 'null' }} as decimal(18, 4)) as measure_{{ place }},
         {%- endfor %}
+        cast({{ weighed.get(part, 'null') }} as decimal(24, 4)) as amount_x_days
     from {{ part }}
     {%- if not loop.last %}
     union all
@@ -528,47 +531,82 @@ customer_months as (
     {%- endfor %}
 ),
 
--- The tier is that of the month's end; what the source keeps no history of (region, industry, collector, sales rep) is today's.
+{% set traits = ['region', 'industry', 'collector', 'sales_rep'] -%}
+-- Customers alike in what the source keeps no history of are one kind: a number is summed by sooner than four texts.
+traits_of as (
+    select
+        customer_id,
+        {%- for trait in traits %}
+        coalesce({{ trait }}, 'unknown') as {{ trait }},
+        {%- endfor %}
+        dense_rank() over (
+            order by {% for trait in traits %}coalesce({{ trait }}, 'unknown'){{ ', ' if not loop.last }}{% endfor %}
+        ) as kind
+    from customers
+),
+
+kinds as (
+    select distinct
+        kind,
+        {%- for trait in traits %}
+        {{ trait }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from traits_of
+),
+
+-- The tier is that of the month's end.
 summed as (
     select
         customer_months.part,
         customer_months.month,
         customer_months.company_id,
         case when months_by_customer.month is not null then customer_months.customer_id end as customer_id,
-        coalesce(tier_history.tier_indicated, 'unknown') as tier,
-        coalesce(customers.region, 'unknown') as region,
-        coalesce(customers.industry, 'unknown') as industry,
-        coalesce(customers.collector, 'unknown') as collector,
-        coalesce(customers.sales_rep, 'unknown') as sales_rep
-        {%- for place in range(widest) %},
-        sum(customer_months.measure_{{ place }}) as measure_{{ place }}
+        tier_history.tier_indicated as tier,
+        traits_of.kind,
+        {%- for place in range(widest) %}
+        sum(customer_months.measure_{{ place }}) as measure_{{ place }},
         {%- endfor %}
+        sum(customer_months.amount_x_days) as amount_x_days
     from customer_months
     inner join months on customer_months.month = months.month
     left join months_by_customer on customer_months.month = months_by_customer.month
-    left join customers on customer_months.customer_id = customers.customer_id
+    left join traits_of on customer_months.customer_id = traits_of.customer_id
     left join tier_history
         on customer_months.customer_id = tier_history.customer_id
         and months.snapshot_date = tier_history.snapshot_date
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9
+    group by 1, 2, 3, 4, 5, 6
+),
+
+laid_out as (
+    select
+        month,
+        company_id,
+        customer_id,
+        tier,
+        kind
+        {%- for part, known in parts.items() %}
+        {%- set part_number = loop.index %}
+        {%- for measure in known %},
+        sum(case when part = {{ part_number }} then measure_{{ loop.index0 }} end) as {{ measure }}
+        {%- endfor %}
+        {%- if part in weighed %},
+        sum(case when part = {{ part_number }} then amount_x_days end) as {{ weighed[part] }}
+        {%- endif %}
+        {%- endfor %}
+    from summed
+    group by 1, 2, 3, 4, 5
 )
 
 select
-    month,
-    company_id,
-    customer_id,
-    tier,
-    region,
-    industry,
-    collector,
-    sales_rep
-    {%- for part, known in parts.items() %}
-    {%- for measure in known %},
-    cast(
-        coalesce(sum(case when part = '{{ part }}' then measure_{{ loop.index0 }} end), 0)
-        as decimal({{ 24 if '_x_days' in measure else 18 }}, 4)
-    ) as {{ measure }}
+    laid_out.month,
+    laid_out.company_id,
+    laid_out.customer_id,
+    coalesce(laid_out.tier, 'unknown') as tier
+    {%- for trait in traits %},
+    coalesce(kinds.{{ trait }}, 'unknown') as {{ trait }}
     {%- endfor %}
+    {%- for measure in kpi_measures() %},
+    cast(coalesce(laid_out.{{ measure }}, 0) as decimal({{ 24 if '_x_days' in measure else 18 }}, 4)) as {{ measure }}
     {%- endfor %}
-from summed
-group by 1, 2, 3, 4, 5, 6, 7, 8
+from laid_out
+left join kinds on laid_out.kind = kinds.kind

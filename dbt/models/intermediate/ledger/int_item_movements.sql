@@ -1,13 +1,31 @@
+{#- A view: items and allocations are tables underneath, and what reads this reads a few columns of it. -#}
+{{ config(materialized='view') }}
 with items as (
     select * from {{ ref('int_receivable_items') }}
 ),
 
-allocations as (
-    select * from {{ ref('int_allocations') }}
+voided_items as (
+    select * from {{ ref('int_receivable_items') }}
+    where voided_on is not null
 ),
 
 item_allocations as (
     select * from {{ ref('int_item_allocations') }}
+),
+
+ended_item_allocations as (
+    select * from {{ ref('int_item_allocations') }}
+    where ended_on is not null
+),
+
+allocations as (
+    select * from {{ ref('int_allocations') }}
+    where source_type in ('payment', 'credit_memo')
+),
+
+ended_allocations as (
+    select * from {{ ref('int_allocations') }}
+    where source_type in ('payment', 'credit_memo') and ended_on is not null
 ),
 
 -- Documents raise what they are; from the day of its voiding nothing of an item exists. Whatever was allocated ends by that day.
@@ -36,64 +54,47 @@ voided as (
         case item_type when 'payment' then 'cash_reversed' else 'void' end as kind,
         case when item_type in ('invoice', 'debit_memo') then -original_amount else original_amount end as amount,
         known_at
-    from items
-    where voided_on is not null
+    from voided_items
 ),
 
 -- Each allocation lowers the item it lies on and, where it comes from a payment or credit memo, uses that up by as much.
-used_up as (
-    select
-        case source_type when 'payment' then 'payment/' || payment_id else credit_memo_id end as item_id,
-        amount,
-        effective_on,
-        ended_on,
-        known_at,
-        end_known_at
-    from allocations
-    where source_type in ('payment', 'credit_memo')
-),
-
-allocation_sides as (
+{% set ends = [('', 'effective_on', '-amount', 'amount', 'known_at'), ('ended_', 'ended_on', 'amount', '-amount', 'end_known_at')] -%}
+{%- for ended, day, lowered, used_up, known_at in ends %}
+{{ ended }}lowered as (
     select
         item_id,
         item_type,
         company_id,
         customer_id,
         currency,
+        {{ day }} as moved_on,
         case when source_type in ('payment', 'credit_memo') then 'application' else source_type end as kind,
-        -amount as amount,
-        effective_on,
-        ended_on,
-        known_at,
-        end_known_at
-    from item_allocations
-    union all
-    select
-        items.item_id,
-        items.item_type,
-        items.company_id,
-        items.customer_id,
-        items.currency,
-        'application' as kind,
-        used_up.amount,
-        used_up.effective_on,
-        used_up.ended_on,
-        used_up.known_at,
-        used_up.end_known_at
-    from used_up
-    inner join items on used_up.item_id = items.item_id
+        {{ lowered }} as amount,
+        {{ known_at }} as known_at
+    from {{ ended }}item_allocations
 ),
 
+{{ ended }}used_up as (
+    select
+        case source_type when 'payment' then 'payment/' || payment_id else credit_memo_id end as item_id,
+        source_type as item_type,
+        source_company_id as company_id,
+        source_customer_id as customer_id,
+        currency,
+        {{ day }} as moved_on,
+        'application' as kind,
+        {{ used_up }} as amount,
+        {{ known_at }} as known_at
+    from {{ ended }}allocations
+),
+{% endfor %}
 movements as (
-    select item_id, item_type, company_id, customer_id, currency, moved_on, kind, amount, known_at from issued
+    {%- for part in ['issued', 'voided', 'lowered', 'used_up', 'ended_lowered', 'ended_used_up'] %}
+    select item_id, item_type, company_id, customer_id, currency, moved_on, kind, amount, known_at from {{ part }}
+    {%- if not loop.last %}
     union all
-    select item_id, item_type, company_id, customer_id, currency, moved_on, kind, amount, known_at from voided
-    union all
-    select item_id, item_type, company_id, customer_id, currency, effective_on as moved_on, kind, amount, known_at from allocation_sides
-    union all
-    select item_id, item_type, company_id, customer_id, currency, ended_on as moved_on, kind, -amount as amount, end_known_at as known_at
-    from allocation_sides
-    where ended_on is not null
+    {%- endif %}
+    {%- endfor %}
 )
 
 select

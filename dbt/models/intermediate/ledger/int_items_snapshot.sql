@@ -86,9 +86,7 @@ select
         when aged.days_past_due is null then 'no_due_date'
         else aging_buckets.bucket
     end as aging_bucket,
-    aged.base_currency,
     {{ converted('aged.open_amount', 'aged.currency', 'aged.base_currency', 'base_rates.rate') }} as open_amount_base,
-    aged.reporting_currency,
     {{ converted('aged.open_amount', 'aged.currency', 'aged.reporting_currency', 'reporting_rates.rate') }} as open_amount_reporting
 from aged
 left join aging_buckets

@@ -149,6 +149,8 @@ taken as (
 select
     taken.payment_id,
     taken.invoice_id,
+    payments.company_id as source_company_id,
+    payments.customer_id as source_customer_id,
     documents.document_type,
     documents.document_date,
     documents.due_date,

@@ -63,9 +63,9 @@ select
         as decimal(18, 4)
     ) as original_amount,
     cast(snapshot.open_amount as decimal(18, 4)) as open_amount,
-    cast(snapshot.base_currency as varchar) as base_currency,
+    cast(items.base_currency as varchar) as base_currency,
     cast(snapshot.open_amount_base as decimal(18, 4)) as open_amount_base,
-    cast(snapshot.reporting_currency as varchar) as reporting_currency,
+    cast(items.reporting_currency as varchar) as reporting_currency,
     cast(snapshot.open_amount_reporting as decimal(18, 4)) as open_amount_reporting,
     cast(snapshot.days_past_due as integer) as days_past_due,
     cast(snapshot.aging_bucket as varchar) as aging_bucket,

@@ -10,6 +10,10 @@ snapshot_items as (
     select * from {{ ref('int_items_snapshot') }}
 ),
 
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
 tier_terms as (
     select * from {{ ref('risk_tier_terms') }}
     where policy = '{{ var("policy") }}'
@@ -27,7 +31,6 @@ exposures as (
     select
         customer_id,
         snapshot_date,
-        max(reporting_currency) as reporting_currency,
         sum(open_amount_reporting) as exposure_amount
     from snapshot_items
     group by customer_id, snapshot_date
@@ -86,7 +89,7 @@ moves as (
 
 only_currency as (
     select max(reporting_currency) as reporting_currency
-    from exposures
+    from companies
 )
 
 select
