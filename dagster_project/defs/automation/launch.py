@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_project import dbt_build
 from dagster_project.definitions import build_defs
 from dagster_project.defs.automation.failures import reasons_of
 from dagster_project.defs.automation.nightly import JOB
@@ -52,6 +53,7 @@ def run_night(settings: Settings, as_of: date, *, full: bool, refresh: bool, kno
     use_instance(settings)
     with dg.DagsterInstance.get() as instance:
         job = build_defs(settings).resolve_job_def(JOB)
+        dbt_build.start_early()  # while the sources are landed
         outcome = job.execute_in_process(
             instance=instance,
             partition_key=as_of.isoformat(),
