@@ -81,7 +81,9 @@ customer_months as (
         customer_snapshots.is_as_of,
         customer_snapshots.customer_since,
         customer_snapshots.first_document_on,
-        customer_snapshots.last_complete_month_index
+        customer_snapshots.last_complete_month_index,
+        coalesce(months.past_due_amount, 0) as past_due_amount,
+        coalesce(months.past_due_x_days, 0) as past_due_x_days
         {%- for measure in cash_measures %},
         cells.{{ measure }}
         {%- endfor %}
@@ -89,6 +91,9 @@ customer_months as (
     left join cells
         on customer_snapshots.customer_id = cells.customer_id
         and customer_snapshots.month_index = cells.month_index
+    left join months
+        on customer_snapshots.customer_id = months.customer_id
+        and customer_snapshots.snapshot_date = months.month_end
     union all
     select
         cells.customer_id,
@@ -97,7 +102,9 @@ customer_months as (
         null as is_as_of,
         null as customer_since,
         null as first_document_on,
-        null as last_complete_month_index
+        null as last_complete_month_index,
+        null as past_due_amount,
+        null as past_due_x_days
         {%- for measure in cash_measures %},
         cells.{{ measure }}
         {%- endfor %}
@@ -116,6 +123,8 @@ lasting_windows as (
         customer_since,
         first_document_on,
         last_complete_month_index,
+        past_due_amount,
+        past_due_x_days,
         {%- for n in [6, 24] %}
         sum(paid_with_due_date) over last_{{ n }} as weighed_{{ n }}m,
         sum(paid_x_days_late) over last_{{ n }} as weighed_x_days_{{ n }}m,
@@ -205,8 +214,8 @@ sums as (
             coalesce(lasting_windows.max_days_late_12m, passing.max_days_late_12m),
             coalesce(passing.max_days_late_12m, lasting_windows.max_days_late_12m)
         ) as max_days_late_12m,
-        coalesce(months.past_due_amount, 0) as past_due_amount,
-        coalesce(months.past_due_x_days, 0) as past_due_x_days
+        lasting_windows.past_due_amount,
+        lasting_windows.past_due_x_days
     from lasting_windows
     left join lasting_now
         on lasting_windows.customer_id = lasting_now.customer_id
@@ -214,9 +223,6 @@ sums as (
     left join passing
         on lasting_windows.customer_id = passing.customer_id
         and lasting_windows.snapshot_date = passing.snapshot_date
-    left join months
-        on lasting_windows.customer_id = months.customer_id
-        and lasting_windows.snapshot_date = months.month_end
     where lasting_windows.snapshot_date is not null
 )
 
