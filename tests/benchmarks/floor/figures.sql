@@ -350,8 +350,10 @@ select
     day > if(
         reviewed_on <= day, next_review_due, customer_since + to_months(case tier when 1 then 12 when 2 then 6 when 3 then 3 end)
     ) is true as is_overdue,
-    coalesce(billed_year, of_fourth, of_two_before, of_third_before, of_fourth_before) is not null or bits >> month & 1 = 1 or is_overdue
-        as is_active
+    coalesce(billed_year, of_fourth) is not null
+    or if(is_odd, billed is not null, coalesce(of_two_before, of_third_before, of_fourth_before) is not null)
+    or bits >> month & 1 = 1
+    or is_overdue as is_active
 from windows
 inner join month_ends using (month)
 inner join (select account, combination, tiers, reviewed_on, next_review_due, customer_since from accounts) using (account)

@@ -101,6 +101,12 @@ weighed as (
         paid_x_days + past_due_x_days as weighed_x_days,
         cast(ratio_of_cents(paid_x_days + past_due_x_days, paid + past_due) as double) as dbt_days
     from cells
+),
+
+-- Ten-thousandths of a day are whole numbers, and their sums exact.
+pointed as (
+    select *, round(10000 * dbt_days) as y, if(dbt_days is null, null, month) as x
+    from weighed
 )
 
 select
@@ -114,10 +120,16 @@ select
     sum(paid) over last_24 as paid_24m,
     sum(paid_x_days) over last_24 as paid_x_days_24m,
     sum(invoices) over last_24 as invoices_24m,
-    case when count(dbt_days) over year >= 4 then cast(regr_slope(dbt_days, month) over year as decimal(18, 4)) end as slope,
+    case
+        when count(y) over year >= 4
+            then cast(
+                (count(y) over year * sum(x * y) over year - sum(x) over year * sum(y) over year) / 10000
+                / (count(y) over year * sum(x * x) over year - sum(x) over year * sum(x) over year) as decimal(18, 4)
+            )
+    end as slope,
     ratio_of_cents(sum(weighed_x_days) over recent, sum(weighed) over recent) as dbt_days_recent,
     ratio_of_cents(sum(weighed_x_days) over prior, sum(weighed) over prior) as dbt_days_prior
-from weighed
+from pointed
 window
     last_6 as (partition by customer_id order by month rows between 6 preceding and current row),
     last_24 as (partition by customer_id order by month rows between 24 preceding and current row),
@@ -139,7 +151,7 @@ with months_of as (
         paid_x_days_to_pay,
         past_due,
         past_due_x_days,
-        cast(cast(dbt_days as decimal(18, 4)) as double) as dbt_days
+        cast(dbt_days as decimal(18, 4)) as dbt_days
     from days_beyond_terms_monthly
     union all
     select
@@ -163,8 +175,11 @@ sums as (
         coalesce(sum(past_due) filter (ago = 0), 0) as past_due,
         coalesce(sum(past_due_x_days) filter (ago = 0), 0) as past_due_x_days,
         count(dbt_days) filter (ago between 1 and 12) as active_months,
-        regr_r2(dbt_days, month) filter (ago between 1 and 12) as r2,
-        stddev_samp(dbt_days) filter (ago between 1 and 12) as stddev
+        sum(if(dbt_days is null, null, month)) filter (ago between 1 and 12) as sum_x,
+        sum(dbt_days) filter (ago between 1 and 12) as sum_y,
+        cast(active_months * sum(if(dbt_days is null, null, month * month)) filter (ago between 1 and 12) - sum_x * sum_x as double) as spread_x,
+        cast(active_months * sum(dbt_days * dbt_days) filter (ago between 1 and 12) - sum_y * sum_y as double) as spread_y,
+        cast(active_months * sum(month * dbt_days) filter (ago between 1 and 12) - sum_x * sum_y as double) as spread_xy
     from months_of
     where ago <= 24
     group by customer_id
@@ -182,8 +197,12 @@ figures as (
         ratio(coalesce(paid_12m, 0) - on_time_12m + past_due, coalesce(paid_12m, 0) + past_due) as late_share_12m,
         ratio(paid_x_days_to_pay_12m, paid_12m) as days_to_pay_12m,
         coalesce(paid_12m, 0) as paid_12m,
-        if(active_months >= 4, cast(r2 as decimal(18, 4)), null) as r2,
-        if(active_months >= 2, cast(stddev as decimal(18, 4)), null) as stddev
+        case
+            when active_months < 4 then null
+            when spread_y = 0 then 1
+            else cast(spread_xy * spread_xy / (spread_x * spread_y) as decimal(18, 4))
+        end as r2,
+        if(active_months >= 2, cast(sqrt(spread_y / (active_months * (active_months - 1))) as decimal(18, 4)), null) as stddev
     from sums
 )
 

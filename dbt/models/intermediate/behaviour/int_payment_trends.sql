@@ -32,7 +32,7 @@ month_rows as (
     select
         customer_id,
         month_index,
-        cast(max(dbt_days) as double) as dbt_days,
+        max(dbt_days) as dbt_days,
         sum(weighed_amount) as weighed_amount,
         sum(weighed_x_days) as weighed_x_days,
         max(case when is_needed then 1 else 0 end) = 1 as is_needed
@@ -40,15 +40,18 @@ month_rows as (
     group by customer_id, month_index
 ),
 
+-- The line is laid through exact sums: what an engine makes of its own regression depends on the order in which it adds.
 windowed as (
     select
         customer_id,
         month_index,
         is_needed,
         count(dbt_days) over trailing_year as active_months,
-        regr_slope(dbt_days, month_index) over trailing_year as slope,
-        regr_r2(dbt_days, month_index) over trailing_year as r2,
-        stddev_samp(dbt_days) over trailing_year as stddev,
+        sum(case when dbt_days is not null then month_index end) over trailing_year as sum_x,
+        sum(dbt_days) over trailing_year as sum_y,
+        sum(case when dbt_days is not null then month_index * month_index end) over trailing_year as sum_xx,
+        sum(month_index * dbt_days) over trailing_year as sum_xy,
+        sum(dbt_days * dbt_days) over trailing_year as sum_yy,
         sum(weighed_amount) over recent as recent_amount,
         sum(weighed_x_days) over recent as recent_x_days,
         sum(weighed_amount) over before_recent as prior_amount,
@@ -60,19 +63,38 @@ windowed as (
         before_recent as (partition by customer_id order by month_index range between 5 preceding and 3 preceding)
 ),
 
--- One point has no slope; what engines answer differs (NaN or null).
+-- Each is the count squared times what statistics calls the variance of months, of days, and their covariance.
+spreads as (
+    select
+        customer_id,
+        month_index,
+        active_months,
+        cast(active_months * sum_xx - sum_x * sum_x as double) as spread_x,
+        cast(active_months * sum_yy - sum_y * sum_y as double) as spread_y,
+        cast(active_months * sum_xy - sum_x * sum_y as double) as spread_xy,
+        recent_amount,
+        recent_x_days,
+        prior_amount,
+        prior_x_days
+    from windowed
+    where is_needed
+),
+
 trends as (
     select
         customer_id,
         month_index,
         active_months,
-        case when active_months >= 2 then cast(slope as decimal(18, 4)) end as dbt_slope,
-        case when active_months >= 3 then cast(r2 as decimal(18, 4)) end as dbt_r2,
-        case when active_months >= 2 then cast(stddev as decimal(18, 4)) end as dbt_stddev,
+        case when active_months >= 2 then cast(spread_xy / spread_x as decimal(18, 4)) end as dbt_slope,
+        case
+            when active_months < 3 then null
+            when spread_y = 0 then 1
+            else cast(spread_xy * spread_xy / (spread_x * spread_y) as decimal(18, 4))
+        end as dbt_r2,
+        case when active_months >= 2 then cast(sqrt(spread_y / (active_months * (active_months - 1))) as decimal(18, 4)) end as dbt_stddev,
         {{ ratio('recent_x_days', 'recent_amount') }} as dbt_days_recent,
         {{ ratio('prior_x_days', 'prior_amount') }} as dbt_days_prior
-    from windowed
-    where is_needed
+    from spreads
 )
 
 select
