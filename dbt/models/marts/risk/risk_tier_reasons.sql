@@ -84,7 +84,7 @@ select
             coalesce({{ for_people('threshold_number', 'unit') }}, replace(replace(threshold, '|', ' or '), '_', ' '))
         )
         || case
-            when abs(value_number - threshold_number) > abs(tie_break) then ''
+            when value_number is null or abs(value_number - threshold_number) > abs(tie_break) then ''
             when tie_break < 0 then ', ' || {{ for_people('-tie_break', "'number'") }} || ' more in a long or strategic relationship'
             when tie_break > 0 then ', ' || {{ for_people('tie_break', "'number'") }} || ' less in a new relationship'
             else ''
