@@ -131,3 +131,19 @@ def test_a_project_that_does_not_parse_says_where(project: Path) -> None:
         dbt_build.prepare()
 
     assert not is_prepared()
+
+
+def test_a_manifest_read_early_is_read_again_where_the_project_was_prepared_since(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    state = tmp_path / "prepared.sha256"
+    monkeypatch.setattr(dbt_build, "_STATE", state)
+    for now, used, reads in (("first", "read early", 1), ("second", "read again", 2)):
+        state.write_text(now, "utf-8")
+        answers = [("first", "read early"), ("second", "read again")]
+        monkeypatch.setattr(dbt_build, "_read", lambda answers=answers: answers.pop(0))
+
+        dbt_build.start_early()
+
+        assert dbt_build._parsed() == used
+        assert len(answers) == 2 - reads
