@@ -24,7 +24,7 @@
             min(_loaded_at) over (partition by {{ key | join(', ') }}) as _first_loaded_at,
             row_number() over (partition by {{ key | join(', ') }} order by _as_of desc, _loaded_at desc, _load_id desc) as _version
         from {{ relation }} as landed
-        where exists ({{ _speaks_of('of_other_loads', key) }})
+        where exists ({{ _in_other_loads(key) }})
     )
 
     select *
@@ -39,9 +39,11 @@
     where
         not _deleted
         and _load_id = (select _load_id from largest_load)
-        and not exists ({{ _speaks_of('of_other_loads', key) }})
+        and not exists ({{ _in_other_loads(key) }})
 {%- endmacro %}
 
-{% macro _speaks_of(keys, key) -%}
-    select 1 from {{ keys }} where {% for column in key %}{{ keys }}.{{ column }} = landed.{{ column }}{{ ' and ' if not loop.last }}{% endfor %}
+{% macro _in_other_loads(key) -%}
+    select 1
+    from of_other_loads
+    where {% for column in key %}of_other_loads.{{ column }} = landed.{{ column }}{{ ' and ' if not loop.last }}{% endfor %}
 {%- endmacro %}

@@ -1,18 +1,8 @@
 {{ config(meta={'dagster': {'ref': {'name': 'stg_erp__allocations'}}, 'description': 'Every allocation names an invoice or debit memo and, where it says so, a payment or credit memo that exist, in one currency; only an adjustment is negative. Those listed do not count.'}) }}
 
-with counted as (
-    select * from {{ ref('int_source_allocations') }}
-),
-
--- What counts has its parents: only the others need a closer look.
-allocations as (
-    select * from {{ ref('stg_erp__allocations') }} as allocations
-    where
-        allocated_on <= {{ as_of() }}
-        and (
-            amount < 0
-            or not exists (select 1 from counted where counted.allocation_id = allocations.allocation_id)
-        )
+with allocations as (
+    select * from {{ ref('stg_erp__allocations') }}
+    where allocated_on <= {{ as_of() }}
 ),
 
 documents as (
