@@ -67,7 +67,7 @@ class Warehouse:
 
     @property
     def parquet(self) -> Path:
-        """The marts as Parquet, there once they were published: what the rest of the run reads, since no reader can lock it."""
+        """The marts as Parquet, there once they were exported: what the rest of the run reads, since no reader can lock it."""
         return self.folder / "parquet"
 
     def create(self) -> None:
@@ -76,6 +76,7 @@ class Warehouse:
         for path in (self.private, self.marts):
             for file in self.folder.glob(f"{path.name}*"):
                 file.unlink()
+        shutil.rmtree(self.parquet, ignore_errors=True)
         (self.folder / _FINISHED).unlink(missing_ok=True)
 
     def finish(self) -> None:
@@ -216,8 +217,27 @@ def published_marts(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         con.close()
 
 
+def export(marts: Path, memory_limit: str = MEMORY_LIMIT) -> Path:
+    """Write each mart of a built file as Parquet into the folder `parquet` beside it, in a stable order of rows. Returns the folder,
+    which is there whole or not at all."""
+    exported, part = marts.with_name("parquet"), marts.with_name("parquet.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    with marts_of(marts) as con:
+        con.execute(f"set memory_limit = '{memory_limit}'; set temp_directory = '{marts.with_name('spill')}'")
+        for name in mart_names(con):
+            _write_parquet(con, f'"{name}" order by all', part / f"{name}.parquet")
+    part.rename(exported)
+    return exported
+
+
+def _write_parquet(con: duckdb.DuckDBPyConnection, rows: str, path: Path) -> None:
+    con.execute(f"copy (select * from {rows}) to '{path}' (format parquet, compression zstd)")
+
+
 def publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], memory_limit: str = MEMORY_LIMIT) -> Path:
-    """Give a built file of marts its public name, and write the same as Parquet. Returns the folder that was published into.
+    """Give a built file of marts its public name, and the same as Parquet, exported first where it was not yet. Returns the folder that
+    was published into.
 
     The newest morning is `published/` itself; an older one goes under `published/history/<as_of>/` and leaves the newer alone.
     A reader that has the old file open keeps it; one that opens the path gets a whole new one.
@@ -229,22 +249,20 @@ def publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], m
 
 def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], memory_limit: str) -> Path:
     _take_back(marts)
-    con = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(marts.with_name("spill"))})
+    exported = marts.with_name("parquet")
+    if not exported.exists():
+        export(marts, memory_limit)
+    con = duckdb.connect()
     try:
         con.execute(f"attach '{marts}' as built; use built.{MARTS}")
         columns = ", ".join(f"? as {name}" for name in run)
         con.execute(f"create or replace table run as select cast('{as_of}' as date) as as_of, {columns}", list(run.values()))
         con.execute("checkpoint built")  # which also forces to disk what the build left to the system to write
-        target = published if as_of >= (published_as_of(published) or as_of) else published / "history" / as_of.isoformat()
-        exported = marts.with_name("parquet")
-        shutil.rmtree(exported, ignore_errors=True)
-        exported.mkdir()
-        for name in mart_names(con):
-            con.execute(
-                f"copy (select * from \"{name}\" order by all) to '{exported / name}.parquet' (format parquet, compression zstd)"
-            )
+        _write_parquet(con, "run", exported / ".run.new")
     finally:
         con.close()
+    os.replace(exported / ".run.new", exported / "run.parquet")  # not written over: the last one may be out under its public name
+    target = published if as_of >= (published_as_of(published) or as_of) else published / "history" / as_of.isoformat()
     parquet = target / ".sets" / f"{marts.parent.name}.{secrets.token_hex(3)}"
     parquet.mkdir(parents=True)
     for file in exported.iterdir():

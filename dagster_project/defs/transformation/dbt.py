@@ -5,6 +5,7 @@ import logging
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +19,7 @@ from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.landing import Known, Landing
 from dagster_project.settings import Settings
-from dagster_project.warehouse import Warehouse, marts_of
+from dagster_project.warehouse import Warehouse, export, marts_of
 
 log = logging.getLogger("arrears.transformation")
 
@@ -92,10 +93,14 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         except (morning.NothingKnown, dbt_build.DbtError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
         _tell(results)
-        yield from _events(context, results, _looked_at(warehouse.marts))
+        looked_at = _looked_at(warehouse.marts)
         broken = [result for result in results if result.broken]
-        if broken:
+        with ThreadPoolExecutor(1) as beside:  # Dagster takes seconds to remember what happened, and so does the export
+            exported = None if broken else beside.submit(export, warehouse.marts, settings.memory_limit)
+            yield from _events(context, results, looked_at)
+        if exported is None:
             raise dg.Failure("\n".join(_explained(manifest, result, warehouse) for result in broken), allow_retries=False)
+        exported.result()
         warehouse.finish()
 
     return build
