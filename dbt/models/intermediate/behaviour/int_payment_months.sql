@@ -42,7 +42,7 @@ past_due_before as (
     inner join older_month_ends
         on balances.valid_from <= older_month_ends.month_end
         and (balances.valid_to is null or balances.valid_to > older_month_ends.month_end)
-    inner join items on balances.item_id = items.item_id
+    inner join items on balances.item_key = items.item_key
     left join exchange_rates
         on items.currency = exchange_rates.from_currency
         and items.reporting_currency = exchange_rates.to_currency

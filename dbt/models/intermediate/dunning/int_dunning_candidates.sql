@@ -1,4 +1,4 @@
-with open_items as (
+with snapshot as (
     select * from {{ ref('int_items_snapshot') }}
     where is_as_of
 ),
@@ -24,9 +24,13 @@ risk_tiers as (
 ),
 
 debits as (
-    select *
-    from open_items
-    where item_type in ('invoice', 'debit_memo')
+    select
+        snapshot.*,
+        receivable_items.item_id,
+        receivable_items.document_number
+    from snapshot
+    inner join receivable_items on snapshot.item_key = receivable_items.item_key
+    where snapshot.item_type in ('invoice', 'debit_memo')
 ),
 
 -- Credits cover items of their own customer, entity and currency only.
@@ -36,7 +40,7 @@ credits as (
         company_id,
         currency,
         -sum(open_amount) as amount
-    from open_items
+    from snapshot
     where item_type not in ('invoice', 'debit_memo')
     group by customer_id, company_id, currency
 ),
@@ -49,7 +53,7 @@ undisputed as (
             greatest(debits.open_amount, 0),
             greatest(disputes.disputed_amount - coalesce(sum(greatest(debits.open_amount, 0)) over (
                 partition by debits.invoice_id
-                order by debits.due_date, debits.item_id
+                order by debits.due_date, debits.item_key
                 rows between unbounded preceding and 1 preceding
             ), 0), 0)
         ), 0) as decimal(18, 4)) as disputed_amount
@@ -81,10 +85,11 @@ covered as (
 )
 
 select
+    covered.item_key,
     covered.item_id,
     covered.item_type,
     covered.invoice_id,
-    receivable_items.document_number,
+    covered.document_number,
     covered.company_id,
     covered.customer_id,
     covered.currency,
@@ -105,7 +110,6 @@ select
         as dunnable_amount_reporting,
     {{ share_of('covered.open_amount_reporting', 'covered.disputed_amount', 'covered.open_amount') }} as disputed_amount_reporting
 from covered
-left join receivable_items on covered.item_id = receivable_items.item_id
 left join companies on covered.company_id = companies.company_id
 left join customers on covered.customer_id = customers.customer_id
 left join risk_tiers on covered.customer_id = risk_tiers.customer_id

@@ -85,7 +85,7 @@ late_spans as (
         on candidates.company_id = chosen.company_id
         and candidates.customer_id = chosen.customer_id
     inner join balances
-        on candidates.item_id = balances.item_id
+        on candidates.item_key = balances.item_key
         and candidates.due_date < coalesce(balances.valid_to, {{ as_of() }})
         and balances.valid_from < {{ as_of() }}
     where chosen.regime <> 'contractual' and candidates.days_past_due > 0

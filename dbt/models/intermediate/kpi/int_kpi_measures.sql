@@ -221,7 +221,7 @@ opening as (
     inner join before_first
         on balances.valid_from <= before_first.balance_date
         and (balances.valid_to is null or balances.valid_to > before_first.balance_date)
-    inner join items on balances.item_id = items.item_id
+    inner join items on balances.item_key = items.item_key
     left join exchange_rates
         on items.currency = exchange_rates.from_currency
         and items.reporting_currency = exchange_rates.to_currency

@@ -42,6 +42,7 @@ documents as (
 )
 
 select
+    row_number() over () as document_key,
     documents.invoice_id,
     documents.invoice_number as document_number,
     documents.document_type,

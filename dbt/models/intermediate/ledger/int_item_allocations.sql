@@ -16,6 +16,7 @@ instalment_allocations as (
 -- An invoice without instalments is one item, and each allocation lies on it whole.
 pieces as (
     select
+        allocations.document_key as item_key,
         allocations.invoice_id as item_id,
         allocations.due_date,
         allocations.amount,
@@ -39,6 +40,7 @@ pieces as (
     where not exists (select 1 from instalments where instalments.invoice_id = allocations.invoice_id)
     union all
     select
+        instalments.item_key,
         instalments.item_id,
         instalments.due_date,
         instalment_allocations.amount,
@@ -65,6 +67,7 @@ pieces as (
 
 select
     allocation_id,
+    item_key,
     item_id,
     document_type as item_type,
     invoice_id,

@@ -31,6 +31,7 @@ ended_allocations as (
 -- Documents raise what they are; from the day of its voiding nothing of an item exists. Whatever was allocated ends by that day.
 issued as (
     select
+        item_key,
         item_id,
         item_type,
         company_id,
@@ -45,6 +46,7 @@ issued as (
 
 voided as (
     select
+        item_key,
         item_id,
         item_type,
         company_id,
@@ -62,6 +64,7 @@ voided as (
 {%- for ended, day, lowered, used_up, known_at in ends %}
 {{ ended }}lowered as (
     select
+        item_key,
         item_id,
         item_type,
         company_id,
@@ -76,6 +79,7 @@ voided as (
 
 {{ ended }}used_up as (
     select
+        source_key as item_key,
         case source_type when 'payment' then 'payment/' || payment_id else credit_memo_id end as item_id,
         source_type as item_type,
         source_company_id as company_id,
@@ -90,7 +94,7 @@ voided as (
 {% endfor %}
 movements as (
     {%- for part in ['issued', 'voided', 'lowered', 'used_up', 'ended_lowered', 'ended_used_up'] %}
-    select item_id, item_type, company_id, customer_id, currency, moved_on, kind, amount, known_at from {{ part }}
+    select item_key, item_id, item_type, company_id, customer_id, currency, moved_on, kind, amount, known_at from {{ part }}
     {%- if not loop.last %}
     union all
     {%- endif %}
@@ -98,6 +102,7 @@ movements as (
 )
 
 select
+    item_key,
     item_id,
     item_type,
     company_id,

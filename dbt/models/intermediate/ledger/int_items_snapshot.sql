@@ -34,7 +34,7 @@ open_at as (
     select
         snapshot_dates.snapshot_date,
         snapshot_dates.is_as_of,
-        balances.item_id,
+        balances.item_key,
         balances.open_amount
     from balances
     inner join snapshot_dates
@@ -47,7 +47,7 @@ aged as (
         open_at.snapshot_date,
         open_at.is_as_of,
         open_at.open_amount,
-        items.item_id,
+        items.item_key,
         items.item_type,
         items.invoice_id,
         items.company_id,
@@ -65,13 +65,13 @@ aged as (
             else {{ dbt.datediff('items.due_date', 'open_at.snapshot_date', 'day') }}
         end as days_past_due
     from open_at
-    inner join items on open_at.item_id = items.item_id
+    inner join items on open_at.item_key = items.item_key
 )
 
 select
     aged.snapshot_date,
     aged.is_as_of,
-    aged.item_id,
+    aged.item_key,
     aged.item_type,
     aged.invoice_id,
     aged.company_id,

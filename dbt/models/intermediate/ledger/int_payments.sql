@@ -30,6 +30,7 @@ owned as (
 )
 
 select
+    -row_number() over () as document_key,
     owned.payment_id,
     owned.company_id,
     owned.customer_id,

@@ -1,5 +1,7 @@
 {#- A view: documents and payments are tables already, and what reads this reads a few columns of it. -#}
 {{ config(materialized='view') }}
+{#- No more documents than that: an instalment's key is its document's and as many of these as its number. -#}
+{%- set keys_of_documents = 'cast(1000000000000 as bigint)' %}
 with documents as (
     select * from {{ ref('int_documents') }}
 ),
@@ -13,6 +15,7 @@ payments as (
 )
 
 select
+    documents.document_key + coalesce(instalments.instalment_number, 0) * {{ keys_of_documents }} as item_key,
     case
         when instalments.instalment_number is null then documents.invoice_id
         else documents.invoice_id || '/' || cast(instalments.instalment_number as varchar)
@@ -48,6 +51,7 @@ left join instalments
 union all
 
 select
+    document_key as item_key,
     'payment/' || payment_id as item_id,
     'payment' as item_type,
     cast(null as varchar) as invoice_id,

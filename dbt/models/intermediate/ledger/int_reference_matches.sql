@@ -149,6 +149,8 @@ taken as (
 select
     taken.payment_id,
     taken.invoice_id,
+    documents.document_key,
+    payments.document_key as source_key,
     payments.company_id as source_company_id,
     payments.customer_id as source_customer_id,
     documents.document_type,

@@ -29,11 +29,11 @@ original_due_dates as (
 -- A dispute is about the invoice: its amount falls on the invoice's open instalments, oldest first.
 placed as (
     select
-        item_id,
+        item_key,
         coalesce(
             sum(greatest(open_amount, 0)) over (
                 partition by invoice_id
-                order by due_date, item_id
+                order by due_date, item_key
                 rows between unbounded preceding and 1 preceding
             ),
             0
@@ -46,7 +46,7 @@ select
     cast({{ as_of() }} as date) as as_of,
     cast(snapshot.company_id as varchar) as company_id,
     cast(snapshot.customer_id as varchar) as customer_id,
-    cast(snapshot.item_id as varchar) as item_id,
+    cast(items.item_id as varchar) as item_id,
     cast(snapshot.item_type as varchar) as item_type,
     cast(snapshot.invoice_id as varchar) as invoice_id,
     cast(items.document_number as varchar) as document_number,
@@ -82,10 +82,10 @@ select
     cast(customers.region as varchar) as region,
     cast(customers.industry as varchar) as industry
 from snapshot
-inner join items on snapshot.item_id = items.item_id
+inner join items on snapshot.item_key = items.item_key
 left join customers on snapshot.customer_id = customers.customer_id
 left join original_due_dates on snapshot.invoice_id = original_due_dates.invoice_id
-left join placed on snapshot.item_id = placed.item_id
+left join placed on snapshot.item_key = placed.item_key
 left join disputes
     on snapshot.invoice_id = disputes.invoice_id
     and snapshot.item_type in ('invoice', 'debit_memo')

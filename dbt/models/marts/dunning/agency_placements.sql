@@ -76,7 +76,8 @@ settled as (
         handed_over.item_id,
         max(balances.valid_to) as settled_on
     from handed_over
-    inner join balances on handed_over.item_id = balances.item_id
+    inner join receivable_items on handed_over.item_id = receivable_items.item_id
+    inner join balances on receivable_items.item_key = balances.item_key
     group by handed_over.item_id
     having max(case when balances.valid_to is null and balances.open_amount > 0 then 1 else 0 end) = 0
 ),
@@ -118,7 +119,7 @@ placements as (
         handed_over.open_amount as placed_amount
     from concerned
     inner join receivable_items on concerned.item_id = receivable_items.item_id
-    left join balances on concerned.item_id = balances.item_id and balances.valid_to is null
+    left join balances on receivable_items.item_key = balances.item_key and balances.valid_to is null
     left join handed_over on concerned.item_id = handed_over.item_id
 ),
 
