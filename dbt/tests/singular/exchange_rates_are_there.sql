@@ -5,7 +5,7 @@ with snapshot as (
 ),
 
 movements as (
-    select * from {{ ref('int_item_movements') }}
+    select * from {{ ref('int_movements_daily') }}
 ),
 
 companies as (

@@ -19,12 +19,11 @@ aging as (
 
 allocated_from_sources as (
     select
-        source_type,
-        source_id,
+        source_key,
         sum(amount) as amount
     from allocations
     where ended_on is null and source_type in ('payment', 'credit_memo')
-    group by source_type, source_id
+    group by source_key
 ),
 
 recounted as (
@@ -52,9 +51,7 @@ recounted as (
         items.currency,
         sum(allocated_from_sources.amount) as amount
     from allocated_from_sources
-    inner join items
-        on allocated_from_sources.source_type = items.item_type
-        and allocated_from_sources.source_id = coalesce(items.payment_id, items.invoice_id)
+    inner join items on allocated_from_sources.source_key = items.item_key
     where items.voided_on is null
     group by items.company_id, items.customer_id, items.currency
 ),

@@ -54,10 +54,12 @@ source_allocations as (
 
 source_documents as (
     select * from {{ ref('stg_erp__invoices') }}
+    where true in (select differs from something_differs)
 ),
 
 source_payments as (
     select * from {{ ref('stg_erp__payments') }}
+    where true in (select differs from something_differs)
 ),
 
 -- What changed is counted from the control balance before this one; the day before where there was none.

@@ -1,5 +1,5 @@
 with movements as (
-    select * from {{ ref('int_item_movements') }}
+    select * from {{ ref('int_movements_daily') }}
 ),
 
 companies as (
@@ -31,7 +31,7 @@ months as (
 
 -- Nobody can say when something was posted before the first load: what that brought is in its own line.
 first_load as (
-    select cast(min(known_at) as date) as loaded_on
+    select min(known_on) as loaded_on
     from movements
 ),
 
@@ -45,7 +45,7 @@ flows as (
         case
             when
                 not months.is_as_of
-                and cast(movements.known_at as date) > months.books_close_on
+                and movements.known_on > months.books_close_on
                 and first_load.loaded_on <= months.books_close_on
                 then 'backdated'
             when movements.kind in ('cash', 'cash_reversed', 'application') then 'cash'
