@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'int_exchange_rates'}}, 'description': 'Every balance has a rate on its snapshot date, and every movement since the first of them on its own day, to base and to reporting currency. What is missing is named by currency and date.'}) }}
 
-with snapshot as (
-    select * from {{ ref('int_items_snapshot') }}
+with balances as (
+    select * from {{ ref('int_customer_balances') }}
 ),
 
 movements as (
@@ -59,22 +59,22 @@ missing_for_movements as (
 )
 
 select
-    snapshot.currency,
+    balances.currency,
     companies.currency as to_currency,
-    snapshot.snapshot_date as needed_on
-from snapshot
-left join companies on snapshot.company_id = companies.company_id
-where snapshot.open_amount_base is null
+    balances.snapshot_date as needed_on
+from balances
+left join companies on balances.company_id = companies.company_id
+where balances.balance_base is null
 
 union
 
 select
-    snapshot.currency,
+    balances.currency,
     companies.reporting_currency as to_currency,
-    snapshot.snapshot_date as needed_on
-from snapshot
-left join companies on snapshot.company_id = companies.company_id
-where snapshot.open_amount_reporting is null
+    balances.snapshot_date as needed_on
+from balances
+left join companies on balances.company_id = companies.company_id
+where balances.balance_reporting is null
 
 union
 

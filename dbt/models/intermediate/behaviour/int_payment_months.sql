@@ -7,9 +7,9 @@ snapshot_dates as (
     select * from {{ ref('int_snapshot_dates') }}
 ),
 
-open_at_snapshots as (
-    select * from {{ ref('int_items_snapshot') }}
-    where item_type in ('invoice', 'debit_memo')
+customer_balances as (
+    select * from {{ ref('int_customer_balances') }}
+    where oldest_days_late is not null
 ),
 
 balances as (
@@ -37,7 +37,7 @@ past_due_before as (
         items.customer_id,
         older_month_ends.month_end,
         {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }} as amount,
-        {{ dbt.datediff('items.due_date', 'older_month_ends.month_end', 'day') }} as days_past_due
+        {{ dbt.datediff('items.due_date', 'older_month_ends.month_end', 'day') }} as days_late
     from balances
     inner join older_month_ends
         on balances.valid_from <= older_month_ends.month_end
@@ -51,21 +51,10 @@ past_due_before as (
     where items.due_date < older_month_ends.month_end and balances.open_amount > 0
 ),
 
--- Days late are counted from the due date here, whatever basis the aging policy has.
-past_due_at_snapshots as (
-    select
-        customer_id,
-        snapshot_date as month_end,
-        open_amount_reporting as amount,
-        {{ dbt.datediff('due_date', 'snapshot_date', 'day') }} as days_past_due
-    from open_at_snapshots
-    where due_date < snapshot_date and open_amount > 0
-),
-
 past_due as (
-    select customer_id, month_end, amount, days_past_due from past_due_before
+    select customer_id, month_end, amount, amount * days_late as amount_x_days from past_due_before
     union all
-    select customer_id, month_end, amount, days_past_due from past_due_at_snapshots
+    select customer_id, snapshot_date as month_end, late_reporting as amount, late_x_days_reporting as amount_x_days from customer_balances
 ),
 
 weights as (
@@ -79,7 +68,7 @@ weights as (
         amount_reporting * greatest(days_late, 0) as paid_x_days_late,
         amount_reporting * days_late as paid_x_days_signed,
         cast(null as decimal(18, 4)) as past_due,
-        cast(null as decimal(18, 4)) as past_due_x_days
+        cast(null as decimal(24, 4)) as past_due_x_days
     from cash
     union all
     select
@@ -92,7 +81,7 @@ weights as (
         null as paid_x_days_late,
         null as paid_x_days_signed,
         amount as past_due,
-        amount * days_past_due as past_due_x_days
+        amount_x_days as past_due_x_days
     from past_due
 ),
 

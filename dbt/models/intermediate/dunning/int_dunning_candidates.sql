@@ -1,6 +1,5 @@
-with snapshot as (
-    select * from {{ ref('int_items_snapshot') }}
-    where is_as_of
+with open_items as (
+    select * from {{ ref('int_open_items') }}
 ),
 
 receivable_items as (
@@ -25,12 +24,12 @@ risk_tiers as (
 
 debits as (
     select
-        snapshot.*,
+        open_items.*,
         receivable_items.item_id,
         receivable_items.document_number
-    from snapshot
-    inner join receivable_items on snapshot.item_key = receivable_items.item_key
-    where snapshot.item_type in ('invoice', 'debit_memo')
+    from open_items
+    inner join receivable_items on open_items.item_key = receivable_items.item_key
+    where open_items.item_type in ('invoice', 'debit_memo')
 ),
 
 -- Credits cover items of their own customer, entity and currency only.
@@ -40,7 +39,7 @@ credits as (
         company_id,
         currency,
         -sum(open_amount) as amount
-    from snapshot
+    from open_items
     where item_type not in ('invoice', 'debit_memo')
     group by customer_id, company_id, currency
 ),

@@ -22,13 +22,13 @@ kpi_definitions as (
     where {{ in_force() }}
 ),
 
-snapshot as (
-    select * from {{ ref('int_items_snapshot') }}
+customer_balances as (
+    select * from {{ ref('int_customer_balances') }}
     where not is_as_of
 ),
 
-aging_buckets as (
-    select * from {{ ref('aging_buckets') }}
+disputed_items as (
+    select * from {{ ref('int_disputed_items') }}
 ),
 
 disputes as (
@@ -113,86 +113,33 @@ concentration as (
     where not is_as_of
 ),
 
--- The share of an invoice in dispute at a month's end: all of it where one of its disputes names no amount.
-disputed_share_at as (
-    select
-        months.snapshot_date,
-        disputes.invoice_id,
-        case when count(*) > count(disputes.amount) then null else sum(disputes.amount) end as amount
-    from disputes
-    inner join months
-        on disputes.opened_on <= months.snapshot_date
-        and (disputes.resolved_on is null or disputes.resolved_on > months.snapshot_date)
-    group by months.snapshot_date, disputes.invoice_id
-),
-
-invoices_at as (
-    select
-        snapshot_date,
-        invoice_id,
-        sum(open_amount) as open_amount
-    from snapshot
-    where
-        item_type in ('invoice', 'debit_memo')
-        and invoice_id in (select invoice_id from disputed_share_at)
-    group by snapshot_date, invoice_id
-),
-
-disputed_at as (
-    select
-        invoices_at.snapshot_date,
-        invoices_at.invoice_id,
-        invoices_at.open_amount,
-        least(coalesce(disputed_share_at.amount, invoices_at.open_amount), invoices_at.open_amount) as amount
-    from disputed_share_at
-    inner join invoices_at
-        on disputed_share_at.snapshot_date = invoices_at.snapshot_date
-        and disputed_share_at.invoice_id = invoices_at.invoice_id
-    where invoices_at.open_amount > 0
-),
-
 standing as (
     select
         months.month,
-        snapshot.company_id,
-        snapshot.customer_id,
-        sum(snapshot.open_amount_reporting) as receivables,
-        {%- for column in ['current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus'] %}
-        sum(case when aging_buckets.amount_column = '{{ column }}' then snapshot.open_amount_reporting else 0 end) as {{ column }},
+        customer_balances.company_id,
+        customer_balances.customer_id,
+        sum(customer_balances.balance_reporting) as receivables,
+        {%- for column in ['current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits'] %}
+        sum(customer_balances.{{ column }}_reporting) as {{ column }},
         {%- endfor %}
-        sum(case when snapshot.aging_bucket = 'no_due_date' then snapshot.open_amount_reporting else 0 end) as no_due_date,
-        -sum(case when snapshot.aging_bucket is null then snapshot.open_amount_reporting else 0 end) as credits,
+        sum(customer_balances.late_reporting) as past_due,
+        sum(customer_balances.late_x_days_reporting) as past_due_x_days
+    from customer_balances
+    inner join months on customer_balances.snapshot_date = months.snapshot_date
+    group by months.month, customer_balances.company_id, customer_balances.customer_id
+),
+
+disputed as (
+    select
+        months.month,
+        disputed_items.company_id,
+        disputed_items.customer_id,
         sum(
-            case
-                when snapshot.aging_bucket is not null and snapshot.due_date < snapshot.snapshot_date and snapshot.open_amount > 0
-                    then snapshot.open_amount_reporting
-                else 0
-            end
-        ) as past_due,
-        sum(
-            case
-                when snapshot.aging_bucket is not null and snapshot.due_date < snapshot.snapshot_date and snapshot.open_amount > 0
-                    then
-                        snapshot.open_amount_reporting
-                        * cast({{ dbt.datediff('snapshot.due_date', 'snapshot.snapshot_date', 'day') }} as integer)
-                else 0
-            end
-        ) as past_due_x_days,
-        sum(
-            case
-                when disputed_at.invoice_id is not null
-                    then {{ share_of('snapshot.open_amount_reporting', 'disputed_at.amount', 'disputed_at.open_amount') }}
-                else 0
-            end
+            {{ share_of('disputed_items.open_amount_reporting', 'disputed_items.disputed_amount', 'disputed_items.invoice_open_amount') }}
         ) as disputed
-    from snapshot
-    inner join months on snapshot.snapshot_date = months.snapshot_date
-    left join aging_buckets on snapshot.aging_bucket = aging_buckets.bucket
-    left join disputed_at
-        on snapshot.snapshot_date = disputed_at.snapshot_date
-        and snapshot.invoice_id = disputed_at.invoice_id
-        and snapshot.item_type in ('invoice', 'debit_memo')
-    group by months.month, snapshot.company_id, snapshot.customer_id
+    from disputed_items
+    inner join months on disputed_items.snapshot_date = months.snapshot_date
+    group by months.month, disputed_items.company_id, disputed_items.customer_id
 ),
 
 -- The first month opens with a day that is no snapshot date.
@@ -445,8 +392,9 @@ banded as (
 {% set parts = {
     'standing': [
         'receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
-        'past_due', 'disputed',
+        'past_due',
     ],
+    'disputed': ['disputed'],
     'opening': ['opening_receivables', 'opening_past_due'],
     'billed': ['billed_month', 'billed_window', 'billed_quarter', 'billed_year_before', 'customers_year_before', 'customers_kept'],
     'written_off': ['written_off_quarter'],

@@ -18,8 +18,8 @@ dunning_policy as (
 ),
 
 open_items as (
-    select * from {{ ref('int_items_snapshot') }}
-    where is_as_of and item_type in ('invoice', 'debit_memo')
+    select * from {{ ref('int_open_items') }}
+    where item_type in ('invoice', 'debit_memo')
 ),
 
 open_invoices as (

@@ -1,3 +1,5 @@
+{#- A view: what reads all of it makes sums of it, and what reads single items reads few. -#}
+{{ config(materialized='view') }}
 with balances as (
     select * from {{ ref('int_item_balances') }}
 ),
@@ -86,6 +88,11 @@ select
         when aged.days_past_due is null then 'no_due_date'
         else aging_buckets.bucket
     end as aging_bucket,
+    case
+        when not aged.is_receivable then 'credits'
+        when aged.days_past_due is null then 'no_due_date'
+        else aging_buckets.amount_column
+    end as aging_column,
     {{ converted('aged.open_amount', 'aged.currency', 'aged.base_currency', 'base_rates.rate') }} as open_amount_base,
     {{ converted('aged.open_amount', 'aged.currency', 'aged.reporting_currency', 'reporting_rates.rate') }} as open_amount_reporting
 from aged

@@ -6,8 +6,12 @@ trends as (
     select * from {{ ref('int_payment_trends') }}
 ),
 
-snapshot_items as (
-    select * from {{ ref('int_items_snapshot') }}
+balances as (
+    select * from {{ ref('int_customer_balances') }}
+),
+
+disputed_items as (
+    select * from {{ ref('int_disputed_items') }}
 ),
 
 customers as (
@@ -24,10 +28,6 @@ exchange_rates as (
 
 snapshot_dates as (
     select * from {{ ref('int_snapshot_dates') }}
-),
-
-disputes as (
-    select * from {{ ref('stg_erp__disputes') }}
 ),
 
 promises as (
@@ -50,61 +50,39 @@ open_on as (
     select
         customer_id,
         snapshot_date,
-        sum(open_amount_reporting) as balance,
-        sum(case when item_type in ('invoice', 'debit_memo') then greatest(open_amount_reporting, 0) end) as owed,
-        sum(case when due_date < {{ dbt.dateadd('day', -30, 'snapshot_date') }} then greatest(open_amount_reporting, 0) else 0 end)
-            as past_due_30,
-        sum(case when due_date < {{ dbt.dateadd('day', -60, 'snapshot_date') }} then greatest(open_amount_reporting, 0) else 0 end)
-            as past_due_60,
-        max(case when due_date < snapshot_date and open_amount > 0 then {{ dbt.datediff('due_date', 'snapshot_date', 'day') }} end)
-            as oldest_past_due
-    from snapshot_items
+        sum(balance_reporting) as balance,
+        sum(owed_reporting) as owed,
+        sum(late_30_reporting) as past_due_30,
+        sum(late_60_reporting) as past_due_60,
+        max(oldest_days_late) as oldest_past_due
+    from balances
     group by customer_id, snapshot_date
 ),
 
 disputed_invoices as (
     select
-        disputes.invoice_id,
-        snapshot_dates.snapshot_date,
-        sum(disputes.amount) as amount,
-        count(*) > count(disputes.amount) as is_whole
-    from disputes
-    inner join snapshot_dates
-        on disputes.opened_on <= snapshot_dates.snapshot_date
-        and (disputes.resolved_on is null or disputes.resolved_on > snapshot_dates.snapshot_date)
-    group by disputes.invoice_id, snapshot_dates.snapshot_date
-),
-
-open_invoices as (
-    select
         customer_id,
         snapshot_date,
         invoice_id,
-        sum(open_amount) as open_amount,
+        max(invoice_open_amount) as open_amount,
+        max(disputed_amount) as disputed_amount,
         sum(open_amount_reporting) as open_amount_reporting
-    from snapshot_items
-    where
-        item_type in ('invoice', 'debit_memo')
-        and invoice_id in (select invoice_id from disputed_invoices)
+    from disputed_items
     group by customer_id, snapshot_date, invoice_id
-    having sum(open_amount) > 0
 ),
 
 disputed_on as (
     select
-        open_invoices.customer_id,
-        open_invoices.snapshot_date,
+        customer_id,
+        snapshot_date,
         sum(
             case
-                when disputed_invoices.is_whole or disputed_invoices.amount >= open_invoices.open_amount then open_invoices.open_amount_reporting
-                else open_invoices.open_amount_reporting * {{ ratio('disputed_invoices.amount', 'open_invoices.open_amount') }}
+                when disputed_amount = open_amount then open_amount_reporting
+                else open_amount_reporting * {{ ratio('disputed_amount', 'open_amount') }}
             end
         ) as disputed
-    from open_invoices
-    inner join disputed_invoices
-        on open_invoices.invoice_id = disputed_invoices.invoice_id
-        and open_invoices.snapshot_date = disputed_invoices.snapshot_date
-    group by open_invoices.customer_id, open_invoices.snapshot_date
+    from disputed_invoices
+    group by customer_id, snapshot_date
 ),
 
 broken_on as (

@@ -1,6 +1,5 @@
 with snapshot as (
-    select * from {{ ref('int_items_snapshot') }}
-    where is_as_of
+    select * from {{ ref('int_open_items') }}
 ),
 
 items as (

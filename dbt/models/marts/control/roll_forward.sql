@@ -6,8 +6,8 @@ companies as (
     select * from {{ ref('int_companies') }}
 ),
 
-snapshot as (
-    select * from {{ ref('int_items_snapshot') }}
+customer_balances as (
+    select * from {{ ref('int_customer_balances') }}
 ),
 
 snapshot_dates as (
@@ -64,16 +64,16 @@ flows as (
 
 balances as (
     select
-        snapshot.company_id,
+        customer_balances.company_id,
         months.month,
         months.next_month,
-        snapshot.currency,
+        customer_balances.currency,
         months.closes_on,
-        sum(snapshot.open_amount) as amount,
-        case when count(*) = count(snapshot.open_amount_base) then sum(snapshot.open_amount_base) end as amount_base
-    from snapshot
-    inner join months on snapshot.snapshot_date = months.closes_on
-    group by snapshot.company_id, months.month, months.next_month, snapshot.currency, months.closes_on
+        sum(customer_balances.balance) as amount,
+        case when count(*) = count(customer_balances.balance_base) then sum(customer_balances.balance_base) end as amount_base
+    from customer_balances
+    inner join months on customer_balances.snapshot_date = months.closes_on
+    group by customer_balances.company_id, months.month, months.next_month, customer_balances.currency, months.closes_on
 ),
 
 days as (

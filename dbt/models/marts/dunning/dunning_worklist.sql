@@ -30,8 +30,8 @@ late_fees as (
     select * from {{ ref('int_late_fees') }}
 ),
 
-open_items as (
-    select * from {{ ref('int_items_snapshot') }}
+balances as (
+    select * from {{ ref('int_customer_balances') }}
     where is_as_of
 ),
 
@@ -182,8 +182,8 @@ document_currencies as (
 credits as (
     select
         customer_id,
-        -sum(case when item_type in ('invoice', 'debit_memo') then 0 else open_amount_reporting end) as credit_available
-    from open_items
+        sum(credits_reporting) as credit_available
+    from balances
     group by customer_id
 ),
 

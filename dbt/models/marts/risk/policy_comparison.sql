@@ -33,8 +33,8 @@ exchange_rates as (
 exposures as (
     select
         customer_id,
-        sum(open_amount_reporting) as balance
-    from {{ ref('int_items_snapshot') }}
+        sum(balance_reporting) as balance
+    from {{ ref('int_customer_balances') }}
     where is_as_of
     group by customer_id
 ),

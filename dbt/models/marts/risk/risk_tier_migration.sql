@@ -6,8 +6,8 @@ snapshot_dates as (
     select * from {{ ref('int_snapshot_dates') }}
 ),
 
-snapshot_items as (
-    select * from {{ ref('int_items_snapshot') }}
+balances as (
+    select * from {{ ref('int_customer_balances') }}
 ),
 
 companies as (
@@ -31,8 +31,8 @@ exposures as (
     select
         customer_id,
         snapshot_date,
-        sum(open_amount_reporting) as exposure_amount
-    from snapshot_items
+        sum(balance_reporting) as exposure_amount
+    from balances
     group by customer_id, snapshot_date
 ),
 

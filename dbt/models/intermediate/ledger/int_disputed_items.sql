@@ -1,0 +1,70 @@
+with disputes as (
+    select * from {{ ref('stg_erp__disputes') }}
+),
+
+items as (
+    select * from {{ ref('int_receivable_items') }}
+    where item_type in ('invoice', 'debit_memo')
+),
+
+balances as (
+    select * from {{ ref('int_item_balances') }}
+),
+
+snapshot_dates as (
+    select * from {{ ref('int_snapshot_dates') }}
+),
+
+exchange_rates as (
+    select * from {{ ref('int_exchange_rates') }}
+),
+
+-- Where one of an invoice's disputes names no amount, all of it is in dispute.
+disputed_on as (
+    select
+        snapshot_dates.snapshot_date,
+        disputes.invoice_id,
+        case when count(*) = count(disputes.amount) then sum(disputes.amount) end as amount
+    from disputes
+    inner join snapshot_dates
+        on disputes.opened_on <= snapshot_dates.snapshot_date
+        and (disputes.resolved_on is null or disputes.resolved_on > snapshot_dates.snapshot_date)
+    group by snapshot_dates.snapshot_date, disputes.invoice_id
+),
+
+open_on as (
+    select
+        disputed_on.snapshot_date,
+        disputed_on.invoice_id,
+        items.item_key,
+        items.company_id,
+        items.customer_id,
+        balances.open_amount,
+        {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }} as open_amount_reporting,
+        sum(balances.open_amount) over (partition by disputed_on.snapshot_date, disputed_on.invoice_id) as invoice_open_amount,
+        disputed_on.amount as disputed_amount
+    from disputed_on
+    inner join items on disputed_on.invoice_id = items.invoice_id
+    inner join balances
+        on items.item_key = balances.item_key
+        and balances.valid_from <= disputed_on.snapshot_date
+        and (balances.valid_to is null or balances.valid_to > disputed_on.snapshot_date)
+    left join exchange_rates
+        on items.currency = exchange_rates.from_currency
+        and items.reporting_currency = exchange_rates.to_currency
+        and exchange_rates.valid_from <= disputed_on.snapshot_date
+        and (exchange_rates.valid_to is null or exchange_rates.valid_to > disputed_on.snapshot_date)
+)
+
+select
+    snapshot_date,
+    invoice_id,
+    item_key,
+    company_id,
+    customer_id,
+    cast(open_amount as decimal(18, 4)) as open_amount,
+    cast(open_amount_reporting as decimal(18, 4)) as open_amount_reporting,
+    cast(invoice_open_amount as decimal(18, 4)) as invoice_open_amount,
+    cast(least(coalesce(disputed_amount, invoice_open_amount), invoice_open_amount) as decimal(18, 4)) as disputed_amount
+from open_on
+where invoice_open_amount > 0
