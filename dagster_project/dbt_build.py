@@ -150,6 +150,7 @@ def _parsed() -> Any:
 
 
 def _read() -> tuple[str, Any]:
+    import dbt.adapters.duckdb
     import dbt.cli.main  # noqa: F401
     from dbt.contracts.graph.manifest import Manifest
 

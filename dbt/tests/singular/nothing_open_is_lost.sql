@@ -5,8 +5,19 @@ with items as (
     select * from {{ ref('int_receivable_items') }}
 ),
 
+items_used_up as (
+    select * from {{ ref('int_receivable_items') }}
+    where voided_on is null and item_type in ('payment', 'credit_memo')
+),
+
 allocations as (
     select * from {{ ref('int_allocations') }}
+    where ended_on is null
+),
+
+allocations_from_sources as (
+    select * from {{ ref('int_allocations') }}
+    where ended_on is null and source_type in ('payment', 'credit_memo')
 ),
 
 open_items as (
@@ -21,8 +32,7 @@ allocated_from_sources as (
     select
         source_key,
         sum(amount) as amount
-    from allocations
-    where ended_on is null and source_type in ('payment', 'credit_memo')
+    from allocations_from_sources
     group by source_key
 ),
 
@@ -42,18 +52,16 @@ recounted as (
         currency,
         -sum(amount) as amount
     from allocations
-    where ended_on is null
     group by company_id, customer_id, currency
     union all
     select
-        items.company_id,
-        items.customer_id,
-        items.currency,
+        items_used_up.company_id,
+        items_used_up.customer_id,
+        items_used_up.currency,
         sum(allocated_from_sources.amount) as amount
     from allocated_from_sources
-    inner join items on allocated_from_sources.source_key = items.item_key
-    where items.voided_on is null
-    group by items.company_id, items.customer_id, items.currency
+    inner join items_used_up on allocated_from_sources.source_key = items_used_up.item_key
+    group by items_used_up.company_id, items_used_up.customer_id, items_used_up.currency
 ),
 
 views as (

@@ -71,13 +71,23 @@ handed_over as (
     where recency = 1
 ),
 
+known_items as (
+    select receivable_items.*
+    from receivable_items
+    inner join (
+        select item_id from handed_over
+        union
+        select item_id from items
+    ) as asked on receivable_items.item_id = asked.item_id
+),
+
 settled as (
     select
         handed_over.item_id,
         max(balances.valid_to) as settled_on
     from handed_over
-    inner join receivable_items on handed_over.item_id = receivable_items.item_id
-    inner join balances on receivable_items.item_key = balances.item_key
+    inner join known_items on handed_over.item_id = known_items.item_id
+    inner join balances on known_items.item_key = balances.item_key
     group by handed_over.item_id
     having max(case when balances.valid_to is null and balances.open_amount > 0 then 1 else 0 end) = 0
 ),
@@ -107,19 +117,19 @@ placements as (
     select
         concerned.item_id,
         concerned.state,
-        receivable_items.customer_id,
-        receivable_items.company_id,
-        receivable_items.invoice_id,
-        receivable_items.document_number,
-        receivable_items.document_date,
-        receivable_items.due_date,
-        receivable_items.currency,
+        known_items.customer_id,
+        known_items.company_id,
+        known_items.invoice_id,
+        known_items.document_number,
+        known_items.document_date,
+        known_items.due_date,
+        known_items.currency,
         coalesce(balances.open_amount, 0) as open_amount,
         handed_over.worklist_date as placed_on,
         handed_over.open_amount as placed_amount
     from concerned
-    inner join receivable_items on concerned.item_id = receivable_items.item_id
-    left join balances on receivable_items.item_key = balances.item_key and balances.valid_to is null
+    inner join known_items on concerned.item_id = known_items.item_id
+    left join balances on known_items.item_key = balances.item_key and balances.valid_to is null
     left join handed_over on concerned.item_id = handed_over.item_id
 ),
 
