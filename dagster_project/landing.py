@@ -21,6 +21,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project import warehouse
@@ -432,11 +434,20 @@ def _stage(dataset: Dataset, delivery: Delivery, path: Path) -> int:
     """Write the pages as they come, text only, one row group a page, so that memory stays flat. Returns the number of records."""
     count = 0
     with pq.ParquetWriter(path, page_schema(dataset), compression="snappy", write_statistics=False) as writer:
-        for page in delivery.pages:
+        for page in _ahead(iter(delivery.pages)):
             count += len(page)
             if len(page):
                 writer.write_table(page)
     return count
+
+
+def _ahead(pages: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The pages, each fetched while the one before it is used."""
+    with ThreadPoolExecutor(1) as fetcher:
+        coming = fetcher.submit(next, pages, None)
+        while (page := coming.result()) is not None:
+            coming = fetcher.submit(next, pages, None)
+            yield page
 
 
 _DATE = r"\d{4}-\d{2}-\d{2}"

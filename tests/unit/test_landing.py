@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dagster_project import landing as landing_module
 from dagster_project import warehouse
 from dagster_project.contract import DATASETS, LANDING_COLUMNS, SQL_TYPES, Column, Dataset, Type
 from dagster_project.landing import Landing, LandingError, Manifest, empty_select, rows_select
@@ -250,6 +251,20 @@ def test_a_key_may_have_an_empty_part(landing: Landing) -> None:
 
 
 # --- whole or nothing -------------------------------------------------------------------------------------------------
+
+
+def test_a_page_is_fetched_while_the_one_before_is_used() -> None:
+    asked = Event()
+
+    def pages() -> Iterator[pa.Table]:
+        yield pa.table({"page": [1]})
+        asked.set()
+        yield pa.table({"page": [2]})
+
+    fetched = landing_module._ahead(pages())
+    assert next(fetched)["page"].to_pylist() == [1]
+    assert asked.wait(10), "the second page was not asked for while the first was in use"
+    assert [page["page"].to_pylist() for page in fetched] == [[2]]
 
 
 def test_a_source_that_fails_half_way_leaves_nothing_behind(landing: Landing) -> None:
