@@ -1,393 +1,4 @@
-with billed_window as (
-    select cast(value as integer) as days
-    from {{ ref('kpi_policy') }}
-    where parameter = 'billed_window_days' and {{ in_force() }}
-),
-
-months as (
-    select
-        month,
-        snapshot_date,
-        {{ days_after('snapshot_date', '-billed_window.days') }} as before_window,
-        cast({{ dbt.dateadd('month', -2, 'month') }} as date) as quarter_start,
-        cast({{ dbt.dateadd('year', -1, 'snapshot_date') }} as date) as year_before,
-        {{ days_after(dbt.dateadd('year', -1, 'snapshot_date'), '-billed_window.days') }} as before_year_before
-    from {{ ref('int_snapshot_dates') }}
-    cross join billed_window
-    where not is_as_of
-),
-
-kpi_definitions as (
-    select * from {{ ref('kpi_definitions') }}
-    where {{ in_force() }}
-),
-
-customer_balances as (
-    select * from {{ ref('int_customer_balances') }}
-    where not is_as_of
-),
-
-disputed_items as (
-    select * from {{ ref('int_disputed_items') }}
-),
-
-disputes as (
-    select * from {{ ref('stg_erp__disputes') }}
-),
-
-balances as (
-    select * from {{ ref('int_item_balances') }}
-),
-
-billed_daily as (
-    select * from {{ ref('int_billed_daily') }}
-),
-
-movements as (
-    select * from {{ ref('int_item_movements') }}
-    where kind = 'write_off'
-),
-
-exchange_rates as (
-    select * from {{ ref('int_exchange_rates') }}
-),
-
-companies as (
-    select * from {{ ref('int_companies') }}
-),
-
-items as (
-    select * from {{ ref('int_receivable_items') }}
-),
-
-documents as (
-    select * from {{ ref('int_documents') }}
-),
-
-customers as (
-    select * from {{ ref('int_customers') }}
-),
-
-tier_history as (
-    select * from {{ ref('risk_tier_history') }}
-),
-
-promises as (
-    select * from {{ ref('int_promises') }}
-),
-
-business_days as (
-    select * from {{ ref('int_business_days') }}
-),
-
-cash_applied as (
-    select * from {{ ref('int_cash_applied') }}
-    where stands_at_month_end
-),
-
-invoice_errors as (
-    select * from {{ ref('invoice_errors') }}
-),
-
-credit_exceptions as (
-    select * from {{ ref('credit_exceptions') }}
-    where is_counted
-),
-
-review_cycles as (
-    select * from {{ ref('int_review_cycles') }}
-),
-
-customer_snapshots as (
-    select * from {{ ref('int_customer_snapshots') }}
-    where not is_as_of
-),
-
-tier_terms as (
-    select * from {{ ref('risk_tier_terms') }}
-    where policy = '{{ var("policy") }}'
-),
-
-concentration as (
-    select * from {{ ref('int_concentration') }}
-    where not is_as_of
-),
-
-standing as (
-    select
-        months.month,
-        customer_balances.company_id,
-        customer_balances.customer_id,
-        sum(customer_balances.balance_reporting) as receivables,
-        {%- for column in ['current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits'] %}
-        sum(customer_balances.{{ column }}_reporting) as {{ column }},
-        {%- endfor %}
-        sum(customer_balances.late_reporting) as past_due,
-        sum(customer_balances.late_x_days_reporting) as past_due_x_days
-    from customer_balances
-    inner join months on customer_balances.snapshot_date = months.snapshot_date
-    group by months.month, customer_balances.company_id, customer_balances.customer_id
-),
-
-disputed as (
-    select
-        months.month,
-        disputed_items.company_id,
-        disputed_items.customer_id,
-        sum(
-            {{ share_of('disputed_items.open_amount_reporting', 'disputed_items.disputed_amount', 'disputed_items.invoice_open_amount') }}
-        ) as disputed
-    from disputed_items
-    inner join months on disputed_items.snapshot_date = months.snapshot_date
-    group by months.month, disputed_items.company_id, disputed_items.customer_id
-),
-
--- The first month opens with a day that is no snapshot date.
-before_first as (
-    select
-        min(month) as month,
-        {{ days_after('min(month)', -1) }} as balance_date
-    from months
-),
-
-opening as (
-    select
-        before_first.month,
-        items.company_id,
-        items.customer_id,
-        sum({{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }})
-            as opening_receivables,
-        sum(
-            case
-                when items.due_date < before_first.balance_date and balances.open_amount > 0
-                    then {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }}
-                else 0
-            end
-        ) as opening_past_due
-    from balances
-    inner join before_first
-        on balances.valid_from <= before_first.balance_date
-        and (balances.valid_to is null or balances.valid_to > before_first.balance_date)
-    inner join items on balances.item_key = items.item_key
-    left join exchange_rates
-        on items.currency = exchange_rates.from_currency
-        and items.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= before_first.balance_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > before_first.balance_date)
-    group by before_first.month, items.company_id, items.customer_id
-    union all
-    select
-        months.month,
-        standing.company_id,
-        standing.customer_id,
-        standing.receivables as opening_receivables,
-        standing.past_due as opening_past_due
-    from standing
-    inner join months on {{ dbt.dateadd('month', 1, 'standing.month') }} = months.month
-),
-
--- Which days count towards which month is found once a day, not once a customer and day.
-billed_days as (
-    select
-        days.document_date,
-        months.month,
-        days.month = months.month as is_month,
-        days.document_date > months.before_window and days.document_date <= months.snapshot_date as is_window,
-        days.document_date >= months.quarter_start and days.document_date <= months.snapshot_date as is_quarter,
-        days.document_date > months.before_year_before and days.document_date <= months.year_before as is_year_before
-    from (select distinct document_date, month from billed_daily) as days
-    inner join months
-        on (days.document_date <= months.snapshot_date and days.document_date > months.before_window)
-        or (days.document_date <= months.snapshot_date and days.document_date >= months.quarter_start)
-        or (days.document_date <= months.year_before and days.document_date > months.before_year_before)
-),
-
-billed_sums as (
-    select
-        billed_days.month,
-        billed_daily.company_id,
-        billed_daily.customer_id,
-        sum(case when billed_days.is_month then billed_daily.billed else 0 end) as billed_month,
-        sum(case when billed_days.is_window then billed_daily.billed else 0 end) as billed_window,
-        sum(case when billed_days.is_quarter then billed_daily.billed else 0 end) as billed_quarter,
-        sum(case when billed_days.is_year_before then billed_daily.billed else 0 end) as billed_year_before
-    from billed_daily
-    inner join billed_days on billed_daily.document_date = billed_days.document_date
-    group by billed_days.month, billed_daily.company_id, billed_daily.customer_id
-),
-
-billed as (
-    select
-        month,
-        company_id,
-        customer_id,
-        billed_month,
-        billed_window,
-        billed_quarter,
-        billed_year_before,
-        case when billed_year_before > 0 then 1 else 0 end as customers_year_before,
-        case when billed_year_before > 0 and billed_window > 0 then 1 else 0 end as customers_kept
-    from billed_sums
-),
-
-written_off as (
-    select
-        months.month,
-        movements.company_id,
-        movements.customer_id,
-        -sum({{ converted('movements.amount', 'movements.currency', 'companies.reporting_currency', 'exchange_rates.rate') }})
-            as written_off_quarter
-    from movements
-    inner join months
-        on movements.moved_on <= months.snapshot_date
-        and movements.moved_on >= months.quarter_start
-    left join companies on movements.company_id = companies.company_id
-    left join exchange_rates
-        on movements.currency = exchange_rates.from_currency
-        and companies.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= movements.moved_on
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > movements.moved_on)
-    group by months.month, movements.company_id, movements.customer_id
-),
-
-collected as (
-    select
-        months.month,
-        cash_applied.company_id,
-        cash_applied.customer_id,
-        sum(cash_applied.amount_reporting) as paid,
-        sum(case when cash_applied.days_late is not null then cash_applied.amount_reporting else 0 end) as paid_with_due_date,
-        sum(case when cash_applied.days_late <= 0 then cash_applied.amount_reporting else 0 end) as paid_on_time,
-        sum(cash_applied.amount_reporting * greatest(coalesce(cash_applied.days_late, 0), 0)) as paid_x_days_late,
-        sum(case when cash_applied.days_late > 0 then cash_applied.amount_reporting else 0 end) as paid_past_due
-    from cash_applied
-    inner join months on cash_applied.month_end = months.snapshot_date
-    group by months.month, cash_applied.company_id, cash_applied.customer_id
-),
-
-disputes_ended as (
-    select
-        months.month,
-        documents.company_id,
-        documents.customer_id,
-        count(*) as disputes_resolved,
-        sum({{ dbt.datediff('disputes.opened_on', 'disputes.resolved_on', 'day') }}) as dispute_days
-    from disputes
-    inner join months on {{ dbt.date_trunc('month', 'disputes.resolved_on') }} = months.month
-    inner join documents on disputes.invoice_id = documents.invoice_id
-    group by months.month, documents.company_id, documents.customer_id
-),
-
--- A promise belongs to the month in which it would be broken.
-promises_ended as (
-    select
-        months.month,
-        coalesce(documents.company_id, customers.company_id) as company_id,
-        promises.customer_id,
-        sum({{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates.rate') }}) as promised,
-        sum(
-            case
-                when promises.state = 'kept'
-                    then {{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates.rate') }}
-                else 0
-            end
-        ) as promised_and_kept
-    from promises
-    inner join months on {{ dbt.date_trunc('month', 'promises.grace_until') }} = months.month
-    left join documents on promises.invoice_id = documents.invoice_id
-    left join customers on promises.customer_id = customers.customer_id
-    inner join companies on coalesce(documents.company_id, customers.company_id) = companies.company_id
-    left join exchange_rates
-        on promises.currency = exchange_rates.from_currency
-        and companies.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= promises.promised_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > promises.promised_date)
-    group by months.month, coalesce(documents.company_id, customers.company_id), promises.customer_id
-),
-
-invoiced as (
-    select
-        months.month,
-        documents.company_id,
-        documents.customer_id,
-        count(*) as deliveries_invoiced,
-        sum(greatest(sent_day.business_day_number - delivered_day.business_day_number, 0)) as days_to_invoice
-    from documents
-    inner join months on {{ dbt.date_trunc('month', 'documents.sent_at') }} = months.month
-    inner join companies on documents.company_id = companies.company_id
-    inner join business_days as sent_day
-        on companies.calendar = sent_day.calendar
-        and cast(documents.sent_at as date) = sent_day.date_day
-    inner join business_days as delivered_day
-        on companies.calendar = delivered_day.calendar
-        and documents.delivered_on = delivered_day.date_day
-    where documents.document_type = 'invoice' and documents.voided_on is null
-    group by months.month, documents.company_id, documents.customer_id
-),
-
-issued as (
-    select
-        cast({{ dbt.date_trunc('month', 'documents.document_date') }} as date) as month,
-        documents.company_id,
-        documents.customer_id,
-        count(*) as invoices_issued,
-        count(in_error.invoice_id) as invoices_in_error
-    from documents
-    left join (select distinct invoice_id from invoice_errors) as in_error on documents.invoice_id = in_error.invoice_id
-    where documents.document_type = 'invoice' and documents.voided_on is null
-    group by 1, documents.company_id, documents.customer_id
-),
-
-excepted as (
-    select
-        cast({{ dbt.date_trunc('month', 'dated_on') }} as date) as month,
-        company_id,
-        customer_id,
-        count(*) as exceptions
-    from credit_exceptions
-    group by 1, company_id, customer_id
-),
-
--- Past the end of the last review's cycle; who never had one is given a cycle of its tier's length from its first day.
-reviews_missed as (
-    select
-        months.month,
-        customers.company_id,
-        customer_snapshots.customer_id,
-        1 as overdue_reviews
-    from customer_snapshots
-    inner join months on customer_snapshots.snapshot_date = months.snapshot_date
-    inner join customers on customer_snapshots.customer_id = customers.customer_id
-    left join review_cycles
-        on customer_snapshots.customer_id = review_cycles.customer_id
-        and customer_snapshots.snapshot_date >= review_cycles.reviewed_on
-        and (review_cycles.next_reviewed_on is null or review_cycles.next_reviewed_on > customer_snapshots.snapshot_date)
-    left join tier_history
-        on customer_snapshots.customer_id = tier_history.customer_id
-        and customer_snapshots.snapshot_date = tier_history.snapshot_date
-    left join tier_terms
-        on tier_history.tier_indicated = tier_terms.tier
-        and tier_terms.valid_from <= customer_snapshots.snapshot_date
-        and (tier_terms.valid_to is null or tier_terms.valid_to >= customer_snapshots.snapshot_date)
-    where
-        customers.status <> 'closed'
-        and customer_snapshots.snapshot_date > coalesce(
-            review_cycles.next_review_due,
-            {{ dbt.dateadd('month', 'tier_terms.review_months', 'customer_snapshots.customer_since') }}
-        )
-),
-
-banded as (
-    select
-        month,
-        company_id,
-        customer_id,
-        billed as billed_year,
-        {%- for band in ['top5', 'next15', 'rest'] %}
-        case when band = '{{ band }}' then billed else 0 end as billed_{{ band }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from concentration
-),
+with {{ kpi_parts() }},
 
 {% set parts = {
     'standing': [
@@ -416,21 +27,6 @@ accounts as (
     union
     {%- endif %}
     {%- endfor %}
-),
-
--- Who moved a figure is asked of the newest month only, against the one the figure is compared with: there a customer has a row of its own.
-newest as (
-    select max(accounts.month) as month
-    from accounts
-    inner join months on accounts.month = months.month
-),
-
-months_by_customer as (
-    select month from newest
-    union
-    select cast({{ dbt.dateadd('month', '-kpi_definitions.compare_months', 'newest.month') }} as date) as month
-    from newest
-    cross join kpi_definitions
 ),
 
 -- A customer of several companies is one customer of every scope but theirs: it counts with the first of them.
@@ -508,7 +104,6 @@ summed as (
         customer_months.part,
         customer_months.month,
         customer_months.company_id,
-        case when months_by_customer.month is not null then customer_months.customer_id end as customer_id,
         tier_history.tier_indicated as tier,
         traits_of.kind,
         {%- for place in range(widest) %}
@@ -517,19 +112,17 @@ summed as (
         sum(customer_months.amount_x_days) as amount_x_days
     from customer_months
     inner join months on customer_months.month = months.month
-    left join months_by_customer on customer_months.month = months_by_customer.month
     left join traits_of on customer_months.customer_id = traits_of.customer_id
     left join tier_history
         on customer_months.customer_id = tier_history.customer_id
         and months.snapshot_date = tier_history.snapshot_date
-    group by 1, 2, 3, 4, 5, 6
+    group by 1, 2, 3, 4, 5
 ),
 
 laid_out as (
     select
         month,
         company_id,
-        customer_id,
         tier,
         kind
         {%- for part, known in parts.items() %}
@@ -542,13 +135,12 @@ laid_out as (
         {%- endif %}
         {%- endfor %}
     from summed
-    group by 1, 2, 3, 4, 5
+    group by 1, 2, 3, 4
 )
 
 select
     laid_out.month,
     laid_out.company_id,
-    laid_out.customer_id,
     coalesce(laid_out.tier, 'unknown') as tier
     {%- for trait in traits %},
     coalesce(kinds.{{ trait }}, 'unknown') as {{ trait }}

@@ -1,16 +1,3 @@
-{#- What moved a figure that tripped: the sum per customer that makes it worse where it grows. -#}
-{%- set moved_by = [
-    ('dso', 'receivables'),
-    ('aging_share_61_90', 'd61_90'),
-    ('aging_share_90_plus', 'd90_plus'),
-    ('cei', 'receivables - current_amount'),
-    ('write_off_rate', 'written_off_quarter'),
-    ('days_to_invoice', 'days_to_invoice'),
-    ('invoice_error_rate', 'invoices_in_error'),
-    ('exception_rate', 'exceptions'),
-    ('overdue_reviews', 'overdue_reviews'),
-    ('customer_retention', 'customers_year_before - customers_kept'),
-] -%}
 with figures as (
     select * from {{ ref('kpi_monthly') }}
     where tripped
@@ -21,8 +8,21 @@ definitions as (
     where {{ in_force() }}
 ),
 
+amounts as (
+    select * from {{ ref('int_kpi_movers') }}
+),
+
 measures as (
     select * from {{ ref('int_kpi_measures') }}
+),
+
+snapshot_dates as (
+    select * from {{ ref('int_snapshot_dates') }}
+    where not is_as_of
+),
+
+tier_history as (
+    select * from {{ ref('risk_tier_history') }}
 ),
 
 customers as (
@@ -34,7 +34,7 @@ newest as (
     from measures
 ),
 
--- The newest month and the one each figure is compared with: what is older was in the alerts of its own time.
+-- The newest month and the one each figure is compared with, of the figures that tripped now.
 compared_months as (
     select
         definitions.kpi,
@@ -42,6 +42,7 @@ compared_months as (
         1 as sign
     from definitions
     cross join newest
+    where definitions.kpi in (select figures.kpi from figures inner join newest on figures.month = newest.month)
     union all
     select
         definitions.kpi,
@@ -49,50 +50,46 @@ compared_months as (
         -1 as sign
     from definitions
     cross join newest
+    where definitions.kpi in (select figures.kpi from figures inner join newest on figures.month = newest.month)
 ),
 
-recent as (
+moved as (
     select
-        month,
-        customer_id,
-        company_id,
-        tier,
-        region,
-        industry,
-        collector,
-        sales_rep
-        {%- for kpi, measure in moved_by %},
-        sum({{ measure }}) as {{ kpi }}
-        {%- endfor %}
-    from measures
-    where month in (select month from compared_months)
-    group by month, customer_id, company_id, tier, region, industry, collector, sales_rep
+        amounts.kpi,
+        amounts.customer_id,
+        amounts.company_id,
+        sum(compared_months.sign * amounts.amount) as moved
+    from amounts
+    inner join compared_months
+        on amounts.kpi = compared_months.kpi
+        and amounts.month = compared_months.month
+    group by amounts.kpi, amounts.customer_id, amounts.company_id
+    having sum(compared_months.sign * amounts.amount) <> 0
+),
+
+tiers as (
+    select
+        tier_history.customer_id,
+        tier_history.tier_indicated
+    from tier_history
+    inner join snapshot_dates on tier_history.snapshot_date = snapshot_dates.snapshot_date
+    inner join newest on snapshot_dates.month = newest.month
 ),
 
 compared as (
-    {%- for kpi, _ in moved_by %}
     select
-        '{{ kpi }}' as kpi,
-        recent.customer_id,
-        recent.company_id,
-        max(case when recent.month = newest.month then recent.tier end) as tier,
-        recent.region,
-        recent.industry,
-        recent.collector,
-        recent.sales_rep,
-        sum(compared_months.sign * recent.{{ kpi }}) as moved
-    from recent
-    cross join newest
-    inner join compared_months
-        on recent.month = compared_months.month
-        and compared_months.kpi = '{{ kpi }}'
-    group by
-        recent.customer_id, recent.company_id, recent.region, recent.industry, recent.collector, recent.sales_rep
-    having sum(compared_months.sign * recent.{{ kpi }}) <> 0
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-    {%- endfor %}
+        moved.kpi,
+        moved.customer_id,
+        moved.company_id,
+        coalesce(tiers.tier_indicated, 'unknown') as tier,
+        coalesce(customers.region, 'unknown') as region,
+        coalesce(customers.industry, 'unknown') as industry,
+        coalesce(customers.collector, 'unknown') as collector,
+        coalesce(customers.sales_rep, 'unknown') as sales_rep,
+        moved.moved
+    from moved
+    left join tiers on moved.customer_id = tiers.customer_id
+    left join customers on moved.customer_id = customers.customer_id
 ),
 
 members as (
