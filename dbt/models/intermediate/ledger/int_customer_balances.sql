@@ -51,7 +51,7 @@ select
     cast(sum(case when days_late > 0 then open_amount_reporting else 0 end) as decimal(18, 4)) as late_reporting,
     cast(sum(case when days_late > 30 then open_amount_reporting else 0 end) as decimal(18, 4)) as late_30_reporting,
     cast(sum(case when days_late > 60 then open_amount_reporting else 0 end) as decimal(18, 4)) as late_60_reporting,
-    cast(coalesce(sum(open_amount_reporting * days_late), 0) as decimal(24, 4)) as late_x_days_reporting,
+    cast(coalesce(sum(cast(open_amount_reporting as decimal(24, 4)) * days_late), 0) as decimal(24, 4)) as late_x_days_reporting,
     max(days_late) as oldest_days_late
 from judged
 group by snapshot_date, is_as_of, company_id, customer_id, currency
