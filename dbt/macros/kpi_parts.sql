@@ -1,6 +1,6 @@
 {#-
-    What the monthly key figures are made of, as CTEs: the days of each complete month, and one part for each kind of record, with a row a month,
-    entity and customer. `among` names a CTE before these whose months alone are wanted.
+    What the monthly key figures and who moved them are both made of, as CTEs: the days of each complete month, and one part for each kind of
+    record, with a row a month, entity and customer. `among` names a CTE before these whose months alone are wanted.
 -#}
 {% macro kpi_parts(among=none) -%}
 billed_window as (
@@ -31,18 +31,6 @@ customer_balances as (
     where not is_as_of
 ),
 
-disputed_items as (
-    select * from {{ ref('int_disputed_items') }}
-),
-
-disputes as (
-    select * from {{ ref('stg_erp__disputes') }}
-),
-
-balances as (
-    select * from {{ ref('int_item_balances') }}
-),
-
 billed_daily as (
     select * from {{ ref('int_billed_daily') }}
 ),
@@ -60,10 +48,6 @@ companies as (
     select * from {{ ref('int_companies') }}
 ),
 
-items as (
-    select * from {{ ref('int_receivable_items') }}
-),
-
 documents as (
     select * from {{ ref('int_documents') }}
 ),
@@ -76,17 +60,8 @@ tier_history as (
     select * from {{ ref('risk_tier_history') }}
 ),
 
-promises as (
-    select * from {{ ref('int_promises') }}
-),
-
 business_days as (
     select * from {{ ref('int_business_days') }}
-),
-
-cash_applied as (
-    select * from {{ ref('int_cash_applied') }}
-    where stands_at_month_end
 ),
 
 invoice_errors as (
@@ -112,11 +87,6 @@ tier_terms as (
     where policy = '{{ var("policy") }}'
 ),
 
-concentration as (
-    select * from {{ ref('int_concentration') }}
-    where not is_as_of
-),
-
 standing as (
     select
         months.month,
@@ -131,63 +101,6 @@ standing as (
     from customer_balances
     inner join months on customer_balances.snapshot_date = months.snapshot_date
     group by months.month, customer_balances.company_id, customer_balances.customer_id
-),
-
-disputed as (
-    select
-        months.month,
-        disputed_items.company_id,
-        disputed_items.customer_id,
-        sum(
-            {{ share_of('disputed_items.open_amount_reporting', 'disputed_items.disputed_amount', 'disputed_items.invoice_open_amount') }}
-        ) as disputed
-    from disputed_items
-    inner join months on disputed_items.snapshot_date = months.snapshot_date
-    group by months.month, disputed_items.company_id, disputed_items.customer_id
-),
-
--- The first month opens with a day that is no snapshot date.
-before_first as (
-    select
-        min(month) as month,
-        {{ days_after('min(month)', -1) }} as balance_date
-    from months
-),
-
-opening as (
-    select
-        before_first.month,
-        items.company_id,
-        items.customer_id,
-        sum({{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }})
-            as opening_receivables,
-        sum(
-            case
-                when items.due_date < before_first.balance_date and balances.open_amount > 0
-                    then {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }}
-                else 0
-            end
-        ) as opening_past_due
-    from balances
-    inner join before_first
-        on balances.valid_from <= before_first.balance_date
-        and (balances.valid_to is null or balances.valid_to > before_first.balance_date)
-    inner join items on balances.item_key = items.item_key
-    left join exchange_rates
-        on items.currency = exchange_rates.from_currency
-        and items.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= before_first.balance_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > before_first.balance_date)
-    group by before_first.month, items.company_id, items.customer_id
-    union all
-    select
-        months.month,
-        standing.company_id,
-        standing.customer_id,
-        standing.receivables as opening_receivables,
-        standing.past_due as opening_past_due
-    from standing
-    inner join months on {{ dbt.dateadd('month', 1, 'standing.month') }} = months.month
 ),
 
 -- Which days count towards which month is found once a day, not once a customer and day.
@@ -252,61 +165,6 @@ written_off as (
         and exchange_rates.valid_from <= movements.moved_on
         and (exchange_rates.valid_to is null or exchange_rates.valid_to > movements.moved_on)
     group by months.month, movements.company_id, movements.customer_id
-),
-
-collected as (
-    select
-        months.month,
-        cash_applied.company_id,
-        cash_applied.customer_id,
-        sum(cash_applied.amount_reporting) as paid,
-        sum(case when cash_applied.days_late is not null then cash_applied.amount_reporting else 0 end) as paid_with_due_date,
-        sum(case when cash_applied.days_late <= 0 then cash_applied.amount_reporting else 0 end) as paid_on_time,
-        sum(cash_applied.amount_reporting * greatest(coalesce(cash_applied.days_late, 0), 0)) as paid_x_days_late,
-        sum(case when cash_applied.days_late > 0 then cash_applied.amount_reporting else 0 end) as paid_past_due
-    from cash_applied
-    inner join months on cash_applied.month_end = months.snapshot_date
-    group by months.month, cash_applied.company_id, cash_applied.customer_id
-),
-
-disputes_ended as (
-    select
-        months.month,
-        documents.company_id,
-        documents.customer_id,
-        count(*) as disputes_resolved,
-        sum({{ dbt.datediff('disputes.opened_on', 'disputes.resolved_on', 'day') }}) as dispute_days
-    from disputes
-    inner join months on {{ dbt.date_trunc('month', 'disputes.resolved_on') }} = months.month
-    inner join documents on disputes.invoice_id = documents.invoice_id
-    group by months.month, documents.company_id, documents.customer_id
-),
-
--- A promise belongs to the month in which it would be broken.
-promises_ended as (
-    select
-        months.month,
-        coalesce(documents.company_id, customers.company_id) as company_id,
-        promises.customer_id,
-        sum({{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates.rate') }}) as promised,
-        sum(
-            case
-                when promises.state = 'kept'
-                    then {{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates.rate') }}
-                else 0
-            end
-        ) as promised_and_kept
-    from promises
-    inner join months on {{ dbt.date_trunc('month', 'promises.grace_until') }} = months.month
-    left join documents on promises.invoice_id = documents.invoice_id
-    left join customers on promises.customer_id = customers.customer_id
-    inner join companies on coalesce(documents.company_id, customers.company_id) = companies.company_id
-    left join exchange_rates
-        on promises.currency = exchange_rates.from_currency
-        and companies.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= promises.promised_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > promises.promised_date)
-    group by months.month, coalesce(documents.company_id, customers.company_id), promises.customer_id
 ),
 
 invoiced as (
@@ -379,17 +237,5 @@ reviews_missed as (
             review_cycles.next_review_due,
             {{ dbt.dateadd('month', 'tier_terms.review_months', 'customer_snapshots.customer_since') }}
         )
-),
-
-banded as (
-    select
-        month,
-        company_id,
-        customer_id,
-        billed as billed_year,
-        {%- for band in ['top5', 'next15', 'rest'] %}
-        case when band = '{{ band }}' then billed else 0 end as billed_{{ band }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from concentration
 )
 {%- endmacro %}

@@ -34,23 +34,30 @@ newest as (
     from measures
 ),
 
--- The newest month and the one each figure is compared with, of the figures that tripped now.
+tripped_now as (
+    select distinct
+        figures.kpi,
+        definitions.compare_months
+    from figures
+    inner join newest on figures.month = newest.month
+    inner join definitions on figures.kpi = definitions.kpi
+),
+
+-- The newest month and the one each figure is compared with.
 compared_months as (
     select
-        definitions.kpi,
+        tripped_now.kpi,
         newest.month,
         1 as sign
-    from definitions
+    from tripped_now
     cross join newest
-    where definitions.kpi in (select figures.kpi from figures inner join newest on figures.month = newest.month)
     union all
     select
-        definitions.kpi,
-        cast({{ dbt.dateadd('month', '-definitions.compare_months', 'newest.month') }} as date) as month,
+        tripped_now.kpi,
+        cast({{ dbt.dateadd('month', '-tripped_now.compare_months', 'newest.month') }} as date) as month,
         -1 as sign
-    from definitions
+    from tripped_now
     cross join newest
-    where definitions.kpi in (select figures.kpi from figures inner join newest on figures.month = newest.month)
 ),
 
 moved as (
