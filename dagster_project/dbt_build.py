@@ -13,8 +13,9 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -103,21 +104,27 @@ def build(
     """Build everything, or what `select` names, into a run's private folder and test it.
 
     Raises:
-        DbtError: dbt stopped before it could run the nodes.
+        DbtError: dbt stopped before it could run the nodes, or the engine broke down at one, which is named.
     """
     prepare()
     os.environ["ARREARS_WAREHOUSE"] = str(folder)
     os.environ["ARREARS_THREADS"] = str(threads)
     os.environ["ARREARS_MEMORY_LIMIT"] = memory_limit
 
+    errors: list[str] = []
+
+    def remember(event: Any) -> None:
+        if event.info.name == "NodeFinished" and event.data.node_info.node_status == "error":
+            errors.append(event.data.node_info.unique_id)
+
     try:
-        outcome = _runner(_parsed()).invoke(build_args(variables, folder / "dbt", select))
+        outcome = _runner(_parsed(), [remember]).invoke(build_args(variables, folder / "dbt", select))
         _force_marts()
     finally:
         _close_adapters()
     results = getattr(outcome.result, "results", None)
     if results is None:
-        raise DbtError(f"dbt stopped: {outcome.exception}")
+        raise DbtError(f"dbt stopped{f' at {errors[0]}' if errors else ''}: {outcome.exception}")
     return [
         NodeResult(
             unique_id=result.node.unique_id,
@@ -157,21 +164,23 @@ def _read() -> tuple[str, Any]:
     return _STATE.read_text("utf-8"), Manifest.from_msgpack(_PARSED.read_bytes())  # type: ignore[attr-defined]
 
 
-def _runner(manifest: Any = None) -> Any:
+def _runner(manifest: Any = None, callbacks: Sequence[Callable[[Any], None]] = ()) -> Any:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     from dbt.cli.main import dbtRunner
 
-    return dbtRunner(manifest=manifest)
+    return dbtRunner(manifest=manifest, callbacks=list(callbacks))
 
 
 def _force_marts() -> None:
     """Put the marts where they belong in their file, since they leave the house in it. What is in the log of the private file stays
-    there: whoever opens the file finds it, hardly anybody does, and moving it costs a night seconds."""
+    there: whoever opens the file finds it, hardly anybody does, and moving it costs a night seconds. An engine that broke down has
+    nothing to put."""
+    import duckdb
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     environment = DuckDBConnectionManager._ENV
     if environment is not None and environment.conn is not None:
-        with environment.conn.cursor() as cursor:
+        with suppress(duckdb.FatalException), environment.conn.cursor() as cursor:
             cursor.execute("checkpoint published; pragma disable_checkpoint_on_shutdown")
 
 

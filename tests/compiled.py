@@ -172,7 +172,9 @@ def build(
         morning.prepare(warehouse, landing, as_of, known)
     finally:
         warehouse.release()
-    con = duckdb.connect(str(warehouse.private), config={"fsync_mode": "none"})  # as dbt's profile has it
+    con = duckdb.connect(
+        str(warehouse.private), config={"fsync_mode": "none", "enable_caching_operators": "false"}
+    )  # as dbt's profile has it
     con.execute(f"attach '{warehouse.marts}' as published; set timezone = '{timezone}'")
     schemas = {node.relation.rpartition(".")[0] for node in nodes if node.relation}
     for schema in sorted(schemas):

@@ -15,6 +15,7 @@ from filelock import FileLock
 from dagster_project import dbt_build
 from dagster_project.dbt_build import NodeResult, build_args, is_prepared, vars_of
 from dagster_project.settings import DBT_PROJECT
+from dagster_project.warehouse import Warehouse
 
 MORNING = date(2025, 6, 30)
 
@@ -147,3 +148,38 @@ def test_a_manifest_read_early_is_read_again_where_the_project_was_prepared_sinc
 
         assert dbt_build._parsed() == used
         assert len(answers) == 2 - reads
+
+
+# A filter on a cross product on a join: 2,048 rows at once and then 20, so that the product is turned round.
+STOPS_THE_ENGINE = """
+    {{ config(contract={'enforced': false}, pre_hook=[
+        "create table names as select cast(i as integer) as k, 'n' || i as name from range(50) t(i)",
+        "create table facts as select cast(i % 50 as integer) as k, i as v from range(2068) t(i)",
+        "create table days as select cast(i as integer) as d from range(24) t(i)",
+    ]) }}
+    select name, d, sum(v) as v from facts join names using (k) cross join days where (v * 7 + d * 13) % 97 = 5 group by all
+"""
+
+
+def test_a_filter_on_a_cross_product_does_not_stop_the_engine(project: Path, tmp_path: Path) -> None:
+    results = built_alone(project, STOPS_THE_ENGINE, tmp_path)
+
+    assert [(result.name, result.status) for result in results] == [("made_up", "success")], results[0].message
+
+
+def test_an_engine_that_breaks_down_is_told_with_the_node_it_broke_down_at(project: Path, tmp_path: Path) -> None:
+    profile = project / "profiles.yml"
+    profile.write_text(profile.read_text("utf-8").replace('enable_caching_operators: "false"', ""), "utf-8")
+
+    with pytest.raises(dbt_build.DbtError, match=r"stopped at model\.arrears\.made_up: [\s\S]*changed identity"):
+        built_alone(project, STOPS_THE_ENGINE, tmp_path)  # else DuckDB does not need the setting any more
+
+
+def built_alone(project: Path, query: str, tmp_path: Path) -> list[NodeResult]:
+    (project / "models" / "marts" / "made_up.sql").write_text(query, "utf-8")
+    warehouse = Warehouse(tmp_path / "run")
+    warehouse.create()
+    try:
+        return dbt_build.build(warehouse.folder, vars_of(MORNING, "net_terms", ""), select=["made_up"])
+    finally:
+        warehouse.release()
