@@ -20,9 +20,9 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -37,7 +37,7 @@ import pyarrow.parquet as pq
 from dagster_project import warehouse
 from dagster_project.contract import DECIMALS, LANDING_COLUMNS, SQL_TYPES, Column, Dataset, Type
 from dagster_project.settings import MEMORY_LIMIT
-from dagster_project.sources import EXTRA, Delivery, SourceError, page_schema
+from dagster_project.sources import EXTRA, Delivery, SourceError
 
 STAGING_KEPT_HOURS = 24
 """A staging folder older than this belongs to a run that was killed."""
@@ -179,7 +179,7 @@ class Landing:
         loaded_at = datetime.now(UTC).replace(tzinfo=None)
         load_id = f"{as_of}_{loaded_at.strftime(_STAMP)}_{secrets.token_hex(3)}"
         with self._staging(load_id) as staging:
-            received = _stage(dataset, delivery, staging / "raw.parquet") if delivery else 0
+            received = _stage(delivery, staging / "raw.parquet") if delivery else 0
             with warehouse.scratch(staging, self.memory_limit) as con:
                 tally = self._judge(con, dataset, staging, load_id, loaded_at, as_of) if received else _Tally()
                 if received:
@@ -237,10 +237,14 @@ class Landing:
         self, con: duckdb.DuckDBPyConnection, dataset: Dataset, staging: Path, load_id: str, loaded_at: datetime, as_of: date
     ) -> _Tally:
         """Type every record, refuse what breaks the contract, keep one version of each key. Leaves table `kept`."""
-        con.execute(f"create view raw as from read_parquet('{staging / 'raw.parquet'}', file_row_number = true)")
-        values = ", ".join(f"{_typed(column)} as {_quoted(column.name)}" for column in dataset.columns)
-        plain = " and ".join(_plain(dataset)) or "true"
-        con.execute(f"create table typed as select file_row_number, {values}, ({plain}) is true as _plain from raw")
+        con.execute(f"create view given as from read_parquet('{staging / 'raw.parquet'}', file_row_number = true)")
+        kinds = dict(con.execute("select column_name, column_type from (describe given)").fetchall())
+        texts = {name for name, kind in kinds.items() if kind == "VARCHAR"}
+        shown = ", ".join(f"{_shown(column, texts)} as {_quoted(column.name)}" for column in dataset.columns)
+        con.execute(f"create view raw as select file_row_number, {shown}, {EXTRA} from given")
+        values = ", ".join(f"{_typed(column, column.name in texts)} as {_quoted(column.name)}" for column in dataset.columns)
+        plain = " and ".join(_plain(dataset, texts)) or "true"
+        con.execute(f"create table typed as select file_row_number, {values}, ({plain}) is true as _plain from given")
         # Only what does not look plain is held against every rule, which costs more than all the rest. A table of its own, or DuckDB
         # asks the rules first.
         con.execute("create table odd as from raw semi join (from typed where not _plain) using (file_row_number)")
@@ -266,8 +270,8 @@ class Landing:
         if quarantined:
             reasons_by_count = self._quarantine(con, dataset, load_id)
         # A time that has not come yet is a typing error of somebody's: it must neither carry the cursor off nor look fresh.
-        newest = f"max(updated_at) filter (updated_at <= timestamp '{loaded_at}')" if dataset.has_cursor else "null"
-        newest_on = "null"
+        newest = f"max(updated_at) filter (updated_at <= timestamp '{loaded_at}')" if dataset.has_cursor else "max(null)"
+        newest_on = "max(null)"
         if dataset.dated_by:
             day = f"cast({_quoted(dataset.dated_by)} as date)"
             newest_on = f"max({day}) filter ({day} <= date '{as_of}')"
@@ -430,13 +434,17 @@ def empty_select(dataset: Dataset) -> str:
 # --- staging and judging ----------------------------------------------------------------------------------------------
 
 
-def _stage(dataset: Dataset, delivery: Delivery, path: Path) -> int:
-    """Write the pages as they come, text only, one row group a page, so that memory stays flat. Returns the number of records."""
+def _stage(delivery: Delivery, path: Path) -> int:
+    """Write the pages as they come, one row group a page, so that memory stays flat. Returns the number of records."""
     count = 0
-    with pq.ParquetWriter(path, page_schema(dataset), compression="snappy", write_statistics=False) as writer:
+    with ExitStack() as stack:
+        writer = None
         for page in _ahead(iter(delivery.pages)):
             count += len(page)
             if len(page):
+                writer = writer or stack.enter_context(
+                    pq.ParquetWriter(path, page.schema, compression="snappy", write_statistics=False)
+                )
                 writer.write_table(page)
     return count
 
@@ -473,11 +481,13 @@ def _reasons(dataset: Dataset) -> Iterator[str]:
         yield f"case when {none} then 'one of {' or '.join(dataset.any_of)} is needed' end"
 
 
-def _plain(dataset: Dataset) -> Iterator[str]:
+def _plain(dataset: Dataset, texts: Set[str]) -> Iterator[str]:
     """SQL conditions that a record written the usual way fulfils. One that fulfils all of them has no reason of `_reasons`."""
     for column in dataset.columns:
-        value = _raw(column)
-        if column.type in DECIMALS:  # one pattern, a tenth of what those cost that tell what is wrong
+        value = _raw(column) if column.name in texts else _quoted(column.name)
+        if column.name not in texts:
+            looks = _within(column, value)
+        elif column.type in DECIMALS:  # one pattern, a tenth of what those cost that tell what is wrong
             precision, scale = DECIMALS[column.type]
             sign = "-?" if column.signed else ""
             looks = f"regexp_full_match({value}, '{sign}\\d{{1,{precision - scale}}}(\\.\\d{{1,{scale}}})?')"
@@ -491,6 +501,18 @@ def _plain(dataset: Dataset) -> Iterator[str]:
             yield f"({value} is null or {looks})"
     if dataset.any_of:
         yield f"coalesce({', '.join(_raw(dataset.by_name[name]) for name in dataset.any_of)}) is not null"
+
+
+def _within(column: Column, value: str) -> str:
+    """SQL for what a value that is no text can still be wrong in; empty where nothing."""
+    if column.type in DECIMALS:
+        precision, scale = DECIMALS[column.type]
+        most = 10 ** (precision - scale)
+        least = "> 0" if column.type is Type.RATE else f"> -{most}" if column.signed else ">= 0"
+        return f"{value} < {most} and {value} {least}"
+    if column.type in (Type.DATE, Type.TIMESTAMP):
+        return f"{value} >= '0001-01-01' and {value} < '10000-01-01'"
+    return ""
 
 
 _CONTRADICTION = "the key is there twice with other values"
@@ -542,10 +564,18 @@ def _raw(column: Column) -> str:
     return f"nullif(trim({_quoted(column.name)}), '')"
 
 
-def _typed(column: Column) -> str:
+def _shown(column: Column, texts: Set[str]) -> str:
+    """A value as text, whatever it was received as."""
+    value = _quoted(column.name)
+    if column.name in texts:
+        return value
+    return f"strftime({value}, '%Y-%m-%dT%H:%M:%S.%fZ')" if column.type is Type.TIMESTAMP else f"cast({value} as varchar)"
+
+
+def _typed(column: Column, text: bool = True) -> str:
     """A value as what it is; null also where it cannot be that, for which there is a reason then."""
-    value = _raw(column)
-    if column.type is Type.TIMESTAMP:
+    value = _raw(column) if text else _quoted(column.name)
+    if column.type is Type.TIMESTAMP and text:
         return f"cast(try_cast({value} as timestamptz) at time zone 'UTC' as timestamp)"
     return f"try_cast({value} as {SQL_TYPES[column.type]})"
 

@@ -1,7 +1,7 @@
 """Where records come from. Plain Python: a source knows how to ask, not what the answer means.
 
 Belongs here: the interface every source has, and one module per kind of source. Does not belong here: typing, checking or storing
-records — a source hands over every value as the text it received, and `landing.py` judges it.
+records — a source hands over every value as it received it, and `landing.py` judges it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from dagster_project.contract import Dataset
+from dagster_project.contract import DECIMALS, Dataset, Type
 
 EXTRA = "_extra"
 """Column of a page that keeps what the contract does not know, as JSON text, so that quarantine can show a record as received."""
@@ -27,8 +27,8 @@ class SourceError(Exception):
 class Delivery:
     """What a source has for one dataset.
 
-    `pages` are Arrow tables in which every column is text (`page_schema`), consumed once, in order. `full` says that a record
-    that is not among them is gone. `total`, where the source told one, is how many records the pages must add up to.
+    `pages` are Arrow tables of one schema, consumed once, in order: every column is text (`page_schema`), or what the source has it as
+    where that says no more than the contract keeps (`is_kept`). `full` says that a record that is not among them is gone.
     """
 
     pages: Iterator[pa.Table]
@@ -51,6 +51,20 @@ class Source(Protocol):
 def page_schema(dataset: Dataset) -> pa.Schema:
     """Every column of the dataset as text, and what else came with a record."""
     return pa.schema([(name, pa.string()) for name in (*dataset.column_names, EXTRA)])
+
+
+def is_kept(stored: pa.DataType, kind: Type) -> bool:
+    """Whether a column so stored need not become text to be judged: no value of it says more than one of the contract's type can."""
+    if kind in DECIMALS:
+        return bool(pa.types.is_decimal128(stored)) and 0 <= stored.scale <= DECIMALS[kind][1]
+    match kind:
+        case Type.DATE:
+            return bool(pa.types.is_date32(stored))
+        case Type.TIMESTAMP:
+            return bool(pa.types.is_timestamp(stored)) and stored.unit != "ns"
+        case Type.BOOLEAN:
+            return bool(pa.types.is_boolean(stored))
+    return False
 
 
 def missing_columns(dataset: Dataset, present: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from dagster_project.contract import Dataset, Type
-from dagster_project.sources import Delivery, SourceError, missing_columns, page_schema
+from dagster_project.sources import EXTRA, Delivery, SourceError, is_kept, missing_columns
 
 BATCH_ROWS = 100_000  # of Parquet
 BLOCK_BYTES = 8 << 20  # of CSV; the reader holds some of them at a time
@@ -119,19 +119,19 @@ def _refuse_missing(path: Path, dataset: Dataset, present: list[str]) -> None:
 
 
 def _as_page(table: pa.Table, dataset: Dataset) -> pa.Table:
-    """Every column as text, in the page's order; columns the contract does not know go into one JSON text a row."""
-    schema = page_schema(dataset)
+    """Every column as text or as it is kept, in the page's order; columns the contract does not know go into one JSON text a row."""
     unknown = [name for name in table.column_names if name not in dataset.by_name]
-    columns = []
+    columns = {}
     for name in dataset.column_names:
         kind = dataset.by_name[name].type
-        columns.append(_as_text(table[name], kind) if name in table.column_names else pa.nulls(len(table), pa.string()))
-    if unknown:
-        extra = table.select(unknown).to_pylist()
-        columns.append(pa.array([json.dumps(row, default=str, ensure_ascii=False) for row in extra], pa.string()))
-    else:
-        columns.append(pa.nulls(len(table), pa.string()))
-    return pa.table(columns, schema=schema)
+        columns[name] = _as_given(table[name], kind) if name in table.column_names else pa.nulls(len(table), pa.string())
+    extra = [json.dumps(row, default=str, ensure_ascii=False) for row in table.select(unknown).to_pylist()] if unknown else None
+    columns[EXTRA] = pa.array(extra, pa.string()) if extra else pa.nulls(len(table), pa.string())
+    return pa.table(columns)
+
+
+def _as_given(column: pa.ChunkedArray, kind: Type) -> pa.ChunkedArray:
+    return column if is_kept(column.type, kind) else _as_text(column, kind)
 
 
 def _as_text(column: pa.ChunkedArray, kind: Type) -> pa.ChunkedArray:

@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -139,7 +140,7 @@ ACCEPTED = [
 ]
 
 
-def everything(number: int, values: Mapping[str, str | None]) -> dict[str, str | None]:
+def everything(number: int, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": f"R{number}", "either": "x", **values}
 
 
@@ -187,6 +188,76 @@ def test_every_way_to_write_a_number_is_landed_exactly_or_refused(landing: Landi
     landed = {row["id"]: {row["amount"], row["balance"], row["rate"]} for row in rows(landing, EVERYTHING)}
     assert landed == {record: {value} for record, value in good.items()}
     assert manifest.quarantined == len(written) - len(good)
+
+
+STORED = {
+    "day": pa.date32(),
+    "at": pa.timestamp("us", "Europe/Berlin"),
+    "amount": pa.decimal128(38, 4),
+    "balance": pa.decimal128(20, 2),
+    "rate": pa.decimal128(30, 10),
+    "share": pa.decimal128(9, 0),
+    "flag": pa.bool_(),
+}
+"""How a source may have columns that need not become text."""
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+GIVEN: list[tuple[dict[str, Any], dict[str, Any] | str]] = [
+    ({"day": date(2024, 2, 29)}, {"day": date(2024, 2, 29)}),
+    ({"at": datetime(2025, 6, 29, 0, 15, 0, 5, BERLIN)}, {"at": datetime(2025, 6, 28, 22, 15, 0, 5)}),
+    ({"amount": Decimal("99999999999999.9999")}, {"amount": Decimal("99999999999999.9999")}),
+    ({"amount": Decimal("100000000000000")}, "amount is too large: «100000000000000.0000»"),
+    ({"amount": Decimal("-0.0100")}, "amount is negative: «-0.0100»"),
+    ({"balance": Decimal("-12345.67")}, {"balance": Decimal("-12345.6700")}),
+    ({"balance": Decimal("-100000000000000")}, "balance is too large: «-100000000000000.00»"),
+    ({"rate": Decimal("0.0000000001")}, {"rate": Decimal("0.0000000001")}),
+    ({"rate": Decimal(0)}, "rate must be above zero: «0.0000000000»"),
+    ({"share": Decimal(33)}, {"share": Decimal(33)}),
+    ({"flag": False}, {"flag": False}),
+    ({"id": None, "day": date(2025, 1, 31), "at": datetime(2025, 6, 29, 0, 15, tzinfo=BERLIN), "flag": True}, "id is missing"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(GIVEN)), ids=[str(values) for values, _ in GIVEN])
+def test_a_value_that_comes_with_its_type_is_judged_as_its_text_would_be(number: int, landing: Landing) -> None:
+    values, expected = GIVEN[number]
+    text = page_schema(EVERYTHING)
+    schema = pa.schema([(name, STORED.get(name, pa.string())) for name in text.names])
+    given = pa.Table.from_pylist([everything(number, values)], schema)
+
+    manifest = landing.land(EVERYTHING, Delivery(iter([given]), True, "test"), MONDAY, quarantine_share=ALL)
+
+    if isinstance(expected, str):
+        (refused,) = refusals(landing, EVERYTHING, manifest.load_id)
+        assert refused["reasons"] == [expected]
+        again = landing.land(EVERYTHING, delivery(EVERYTHING, [refused["record"]]), TUESDAY, quarantine_share=ALL)
+        assert again.reasons == manifest.reasons, "what quarantine shows is what could be handed in as text"
+    else:
+        (row,) = rows(landing, EVERYTHING)
+        assert {name: row[name] for name in expected} == expected
+
+
+def test_what_is_null_in_a_column_with_a_type_is_missing_or_no_value(landing: Landing) -> None:
+    schema = pa.schema([(name, PAYMENT_AS_STORED.get(name, pa.string())) for name in page_schema(PAYMENTS).names])
+    whole = {
+        "payment_id": "P1",
+        "customer_id": "C1",
+        "payment_date": date(2025, 6, 1),
+        "currency": "EUR",
+        "amount": Decimal("10.00"),
+    }
+    given = pa.Table.from_pylist([whole, {**whole, "payment_id": "P2", "payment_date": None, "amount": None}], schema)
+
+    manifest = landing.land(PAYMENTS, Delivery(iter([given]), True, "test"), MONDAY, quarantine_share=ALL)
+
+    assert [(row["payment_id"], row["amount"], row["reversed_on"]) for row in rows(landing, PAYMENTS)] == [
+        ("P1", Decimal("10.0000"), None)
+    ]
+    assert manifest.reasons == {"amount is missing": 1, "payment_date is missing": 1}
+
+
+PAYMENT_AS_STORED = {"payment_date": pa.date32(), "reversed_on": pa.date32(), "amount": pa.decimal128(18, 2)}
 
 
 def test_a_refused_record_is_kept_as_received_with_every_reason(landing: Landing) -> None:
@@ -299,6 +370,14 @@ def test_as_many_bad_records_as_policy_lets_pass_do_not_stop_it(landing: Landing
     records = [payment(n) for n in range(99)] + [payment(99, "x")]
 
     assert landing.land(PAYMENTS, delivery(PAYMENTS, records), MONDAY, quarantine_share=Decimal("0.01")).landed == 99
+
+
+def test_a_dataset_of_which_nothing_can_be_read_says_why(landing: Landing) -> None:
+    optional = replace(COMPANIES, required=False)
+    nameless: dict[str, str | None] = {"company_id": "A", "currency": "EUR"}
+
+    with pytest.raises(LandingError, match=r"companies: 1 of 1 records break the contract.*name is missing"):
+        landing.land(optional, delivery(optional, [nameless]), MONDAY)
 
 
 def test_a_required_dataset_is_never_left_without_a_single_record(landing: Landing) -> None:
