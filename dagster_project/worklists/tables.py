@@ -16,7 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-BATCH: Final = 1_024
+BATCH: Final = 4_096
 """Rows that are in memory as text at one time."""
 
 EXCEL_TEXT: Final = 32_767
