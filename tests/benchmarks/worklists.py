@@ -4,9 +4,9 @@ Run by hand: `python tests/benchmarks/worklists.py`. The export runs in a proces
 the baseline: xlsxwriter writing the call list's cells, nothing else, cell by cell. Figures are of this machine on this day; the ratio
 of the CPU seconds, children counted, is what to compare. Memory is each process's at its highest, imports included.
 
-Two slow cores, Python 3.11, pyarrow 26: 50,000 customers (230,000 rows on the lists) 21.5 s and 30.2 CPU s, 307 MB, of which 104 are
-there before, and 294 in the process that writes the workbooks; 12,500 customers (57,500 rows) 7.5 s and 11.8 CPU s, 205 and 189 MB. The
-baseline's 22.7 CPU s and 432 MB write one sheet of the first.
+Two slow cores, Python 3.11, pyarrow 26: 50,000 customers (230,000 rows on the lists) 13.9 s and 20.4 CPU s, 339 MB, of which 104 are
+there before, and 299 in the process that writes the workbooks; 12,500 customers (57,500 rows) 6.3 s and 10.9 CPU s, 227 and 189 MB. The
+baseline's 18.8 CPU s and 435 MB write one sheet of the first.
 """
 
 from __future__ import annotations
