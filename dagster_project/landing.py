@@ -240,7 +240,7 @@ class Landing:
         con.execute(f"create view given as from read_parquet('{staging / 'raw.parquet'}', file_row_number = true)")
         kinds = dict(con.execute("select column_name, column_type from (describe given)").fetchall())
         texts = {name for name, kind in kinds.items() if kind == "VARCHAR"}
-        shown = ", ".join(f"{_shown(column, texts)} as {_quoted(column.name)}" for column in dataset.columns)
+        shown = ", ".join(f"{_shown(column, column.name in texts)} as {_quoted(column.name)}" for column in dataset.columns)
         con.execute(f"create view raw as select file_row_number, {shown}, {EXTRA} from given")
         values = ", ".join(f"{_typed(column, column.name in texts)} as {_quoted(column.name)}" for column in dataset.columns)
         plain = " and ".join(_plain(dataset, texts)) or "true"
@@ -484,7 +484,7 @@ def _reasons(dataset: Dataset) -> Iterator[str]:
 def _plain(dataset: Dataset, texts: Set[str]) -> Iterator[str]:
     """SQL conditions that a record written the usual way fulfils. One that fulfils all of them has no reason of `_reasons`."""
     for column in dataset.columns:
-        value = _raw(column) if column.name in texts else _quoted(column.name)
+        value = _raw(column, column.name in texts)
         if column.name not in texts:
             looks = _within(column, value)
         elif column.type in DECIMALS:  # one pattern, a tenth of what those cost that tell what is wrong
@@ -500,7 +500,8 @@ def _plain(dataset: Dataset, texts: Set[str]) -> Iterator[str]:
         elif looks:
             yield f"({value} is null or {looks})"
     if dataset.any_of:
-        yield f"coalesce({', '.join(_raw(dataset.by_name[name]) for name in dataset.any_of)}) is not null"
+        some = " or ".join(f"{_raw(dataset.by_name[name], name in texts)} is not null" for name in dataset.any_of)
+        yield f"({some})"
 
 
 def _within(column: Column, value: str) -> str:
@@ -559,22 +560,22 @@ def _broken(column: Column, value: str) -> Iterator[tuple[str, str]]:
             yield f"try_cast({value} as decimal({precision},{scale})) is null", "is not a decimal number:"
 
 
-def _raw(column: Column) -> str:
+def _raw(column: Column, text: bool = True) -> str:
     """A value as received; blank text is no value."""
-    return f"nullif(trim({_quoted(column.name)}), '')"
+    return f"nullif(trim({_quoted(column.name)}), '')" if text else _quoted(column.name)
 
 
-def _shown(column: Column, texts: Set[str]) -> str:
+def _shown(column: Column, text: bool) -> str:
     """A value as text, whatever it was received as."""
     value = _quoted(column.name)
-    if column.name in texts:
+    if text:
         return value
     return f"strftime({value}, '%Y-%m-%dT%H:%M:%S.%fZ')" if column.type is Type.TIMESTAMP else f"cast({value} as varchar)"
 
 
 def _typed(column: Column, text: bool = True) -> str:
     """A value as what it is; null also where it cannot be that, for which there is a reason then."""
-    value = _raw(column) if text else _quoted(column.name)
+    value = _raw(column, text)
     if column.type is Type.TIMESTAMP and text:
         return f"cast(try_cast({value} as timestamptz) at time zone 'UTC' as timestamp)"
     return f"try_cast({value} as {SQL_TYPES[column.type]})"

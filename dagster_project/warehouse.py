@@ -34,15 +34,15 @@ MARTS = "marts"
 _FINISHED = "finished"
 
 
-def _connect(path: str = ":memory:", **config: str) -> duckdb.DuckDBPyConnection:
-    """As dbt's profile has it: what is kept back of small batches stops the engine where a filter stands on a cross product."""
+def connect(path: str = ":memory:", **config: str) -> duckdb.DuckDBPyConnection:
+    """DuckDB as dbt's profile has it: small batches that are kept back stop it where a filter stands on a cross product."""
     return duckdb.connect(path, config={"enable_caching_operators": "false", **config})
 
 
 @contextmanager
 def scratch(folder: Path, memory_limit: str = MEMORY_LIMIT) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that lives as long as the `with`, spills into `folder`, and reads times as UTC."""
-    con = _connect(memory_limit=memory_limit)
+    con = connect(memory_limit=memory_limit)
     try:
         con.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
         con.execute(f"set temp_directory = '{folder / 'spill'}'")
@@ -98,7 +98,7 @@ class Warehouse:
     @contextmanager
     def prepared(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """The private file, open for writing: before dbt runs."""
-        con = _connect(str(self.private))
+        con = connect(str(self.private))
         try:
             yield con
         finally:
@@ -106,7 +106,7 @@ class Warehouse:
 
     def found(self, query: str, limit: int) -> list[dict[str, Any]]:
         """The first rows of one of dbt's own queries, over both files as dbt sees them, by column."""
-        con = _connect()
+        con = connect()
         try:
             con.execute(
                 f"attach '{self.private}' as arrears (read_only); attach '{self.marts}' as published (read_only); use arrears"
@@ -120,7 +120,7 @@ class Warehouse:
 @contextmanager
 def marts_of(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A file of marts, read only: `select … from <mart>`."""
-    con = _connect()
+    con = connect()
     try:
         con.execute(f"attach '{path}' as built (read_only); use built.{MARTS}")
         yield con
@@ -213,7 +213,7 @@ def row_counts(parquet: Path) -> Mapping[str, int]:
 @contextmanager
 def published_marts(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """What was published into a folder, to be queried by mart. Read from Parquet: a BI tool may hold the DuckDB file for writing."""
-    con = _connect()
+    con = connect()
     try:
         for path in (folder / "parquet").glob("*.parquet"):
             con.execute(f"create view \"{path.stem}\" as select * from read_parquet('{path}')")
@@ -257,7 +257,7 @@ def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], 
     exported = marts.with_name("parquet")
     if not exported.exists():
         export(marts, memory_limit)
-    con = _connect()
+    con = connect()
     try:
         con.execute(f"attach '{marts}' as built; use built.{MARTS}")
         columns = ", ".join(f"? as {name}" for name in run)

@@ -21,7 +21,7 @@ from dagster_project import dbt_build, morning
 from dagster_project.landing import Known, Landing
 from dagster_project.policy import SEEDS
 from dagster_project.settings import DBT_PROJECT
-from dagster_project.warehouse import Warehouse
+from dagster_project.warehouse import Warehouse, connect
 
 STAND_IN = date(2001, 2, 3)
 """The morning the project is compiled for; its one macro for the date is what a run replaces."""
@@ -118,7 +118,7 @@ def over(
     for node in reversed(nodes):
         if node.name in wanted and node.name not in given:
             wanted.update(node.parents)
-    con = duckdb.connect()
+    con = connect()
     con.execute("attach ':memory:' as arrears; attach ':memory:' as published; set timezone = 'UTC'; use arrears")
     for node in nodes:
         if node.name in wanted and node.kind != "test":
@@ -172,9 +172,7 @@ def build(
         morning.prepare(warehouse, landing, as_of, known)
     finally:
         warehouse.release()
-    con = duckdb.connect(
-        str(warehouse.private), config={"fsync_mode": "none", "enable_caching_operators": "false"}
-    )  # as dbt's profile has it
+    con = connect(str(warehouse.private), fsync_mode="none")  # as dbt's profile has it
     con.execute(f"attach '{warehouse.marts}' as published; set timezone = '{timezone}'")
     schemas = {node.relation.rpartition(".")[0] for node in nodes if node.relation}
     for schema in sorted(schemas):

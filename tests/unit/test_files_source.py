@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dagster_project.contract import DATASETS
-from dagster_project.sources import EXTRA, SourceError, files, page_schema
+from dagster_project.sources import EXTRA, SourceError, files, is_kept, page_schema
 from dagster_project.sources.files import FilesSource
 
 
@@ -22,7 +22,11 @@ def read(folder: Path, dataset: str) -> list[dict[str, Any]]:
     delivery = FilesSource(folder).fetch(DATASETS[dataset], None)
     assert delivery is not None
     pages = list(delivery.pages)
-    assert all(page.schema == pages[0].schema and page.column_names == page_schema(DATASETS[dataset]).names for page in pages)
+    text, known = page_schema(DATASETS[dataset]), DATASETS[dataset].by_name
+    for page in pages:
+        assert page.column_names == text.names
+        assert page.schema == pages[0].schema
+        assert all(field == text.field(field.name) or is_kept(field.type, known[field.name].type) for field in page.schema)
     return [{name: value for name, value in row.items() if value is not None} for page in pages for row in page.to_pylist()]
 
 

@@ -60,8 +60,11 @@ ALL = Decimal(1)
 """The share of refused records that lets everything pass."""
 
 
-def delivery(dataset: Dataset, *pages: Iterable[Mapping[str, str | None]], full: bool = True) -> Delivery:
-    schema = page_schema(dataset)
+def delivery(
+    dataset: Dataset, *pages: Iterable[Mapping[str, Any]], full: bool = True, stored: Mapping[str, pa.DataType] | None = None
+) -> Delivery:
+    """Records as text, but for the columns that are `stored` otherwise."""
+    schema = pa.schema([(field.name, (stored or {}).get(field.name, field.type)) for field in page_schema(dataset)])
     tables = (pa.Table.from_pylist(list(records), schema=schema) for records in pages)
     return Delivery(pages=tables, full=full, origin="test")
 
@@ -222,11 +225,9 @@ GIVEN: list[tuple[dict[str, Any], dict[str, Any] | str]] = [
 @pytest.mark.parametrize("number", range(len(GIVEN)), ids=[str(values) for values, _ in GIVEN])
 def test_a_value_that_comes_with_its_type_is_judged_as_its_text_would_be(number: int, landing: Landing) -> None:
     values, expected = GIVEN[number]
-    text = page_schema(EVERYTHING)
-    schema = pa.schema([(name, STORED.get(name, pa.string())) for name in text.names])
-    given = pa.Table.from_pylist([everything(number, values)], schema)
+    sent = delivery(EVERYTHING, [everything(number, values)], stored=STORED)
 
-    manifest = landing.land(EVERYTHING, Delivery(iter([given]), True, "test"), MONDAY, quarantine_share=ALL)
+    manifest = landing.land(EVERYTHING, sent, MONDAY, quarantine_share=ALL)
 
     if isinstance(expected, str):
         (refused,) = refusals(landing, EVERYTHING, manifest.load_id)
@@ -239,7 +240,7 @@ def test_a_value_that_comes_with_its_type_is_judged_as_its_text_would_be(number:
 
 
 def test_what_is_null_in_a_column_with_a_type_is_missing_or_no_value(landing: Landing) -> None:
-    schema = pa.schema([(name, PAYMENT_AS_STORED.get(name, pa.string())) for name in page_schema(PAYMENTS).names])
+    stored = {"payment_date": pa.date32(), "reversed_on": pa.date32(), "amount": pa.decimal128(18, 2)}
     whole = {
         "payment_id": "P1",
         "customer_id": "C1",
@@ -247,17 +248,14 @@ def test_what_is_null_in_a_column_with_a_type_is_missing_or_no_value(landing: La
         "currency": "EUR",
         "amount": Decimal("10.00"),
     }
-    given = pa.Table.from_pylist([whole, {**whole, "payment_id": "P2", "payment_date": None, "amount": None}], schema)
+    sent = delivery(PAYMENTS, [whole, {**whole, "payment_id": "P2", "payment_date": None, "amount": None}], stored=stored)
 
-    manifest = landing.land(PAYMENTS, Delivery(iter([given]), True, "test"), MONDAY, quarantine_share=ALL)
+    manifest = landing.land(PAYMENTS, sent, MONDAY, quarantine_share=ALL)
 
     assert [(row["payment_id"], row["amount"], row["reversed_on"]) for row in rows(landing, PAYMENTS)] == [
         ("P1", Decimal("10.0000"), None)
     ]
     assert manifest.reasons == {"amount is missing": 1, "payment_date is missing": 1}
-
-
-PAYMENT_AS_STORED = {"payment_date": pa.date32(), "reversed_on": pa.date32(), "amount": pa.decimal128(18, 2)}
 
 
 def test_a_refused_record_is_kept_as_received_with_every_reason(landing: Landing) -> None:
