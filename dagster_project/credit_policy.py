@@ -11,7 +11,8 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from dagster_project.policy import SEEDS, packs, rows_in_force
+from dagster_project.paths import SEEDS
+from dagster_project.policy import packs, rows_in_force
 
 Row = dict[str, str]
 

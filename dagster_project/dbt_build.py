@@ -24,7 +24,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from dagster_project.settings import DBT_PROJECT, MEMORY_LIMIT
+from dagster_project.paths import DBT_PROJECT
+from dagster_project.settings import MEMORY_LIMIT
 
 log = logging.getLogger("arrears.dbt")
 

@@ -1,6 +1,6 @@
 """The morning's folder of worklists: written aside, remembered, swapped into place — or the note that says why there is none.
 
-Belongs here: what happens around an export, and in which order. Does not belong here: what the files look like (`worklists/`), who
+Belongs here: what happens around an export, and in which order. Does not belong here: what the files look like (`outgoing/`), who
 may be dunned (the marts).
 """
 
@@ -18,8 +18,8 @@ from filelock import FileLock
 
 from dagster_project.contract import ISSUED_STEPS
 from dagster_project.landing import Landing
+from dagster_project.outgoing import Manifest, export, recover, swap_into_place, write_no_worklist
 from dagster_project.sources import Delivery, page_schema
-from dagster_project.worklists import Manifest, export, recover, swap_into_place, write_no_worklist
 
 LONGEST_WAIT = 600  # seconds for another run's delivery to end
 

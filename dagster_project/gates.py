@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from dagster_project.policy import SEEDS, rows_in_force
+from dagster_project.paths import SEEDS
+from dagster_project.policy import rows_in_force
 
 WORKLIST_GATES = SEEDS / "worklist_gates.csv"
 

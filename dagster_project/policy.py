@@ -12,9 +12,8 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from dagster_project.settings import DBT_PROJECT
+from dagster_project.paths import SEEDS
 
-SEEDS = DBT_PROJECT / "seeds" / "policy"
 LANDING_LIMITS = SEEDS / "landing_limits.csv"
 
 

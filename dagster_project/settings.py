@@ -17,10 +17,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The project's folder. Relative paths in settings start here."""
-
-DBT_PROJECT = ROOT / "dbt"
+from dagster_project.paths import ROOT
 
 PACKS = "dbt/seeds/policy/risk_tier_terms.csv"
 """Where a policy pack begins: one is there once it has tiers."""
@@ -75,7 +72,7 @@ class Settings(BaseSettings):
     @field_validator("policy")
     @classmethod
     def _known_pack(cls, name: str) -> str:
-        from dagster_project.policy import packs  # which knows where the project is from here
+        from dagster_project.policy import packs
 
         if name not in (known := packs()):
             raise ValueError(f"{name!r} is not a policy pack; there is {', '.join(known)}, and others are rows in {PACKS}")

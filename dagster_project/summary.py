@@ -14,9 +14,10 @@ from pathlib import Path
 import duckdb
 
 from dagster_project.contract import DATASETS, WORKLIST_OUTCOMES
-from dagster_project.intake import waiting
+from dagster_project.incoming.intake import waiting
 from dagster_project.landing import Landing
-from dagster_project.settings import ROOT, Settings
+from dagster_project.paths import ROOT
+from dagster_project.settings import Settings
 from dagster_project.warehouse import published_as_of, published_marts
 
 

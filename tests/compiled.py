@@ -19,8 +19,7 @@ from filelock import FileLock
 
 from dagster_project import dbt_build, morning
 from dagster_project.landing import Known, Landing
-from dagster_project.policy import SEEDS
-from dagster_project.settings import DBT_PROJECT
+from dagster_project.paths import DBT_PROJECT, SEEDS
 from dagster_project.warehouse import Warehouse, connect
 
 STAND_IN = date(2001, 2, 3)

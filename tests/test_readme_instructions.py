@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from dagster_project.contract import DATASETS
-from dagster_project.settings import ROOT
+from dagster_project.paths import ROOT
 from dagster_project.warehouse import Warehouse, publish
 
 TEXT = (ROOT / "README.md").read_text("utf-8")

@@ -1,7 +1,7 @@
 """Where records come from. Plain Python: a source knows how to ask, not what the answer means.
 
 Belongs here: the interface every source has, and one module per kind of source. Does not belong here: typing, checking or storing
-records — a source hands over every value as it received it, and `landing.py` judges it.
+records — a source hands over every value as it received it, and `landing/judge.py` judges it.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ INVENTED = (
 """In a process of its own as well: a process counts as its own highest use what its parent had used."""
 
 EXPORT = (
-    "from dagster_project.warehouse import read\nfrom dagster_project.worklists import MARTS, export",
+    "from dagster_project.warehouse import read\nfrom dagster_project.outgoing import MARTS, export",
     "export(folder / 'out', read(folder, MARTS), as_of=date(2026, 11, 20), policy='net_terms', run={})",
 )
 BASELINE = (

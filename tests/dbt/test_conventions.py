@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from dagster_project.contract import LANDING_COLUMNS, SQL_TYPES, TABLES
-from dagster_project.settings import DBT_PROJECT
+from dagster_project.paths import DBT_PROJECT
 
 PROMISED = {
     "open_items": "as_of company_id customer_id item_id item_type document_number document_date due_date currency original_amount "

@@ -21,8 +21,8 @@ import pytest
 
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing
-from dagster_project.policy import SEEDS, packs
-from dagster_project.settings import DBT_PROJECT, ROOT
+from dagster_project.paths import DBT_PROJECT, ROOT, SEEDS
+from dagster_project.policy import packs
 from dagster_project.sources.files import FilesSource
 from tests import compiled
 from tests.compiled import Node

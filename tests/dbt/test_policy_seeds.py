@@ -12,7 +12,7 @@ import duckdb
 import jinja2
 import pytest
 
-from dagster_project.settings import DBT_PROJECT
+from dagster_project.paths import DBT_PROJECT
 
 SEEDS = DBT_PROJECT / "seeds" / "policy"
 TESTS = DBT_PROJECT / "tests"

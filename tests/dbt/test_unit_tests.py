@@ -13,7 +13,7 @@ from dagster_project import dbt_build, morning
 from dagster_project.contract import DATASETS
 from dagster_project.dbt_build import QUIET
 from dagster_project.landing import Landing
-from dagster_project.settings import DBT_PROJECT
+from dagster_project.paths import DBT_PROJECT
 from dagster_project.sources import Delivery
 from dagster_project.warehouse import Warehouse
 

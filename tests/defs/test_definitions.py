@@ -16,8 +16,9 @@ from dagster_project.contract import DATASETS
 from dagster_project.definitions import build_defs
 from dagster_project.defs.automation.mornings import mornings_of
 from dagster_project.defs.automation.nightly import nightly_schedule
+from dagster_project.paths import ROOT
 from dagster_project.policy import limits_of
-from dagster_project.settings import ROOT, Settings
+from dagster_project.settings import Settings
 
 GOLDEN = ROOT / "tests" / "golden" / "definitions.txt"
 

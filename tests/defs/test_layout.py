@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dagster_project.settings import ROOT
+from dagster_project.paths import ROOT
 
 PACKAGE = ROOT / "dagster_project"
 
@@ -104,18 +104,40 @@ def test_every_module_says_what_belongs_in_it() -> None:
     assert silent == []
 
 
-def test_worklists_and_sources_can_be_lifted_out_of_the_house() -> None:
+def test_what_goes_out_and_the_sources_can_be_lifted_out_of_the_house() -> None:
     """They are given rows and folders; neither opens the store nor knows what a night is."""
     above = ("landing", "morning", "delivery", "quality", "dbt_build", "definitions", "defs")
     reaching = [
         f"{path}: {name}"
         for path, tree in modules().items()
-        if path.startswith(("worklists/", "sources/"))
+        if path.startswith(("outgoing/", "sources/"))
         for name in imports(tree)
         if any(within(name, f"dagster_project.{room}") for room in above)
     ]
 
     assert reaching == []
+
+
+def test_arrows_between_rooms_run_one_way() -> None:
+    """sources -> landing -> morning -> outgoing, incoming -> landing; nothing reads what goes out but the delivery that sends it."""
+    forbidden = {
+        "landing/": ("outgoing", "incoming", "morning", "delivery", "quality"),
+        "outgoing/": ("incoming",),
+        "incoming/": ("outgoing", "morning", "delivery"),
+        "sources/": ("landing", "outgoing", "incoming"),
+        "paths.py": ("settings", "policy"),
+        "policy.py": ("settings",),
+    }
+    crossed = [
+        f"{path}: {name}"
+        for path, tree in modules().items()
+        for start, rooms in forbidden.items()
+        if path.startswith(start)
+        for name in imports(tree)
+        if any(within(name, f"dagster_project.{room}") for room in rooms)
+    ]
+
+    assert crossed == []
 
 
 # --- what an import touches -------------------------------------------------------------------------------------------

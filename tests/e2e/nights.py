@@ -31,7 +31,8 @@ import duckdb
 
 from dagster_project import __main__ as command_line
 from dagster_project.defs.automation.launch import Night, run_night
-from dagster_project.settings import ROOT, Settings
+from dagster_project.paths import ROOT
+from dagster_project.settings import Settings
 
 LEDGER = ROOT / "tests" / "fixtures" / "ledger"
 AS_OF = date(2025, 6, 30)

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 from xlsxwriter import Workbook
 
+from dagster_project import form
 from dagster_project.contract import DATASETS
 from dagster_project.delivery import deliver
-from dagster_project.intake import take_in
+from dagster_project.incoming.intake import take_in
 from dagster_project.landing import Landing
 from dagster_project.sources import Delivery, page_schema
-from dagster_project.worklists import form
 from tests import compiled
 
 MONDAY, TUESDAY, WEEK_AFTER = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 10)

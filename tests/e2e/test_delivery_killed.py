@@ -20,9 +20,9 @@ from nights import AS_OF, NEXT_DAY, House, processes
 
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
+from dagster_project.outgoing import MARTS
 from dagster_project.settings import Settings
 from dagster_project.warehouse import last_finished, publish, read
-from dagster_project.worklists import MARTS
 
 STEPS = ("link", "replace", "rename", "symlink")
 

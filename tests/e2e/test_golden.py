@@ -18,7 +18,7 @@ import pytest
 from nights import AS_OF, House, lists, read_csv
 from python_calamine import CalamineWorkbook
 
-from dagster_project.settings import ROOT
+from dagster_project.paths import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"
 UPDATE = bool(os.environ.get("ARREARS_UPDATE_GOLDEN"))

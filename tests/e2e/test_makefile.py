@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from dagster_project.settings import ROOT
+from dagster_project.paths import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 

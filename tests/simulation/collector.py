@@ -16,7 +16,7 @@ from typing import Any
 
 from xlsxwriter import Workbook
 
-from dagster_project.worklists import form
+from dagster_project import form
 
 Row = Mapping[str, Any]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import holidays
 
-from dagster_project.settings import DBT_PROJECT
+from dagster_project.paths import DBT_PROJECT
 
 from .collector import Answer
 

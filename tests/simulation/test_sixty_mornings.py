@@ -19,7 +19,7 @@ import pytest
 
 from dagster_project.contract import DATASETS, ISSUED_STEPS
 from dagster_project.delivery import deliver
-from dagster_project.intake import take_in
+from dagster_project.incoming.intake import take_in
 from dagster_project.landing import Landing
 from dagster_project.sources.files import FilesSource
 from tests import compiled

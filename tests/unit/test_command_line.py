@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.settings import ROOT
+from dagster_project.paths import ROOT
 
 
 def command(*arguments: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:

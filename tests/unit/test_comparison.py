@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dagster_project.comparison import NothingToCompare, comparison_of
-from dagster_project.settings import ROOT
+from dagster_project.paths import ROOT
 
 TERMS = {"discount_pct": Decimal(2), "discount_days": 10, "late_fee_pct_month": Decimal("1.5"), "deposit_pct": Decimal(0)}
 

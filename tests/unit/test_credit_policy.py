@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dagster_project.credit_policy import NoSuchPolicy, written
-from dagster_project.policy import SEEDS, packs
+from dagster_project.paths import SEEDS
+from dagster_project.policy import packs
 
 DAY = date(2025, 6, 30)
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from dagster_project import dbt_build
 from dagster_project.dbt_build import NodeResult, build_args, is_prepared, vars_of
-from dagster_project.settings import DBT_PROJECT
+from dagster_project.paths import DBT_PROJECT
 from dagster_project.warehouse import Warehouse
 
 MORNING = date(2025, 6, 30)

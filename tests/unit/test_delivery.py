@@ -18,7 +18,7 @@ from dagster_project import delivery, warehouse
 from dagster_project.contract import ISSUED_STEPS
 from dagster_project.delivery import deliver, hold_back
 from dagster_project.landing import Landing, rows_select
-from dagster_project.worklists import WorklistError
+from dagster_project.outgoing import WorklistError
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 4)
 

@@ -19,9 +19,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dagster_project.settings import DBT_PROJECT
-from dagster_project.worklists import drafts
-from dagster_project.worklists.drafts import ENGLISH, Draft, chosen, languages
+from dagster_project.outgoing.letters import drafts
+from dagster_project.outgoing.letters.drafts import ENGLISH, Draft, chosen, languages
+from dagster_project.paths import DBT_PROJECT
 
 AS_OF = date(2026, 11, 22)
 STEPS = list(csv.DictReader((DBT_PROJECT / "seeds" / "policy" / "dunning_steps.csv").open(encoding="utf-8")))

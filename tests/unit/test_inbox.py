@@ -18,14 +18,15 @@ import pyarrow as pa
 import pytest
 import xlsxwriter
 
-from dagster_project import intake, warehouse
+from dagster_project import form, warehouse
 from dagster_project.contract import DATASETS, WORKLIST_OUTCOMES
-from dagster_project.intake import TakenIn, reads, take_in
+from dagster_project.incoming import answers, archive, inbox, intake
+from dagster_project.incoming.archive import Archive, Refused, Unreadable
+from dagster_project.incoming.inbox import Filled, Issued, read
+from dagster_project.incoming.intake import TakenIn, reads, take_in
 from dagster_project.landing import Landing, rows_select
+from dagster_project.outgoing import export
 from dagster_project.sources import Delivery, page_schema
-from dagster_project.worklists import answers, archive, export, form, inbox
-from dagster_project.worklists.archive import Archive, Refused, Unreadable
-from dagster_project.worklists.inbox import Filled, Issued, read
 
 LISTED, MORNING = date(2025, 6, 2), date(2025, 6, 3)
 NAMES = {"0017": "Ångström & Söhne", "=1+1": "Kestrel Ltd", "C3": "Nordwind GmbH", "C4": "Bianchi S.p.A."}

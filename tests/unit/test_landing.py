@@ -25,10 +25,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dagster_project import landing as landing_module
 from dagster_project import warehouse
 from dagster_project.contract import DATASETS, LANDING_COLUMNS, SQL_TYPES, Column, Dataset, Type
-from dagster_project.landing import Landing, LandingError, Manifest, empty_select, rows_select
+from dagster_project.landing import Landing, LandingError, Manifest, empty_select, rows_select, store
 from dagster_project.sources import EXTRA, Delivery, SourceError, page_schema
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 4)
@@ -330,7 +329,7 @@ def test_a_page_is_fetched_while_the_one_before_is_used() -> None:
         asked.set()
         yield pa.table({"page": [2]})
 
-    fetched = landing_module._ahead(pages())
+    fetched = store._ahead(pages())
     assert next(fetched)["page"].to_pylist() == [1]
     assert asked.wait(10), "the second page was not asked for while the first was in use"
     assert [page["page"].to_pylist() for page in fetched] == [[2]]

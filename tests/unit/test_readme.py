@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dagster_project import dbt_build
-from dagster_project.settings import ROOT, Settings
+from dagster_project.paths import ROOT
+from dagster_project.settings import Settings
 
 README = (ROOT / "README.md").read_text("utf-8")
 CODE = set(re.findall(r"`([^`\n]+)`", README))

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dagster_project import settings as environment
-from dagster_project.settings import ROOT, Settings, SettingsError
+from dagster_project.paths import ROOT
+from dagster_project.settings import Settings, SettingsError
 
 
 def load_with(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dagster_project import warehouse
-from dagster_project.settings import ROOT
+from dagster_project.paths import ROOT
 from dagster_project.warehouse import (
     AlreadyAtWork,
     Warehouse,

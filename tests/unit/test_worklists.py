@@ -22,20 +22,19 @@ import pyarrow as pa
 import pytest
 from python_calamine import CalamineWorkbook
 
-from dagster_project.worklists import (
+from dagster_project import form, tables
+from dagster_project.outgoing import (
     MARTS,
     WorklistError,
-    drafts,
     export,
     file_names,
-    form,
     recover,
     swap,
     swap_into_place,
-    tables,
-    workbooks,
     write_no_worklist,
 )
+from dagster_project.outgoing.letters import drafts
+from dagster_project.outgoing.workbook import process
 
 AS_OF = date(2026, 11, 20)
 MONEY = pa.decimal128(18, 4)
@@ -449,7 +448,7 @@ def test_same_marts_give_the_same_bytes_and_only_the_run_may_differ(tmp_path: Pa
 
 
 def test_workbooks_written_beside_are_the_same_bytes(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbooks, "LONG", 1)
+    monkeypatch.setattr(process, "LONG", 1)
     write(tmp_path / "beside")
 
     assert contents(tmp_path / "beside") == contents(folder)
@@ -458,7 +457,7 @@ def test_workbooks_written_beside_are_the_same_bytes(tmp_path: Path, folder: Pat
 def test_workbooks_that_cannot_be_written_beside_stop_the_export_in_their_own_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workbooks, "LONG", 1)
+    monkeypatch.setattr(process, "LONG", 1)
     write_drafts = drafts.write_drafts
 
     def with_its_folder_gone(target: Path, *more: Any) -> pa.Table:

@@ -17,7 +17,8 @@ from dagster_project.definitions import build_defs
 from dagster_project.defs.automation.failures import reasons_of
 from dagster_project.defs.automation.nightly import JOB
 from dagster_project.landing import Known
-from dagster_project.settings import ROOT, Settings
+from dagster_project.paths import ROOT
+from dagster_project.settings import Settings
 
 LAST_NODE = "delivery__worklists"
 """A run whose last step was skipped did not deliver, whatever Dagster calls it."""

@@ -11,9 +11,9 @@ from dagster_project.defs.automation.failures import warnings_of
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
+from dagster_project.outgoing import MARTS
 from dagster_project.settings import Settings
 from dagster_project.warehouse import Warehouse, last_finished, publish, read, row_counts
-from dagster_project.worklists import MARTS
 
 log = logging.getLogger("arrears.delivery")
 

@@ -8,7 +8,7 @@ import dagster as dg
 from dagster_project.contract import WORKLIST_OUTCOMES
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.defs.ingestion.datasets import GROUP, key_of
-from dagster_project.intake import TakenIn, reads, take_in
+from dagster_project.incoming.intake import TakenIn, reads, take_in
 from dagster_project.landing import Landing, LandingError
 from dagster_project.settings import Settings
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 
-from dagster_project.worklists import tables
-from dagster_project.worklists.facts import Facts, Listing, actions_by, by, control_words, share, total
-from dagster_project.worklists.sheets import (
+from dagster_project import tables
+from dagster_project.outgoing.facts import Facts, Listing, actions_by, by, control_words, share, total
+from dagster_project.outgoing.workbook.sheets import (
     AMBER,
     BLUE,
     FILL_IN,

@@ -2,8 +2,8 @@
 
 Belongs here: staging what a source delivers, judging each record against the contract (types, required values, enums, keys),
 quarantine with reasons, landing what changed as Parquet committed by one rename, and finding the loads a morning may know of.
-Does not belong here: how records are fetched (`sources/`), whether a load as a whole is plausible (`quality.py`), rules about
-rows (`dbt/`).
+Does not belong here: how records are fetched (`sources/`), what a record must be (`judge.py`), whether a load as a whole is plausible
+(`quality.py`), rules about rows (`dbt/`).
 
     landing/<dataset>/<as_of>_<loaded_at>_<nonce>/manifest.json   what was asked, received, kept, refused
                                                   rows.parquet    the changed rows; absent where nothing changed
@@ -20,7 +20,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -35,9 +35,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project import warehouse
-from dagster_project.contract import DECIMALS, LANDING_COLUMNS, SQL_TYPES, Column, Dataset, Type
+from dagster_project.contract import Dataset
+from dagster_project.landing import judge
+from dagster_project.landing.judge import CONTRADICTION, kind_of, quoted
+from dagster_project.landing.read import empty_select, rows_select
 from dagster_project.settings import MEMORY_LIMIT
-from dagster_project.sources import EXTRA, Delivery, SourceError
+from dagster_project.sources import EXTRA, Delivery
+
+_STAMP = "%Y%m%dT%H%M%S.%f"
 
 STAGING_KEPT_HOURS = 24
 """A staging folder older than this belongs to a run that was killed."""
@@ -143,7 +148,7 @@ class Landing:
             if (path := folder / f"{load.load_id}.jsonl").exists():
                 for line in path.read_text("utf-8").splitlines():
                     entry = json.loads(line)
-                    if not all(_kind_of(reason) == _CONTRADICTION for reason in entry["reasons"]):
+                    if not all(kind_of(reason) == CONTRADICTION for reason in entry["reasons"]):
                         yield load, entry["record"]
             if load.manifest.full and not load.manifest.absent:
                 return
@@ -240,30 +245,30 @@ class Landing:
         con.execute(f"create view given as from read_parquet('{staging / 'raw.parquet'}', file_row_number = true)")
         kinds = dict(con.execute("select column_name, column_type from (describe given)").fetchall())
         texts = {name for name, kind in kinds.items() if kind == "VARCHAR"}
-        shown = ", ".join(f"{_shown(column, column.name in texts)} as {_quoted(column.name)}" for column in dataset.columns)
+        shown = ", ".join(f"{judge.shown(column, column.name in texts)} as {quoted(column.name)}" for column in dataset.columns)
         con.execute(f"create view raw as select file_row_number, {shown}, {EXTRA} from given")
-        values = ", ".join(f"{_typed(column, column.name in texts)} as {_quoted(column.name)}" for column in dataset.columns)
-        plain = " and ".join(_plain(dataset, texts)) or "true"
+        values = ", ".join(f"{judge.typed(column, column.name in texts)} as {quoted(column.name)}" for column in dataset.columns)
+        plain = " and ".join(judge.plain(dataset, texts)) or "true"
         con.execute(f"create table typed as select file_row_number, {values}, ({plain}) is true as _plain from given")
         # Only what does not look plain is held against every rule, which costs more than all the rest. A table of its own, or DuckDB
         # asks the rules first.
         con.execute("create table odd as from raw semi join (from typed where not _plain) using (file_row_number)")
-        reasons = ", ".join(_reasons(dataset))
+        reasons = ", ".join(judge.reasons(dataset))
         con.execute(
             f"create table broken as select file_row_number, list_filter([{reasons}], lambda x: x is not null) as _reasons "
             f"from odd where coalesce({reasons}) is not null"
         )
         con.execute("create view parsed as select * exclude (_plain) from typed anti join broken using (file_row_number)")
         self._split_repeats(con, dataset)
-        told = " || ', ' || ".join(f"coalesce(r.{_quoted(name)}, '')" for name in dataset.key)
+        told = " || ', ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in dataset.key)
         con.execute(
             "create table refused as from broken union all "
             f"select r.file_row_number, ['key ' || {told} || ' is there twice with other values'] from raw r "
             "join again using (file_row_number) where not again.harmless"
         )
-        refused_key = ", ".join(f"{_typed(dataset.by_name[name])} as {_quoted(name)}" for name in dataset.key)
+        refused_key = ", ".join(f"{judge.typed(dataset.by_name[name])} as {quoted(name)}" for name in dataset.key)
         con.execute(f"create table refused_keys as select {refused_key} from odd semi join broken using (file_row_number)")
-        columns = ", ".join(map(_quoted, dataset.column_names))
+        columns = ", ".join(map(quoted, dataset.column_names))
         con.execute(f"create view kept as select {columns} from parsed anti join again using (file_row_number)")
         quarantined, repeated = _one(con, "select (select count(*) from refused), (select count(*) from again where harmless)")
         reasons_by_count: dict[str, int] = {}
@@ -273,7 +278,7 @@ class Landing:
         newest = f"max(updated_at) filter (updated_at <= timestamp '{loaded_at}')" if dataset.has_cursor else "max(null)"
         newest_on = "max(null)"
         if dataset.dated_by:
-            day = f"cast({_quoted(dataset.dated_by)} as date)"
+            day = f"cast({quoted(dataset.dated_by)} as date)"
             newest_on = f"max({day}) filter ({day} <= date '{as_of}')"
         newest_value, newest_day = _one(con, f"select {newest}, {newest_on} from kept")
         return _Tally(quarantined, repeated, reasons=reasons_by_count, newest=newest_value, newest_on=newest_day)
@@ -281,10 +286,10 @@ class Landing:
     def _split_repeats(self, con: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
         """Leave table `again`: every record whose key a better one has. The same values, or an older version, are harmless
         (a page delivered twice, a record that changed while pages were read); a contradiction of the same age is not."""
-        key = ", ".join(map(_quoted, dataset.key))
-        same_key = " and ".join(f"p.{_quoted(name)} is not distinct from d.{_quoted(name)}" for name in dataset.key)
+        key = ", ".join(map(quoted, dataset.key))
+        same_key = " and ".join(f"p.{quoted(name)} is not distinct from d.{quoted(name)}" for name in dataset.key)
         newest = "updated_at desc nulls last, " if dataset.has_cursor else ""
-        content = "struct_pack(" + ", ".join(f"{_quoted(n)} := p.{_quoted(n)}" for n in dataset.column_names) + ")"
+        content = "struct_pack(" + ", ".join(f"{quoted(n)} := p.{quoted(n)}" for n in dataset.column_names) + ")"
         older = "or version.updated_at < best.updated_at" if dataset.has_cursor else ""
         con.execute(
             f"create table again as with doubled as (select {key} from parsed group by all having count(*) > 1), "
@@ -297,7 +302,7 @@ class Landing:
     def _quarantine(self, con: duckdb.DuckDBPyConnection, dataset: Dataset, load_id: str) -> dict[str, int]:
         folder = self.quarantine / dataset.name
         folder.mkdir(parents=True, exist_ok=True)
-        columns = ", ".join(f"j.{_quoted(name)}" for name in (*dataset.column_names, EXTRA))
+        columns = ", ".join(f"j.{quoted(name)}" for name in (*dataset.column_names, EXTRA))
         found = con.execute(
             f"select r.file_row_number + 1, r._reasons, {columns} from refused r join raw j using (file_row_number) order by 1"
         )
@@ -317,7 +322,7 @@ class Landing:
                     }
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
                     for reason in reasons:
-                        kind = _kind_of(reason)
+                        kind = kind_of(reason)
                         counts[kind] = counts.get(kind, 0) + 1
         os.replace(unfinished, folder / f"{load_id}.jsonl")
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
@@ -348,21 +353,21 @@ class Landing:
         """Write the rows that differ from the latest known, and tombstones where a whole delivery no longer has a key."""
         if not any_rows and not whole:
             return tally
-        columns = ", ".join(map(_quoted, dataset.column_names))
+        columns = ", ".join(map(quoted, dataset.column_names))
         if not any_rows:
             con.execute(f"create table kept as select {columns} from ({empty_select(dataset)})")
             con.execute("create view refused_keys as from kept")
         before = [str(load.rows) for load in self.loads(dataset, as_of) if load.rows]
-        same_key = " and ".join(f"k.{_quoted(name)} is not distinct from b.{_quoted(name)}" for name in dataset.key)
+        same_key = " and ".join(f"k.{quoted(name)} is not distinct from b.{quoted(name)}" for name in dataset.key)
         if before:
-            key = ", ".join(map(_quoted, dataset.key))
+            key = ", ".join(map(quoted, dataset.key))
             con.execute(
                 f"create table before as select * exclude (_rank) from (select *, row_number() over "
                 f"(partition by {key} order by _as_of desc, _loaded_at desc, _load_id desc) as _rank "
                 f"from ({rows_select(dataset, con, before)})) "
                 "where _rank = 1 and not _deleted"
             )
-            same = " and ".join(f"k.{_quoted(name)} is not distinct from b.{_quoted(name)}" for name in dataset.column_names)
+            same = " and ".join(f"k.{quoted(name)} is not distinct from b.{quoted(name)}" for name in dataset.column_names)
             con.execute(f"create view changed as select k.* from kept k where not exists (select 1 from before b where {same})")
             # A record refused tonight is not gone: its last good version stays.
             gone = (
@@ -409,29 +414,7 @@ class _Tally:
     sums: Sequence[tuple[str, Decimal]] = ()
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
-
-
-def rows_select(dataset: Dataset, con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> str:
-    """SQL for the rows of loads, with every column of today's contract; a column that older loads lack is null."""
-    if not files:
-        return empty_select(dataset)
-    scan = f"read_parquet([{', '.join(_text(name) for name in files)}], union_by_name = true)"
-    present = {row[0] for row in con.execute(f"describe select * from {scan}").fetchall()}
-    columns = [
-        f"{_quoted(c.name) if c.name in present else f'cast(null as {SQL_TYPES[c.type]})'} as {_quoted(c.name)}"
-        for c in (*dataset.columns, *LANDING_COLUMNS)
-    ]
-    return f"select {', '.join(columns)} from {scan}"
-
-
-def empty_select(dataset: Dataset) -> str:
-    """SQL for no rows, with the types of the contract: how an absent dataset looks."""
-    columns = [f"cast(null as {SQL_TYPES[c.type]}) as {_quoted(c.name)}" for c in (*dataset.columns, *LANDING_COLUMNS)]
-    return f"select {', '.join(columns)} where false"
-
-
-# --- staging and judging ----------------------------------------------------------------------------------------------
+# --- staging --------------------------------------------------------------------------------------------------------
 
 
 def _stage(delivery: Delivery, path: Path) -> int:
@@ -458,140 +441,9 @@ def _ahead(pages: Iterator[pa.Table]) -> Iterator[pa.Table]:
             yield page
 
 
-_DATE = r"\d{4}-\d{2}-\d{2}"
-_TIMESTAMP = _DATE + r"[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?"
-_STAMP = "%Y%m%dT%H%M%S.%f"
-
-
-def _reasons(dataset: Dataset) -> Iterator[str]:
-    """One SQL expression a rule: null where the record keeps it, else the reason in words, the value at the end."""
-    for column in dataset.columns:
-        value = _raw(column)
-        broken = _broken(column, value)
-        shown = f"' «' || left({value}, 60) || '»'"
-        cases = []
-        if column.required:
-            cases.append(f"when {value} is null then '{column.name} is missing'")
-        for condition, words in broken:
-            cases.append(f"when {condition} then '{column.name} {words}' || {shown}")
-        if cases:
-            yield f"case {' '.join(cases)} end"
-    if dataset.any_of:
-        none = " and ".join(f"{_raw(dataset.by_name[name])} is null" for name in dataset.any_of)
-        yield f"case when {none} then 'one of {' or '.join(dataset.any_of)} is needed' end"
-
-
-def _plain(dataset: Dataset, texts: Set[str]) -> Iterator[str]:
-    """SQL conditions that a record written the usual way fulfils. One that fulfils all of them has no reason of `_reasons`."""
-    for column in dataset.columns:
-        value = _raw(column, column.name in texts)
-        if column.name not in texts:
-            looks = _within(column, value)
-        elif column.type in DECIMALS:  # one pattern, a tenth of what those cost that tell what is wrong
-            precision, scale = DECIMALS[column.type]
-            sign = "-?" if column.signed else ""
-            looks = f"regexp_full_match({value}, '{sign}\\d{{1,{precision - scale}}}(\\.\\d{{1,{scale}}})?')"
-            if column.type is Type.RATE:
-                looks += f" and {_typed(column)} > 0"
-        else:
-            looks = " and ".join(f"not ({condition})" for condition, _ in _broken(column, value))
-        if column.required:
-            yield f"{value} is not null" + (f" and {looks}" if looks else "")
-        elif looks:
-            yield f"({value} is null or {looks})"
-    if dataset.any_of:
-        some = " or ".join(f"{_raw(dataset.by_name[name], name in texts)} is not null" for name in dataset.any_of)
-        yield f"({some})"
-
-
-def _within(column: Column, value: str) -> str:
-    """SQL for what a value that is no text can still be wrong in; empty where nothing."""
-    if column.type in DECIMALS:
-        precision, scale = DECIMALS[column.type]
-        most = 10 ** (precision - scale)
-        least = "> 0" if column.type is Type.RATE else f"> -{most}" if column.signed else ">= 0"
-        return f"{value} < {most} and {value} {least}"
-    if column.type in (Type.DATE, Type.TIMESTAMP):
-        return f"{value} >= '0001-01-01' and {value} < '10000-01-01'"
-    return ""
-
-
-_CONTRADICTION = "the key is there twice with other values"
-
-
-def _kind_of(reason: str) -> str:
-    """A reason without the value, for counting."""
-    kind = reason.split(" «", 1)[0]
-    return _CONTRADICTION if kind.startswith("key ") else kind
-
-
-def _broken(column: Column, value: str) -> Iterator[tuple[str, str]]:
-    match column.type:
-        case Type.TEXT:
-            if column.enum:
-                yield f"{value} not in ({', '.join(map(_text, column.enum))})", f"is none of {', '.join(column.enum)}:"
-        case Type.DATE:
-            yield (
-                f"not regexp_full_match({value}, '{_DATE}') or try_cast({value} as date) is null",
-                "is not a date (YYYY-MM-DD):",
-            )
-        case Type.TIMESTAMP:
-            yield (
-                f"not regexp_full_match({value}, '{_TIMESTAMP}') or try_cast({value} as timestamptz) is null",
-                "is not a time (ISO 8601, UTC):",
-            )
-        case Type.BOOLEAN:
-            yield f"lower({value}) not in ('true', 'false', '1', '0')", "is neither true nor false:"
-        case Type.INTEGER:
-            yield (
-                f"not regexp_full_match({value}, '[+-]?\\d+') or try_cast({value} as integer) is null",
-                "is not a whole number:",
-            )
-        case Type.AMOUNT | Type.RATE | Type.NUMBER:
-            precision, scale = DECIMALS[column.type]
-            whole = precision - scale
-            yield f"not regexp_full_match({value}, '[+-]?(\\d+(\\.\\d*)?|\\.\\d+)')", "is not a decimal number:"
-            yield f"not regexp_full_match({value}, '[^.]*(\\.\\d{{0,{scale}}}0*)?')", f"has more than {scale} fraction digits:"
-            yield f"not regexp_full_match({value}, '[+-]?0*\\d{{0,{whole}}}(\\..*)?')", "is too large:"
-            if not column.signed:
-                yield f"{value} like '-%' and try_cast({value} as decimal({precision},{scale})) <> 0", "is negative:"
-            if column.type is Type.RATE:
-                yield f"try_cast({value} as decimal({precision},{scale})) <= 0", "must be above zero:"
-            yield f"try_cast({value} as decimal({precision},{scale})) is null", "is not a decimal number:"
-
-
-def _raw(column: Column, text: bool = True) -> str:
-    """A value as received; blank text is no value."""
-    return f"nullif(trim({_quoted(column.name)}), '')" if text else _quoted(column.name)
-
-
-def _shown(column: Column, text: bool) -> str:
-    """A value as text, whatever it was received as."""
-    value = _quoted(column.name)
-    if text:
-        return value
-    return f"strftime({value}, '%Y-%m-%dT%H:%M:%S.%fZ')" if column.type is Type.TIMESTAMP else f"cast({value} as varchar)"
-
-
-def _typed(column: Column, text: bool = True) -> str:
-    """A value as what it is; null also where it cannot be that, for which there is a reason then."""
-    value = _raw(column, text)
-    if column.type is Type.TIMESTAMP and text:
-        return f"cast(try_cast({value} as timestamptz) at time zone 'UTC' as timestamp)"
-    return f"try_cast({value} as {SQL_TYPES[column.type]})"
-
-
 def _newest(*times: str | None) -> str | None:
     """The latest of ISO texts, of which any may be missing."""
     return max((time for time in times if time), default=None)
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
@@ -610,6 +462,3 @@ def _write_text(path: Path, text: str) -> None:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-__all__ = ["Known", "Landing", "LandingError", "Load", "Manifest", "SourceError", "empty_select", "rows_select"]

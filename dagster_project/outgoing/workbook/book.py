@@ -22,11 +22,12 @@ from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 
-from dagster_project.worklists import form, tables
-from dagster_project.worklists.facts import Facts, Listing, total
-from dagster_project.worklists.form import Answer, Question
-from dagster_project.worklists.mart_sheets import COLLECTOR, MART_SHEETS
-from dagster_project.worklists.sheets import (
+from dagster_project import form, tables
+from dagster_project.form import Answer, Question
+from dagster_project.outgoing.facts import Facts, Listing, total
+from dagster_project.outgoing.workbook.first_page import write_summary
+from dagster_project.outgoing.workbook.mart_sheets import COLLECTOR, MART_SHEETS
+from dagster_project.outgoing.workbook.sheets import (
     AMBER,
     BLUE,
     FILL_IN,
@@ -44,7 +45,6 @@ from dagster_project.worklists.sheets import (
     long_date,
     short,
 )
-from dagster_project.worklists.summary import write_summary
 
 
 def write_workbook(path: Path, facts: Facts, listing: Listing) -> None:

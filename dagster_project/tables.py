@@ -1,7 +1,7 @@
 """Columns of text that are safe to put into a file: as CSV, and as the cells of a worksheet.
 
 Belongs here: what a value looks like in a file and what must not get into one (formulas, illegal characters, overlong texts).
-Does not belong here: which columns go where (`export.py`, `workbook.py`) and any rule about receivables.
+Does not belong here: which columns go where (`export.py`, `book.py`) and any rule about receivables.
 
 Everything works on whole Arrow columns: three million cells are text before a loop over cells would have met the first tenth.
 """

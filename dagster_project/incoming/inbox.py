@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum
 
-from dagster_project.worklists import form, tables
-from dagster_project.worklists.answers import answer_in, folded, text_in
-from dagster_project.worklists.archive import MAX_CELLS, Archive, Refused, Unreadable
-from dagster_project.worklists.form import Question
+from dagster_project import form, tables
+from dagster_project.form import Question
+from dagster_project.incoming.answers import answer_in, folded, text_in
+from dagster_project.incoming.archive import MAX_CELLS, Archive, Refused, Unreadable
 
 HEADER_ROWS: Final = 30
 """Headers are looked for in as many rows from the top."""

@@ -1,6 +1,6 @@
 """What the sheets of a workbook are made of: kinds of columns, looks, and a worksheet that takes whole columns at once.
 
-Belongs here: what does not know which sheet it is for. Does not belong here: the sheets (`workbook.py`, `summary.py`) and what
+Belongs here: what does not know which sheet it is for. Does not belong here: the sheets (`book.py`, `first_page.py`) and what
 makes a text safe (`tables.py`).
 """
 
@@ -21,7 +21,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from dagster_project.worklists import tables
+from dagster_project import tables
 
 xlsxwriter.workbook.ZipFile = partial(ZipFile, compresslevel=1)
 """Workbooks are packed quickly: a third larger than packed well, in a quarter of the time, which is most of what writing them takes."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.worklists.sheets import short
+from dagster_project.outgoing.workbook.sheets import short
 
 KEY_FIGURES: Final = ("dso", "best_possible_dso", "average_days_delinquent", "cei", "dbt_days", "promise_kept_share")
 """The figures of the whole book that a summary shows every month, in this order; others only when they tripped."""

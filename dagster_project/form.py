@@ -1,7 +1,7 @@
 """The part of a workbook that people fill in, declared once.
 
 Belongs here: what the writer and whoever reads a filled workbook back must agree on: the columns, their choices, where the
-identity of a workbook stands. Does not belong here: how it looks (`workbook.py`) and what an answer means for the book (dbt).
+identity of a workbook stands. Does not belong here: how it looks (`book.py`) and what an answer means for the book (dbt).
 
 The header texts, the choices and the cells of the identity sheet are read back from workbooks that left the house weeks ago:
 change them only together with `SCHEMA_VERSION`.

@@ -1,9 +1,9 @@
 """The morning's workbooks, those of a long list in a process beside the one that writes the rest.
 
 Belongs here: in which process workbooks are written, and what comes of a process that fails. Does not belong here: which workbooks
-there are (`export.py`), what is in one (`workbook.py`).
+there are (`export.py`), what is in one (`book.py`).
 
-The process — `python -m dagster_project.worklists.workbooks` — takes one request on standard input, writes, and ends; it says on
+The process — `python -m dagster_project.outgoing.workbook.process` — takes one request on standard input, writes, and ends; it says on
 standard error why where it cannot. The tables come as Arrow streams, which neither side holds twice.
 """
 
@@ -22,16 +22,15 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.worklists.facts import Facts, Listing
-from dagster_project.worklists.mart_sheets import COLLECTOR
-from dagster_project.worklists.workbook import write_workbook
+from dagster_project.outgoing.facts import Facts, Listing
+from dagster_project.outgoing.workbook.book import write_workbook
+from dagster_project.outgoing.workbook.mart_sheets import COLLECTOR
+from dagster_project.paths import ROOT
 
 EVERYONE: Final = "worklist.xlsx"
 
 LONG: Final = 2_000
 """Customers on the call list from which on a process of its own is worth the second it takes to start."""
-
-_HOUSE: Final = Path(__file__).parent.parent.parent
 
 
 @contextmanager
@@ -67,7 +66,7 @@ def _write(folder: Path, facts: Facts, everyone: Listing, names: Mapping[str, st
 @contextmanager
 def _beside(folder: Path, facts: Facts, everyone: Listing, names: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=_HOUSE
+        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT
     )
     try:
         assert process.stdin

@@ -1,7 +1,7 @@
 """The morning's worklist folder: workbooks, CSV files, and a manifest that says what is in them.
 
 Belongs here: which files there are, what they are called, the control totals of what leaves the house. Does not belong here: who
-may be dunned (dbt), how a workbook looks (`workbook.py`), whether the export may happen at all (the gate before it) and where
+may be dunned (dbt), how a workbook looks (`book.py`), whether the export may happen at all (the gate before it) and where
 the folder ends up (`swap.py`, called by whoever owns the place).
 
 Same marts, same bytes: nothing here reads a clock, a counter or the environment. What identifies the run stands in the
@@ -23,11 +23,12 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.worklists import drafts, form, tables
-from dagster_project.worklists.facts import Listing, by, counts, gather, total
-from dagster_project.worklists.mart_sheets import COLLECTOR, MART_SHEETS
-from dagster_project.worklists.names import distinct_slugs
-from dagster_project.worklists.workbooks import EVERYONE, of, workbooks
+from dagster_project import form, tables
+from dagster_project.outgoing.facts import Listing, by, counts, gather, total
+from dagster_project.outgoing.letters import drafts
+from dagster_project.outgoing.names import distinct_slugs
+from dagster_project.outgoing.workbook.mart_sheets import COLLECTOR, MART_SHEETS
+from dagster_project.outgoing.workbook.process import EVERYONE, of, workbooks
 
 MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {

@@ -1,7 +1,7 @@
 """The sheets that show rows of a mart as they are: what changed since the last list, and what the credit manager decides.
 
 Belongs here: which mart, which of its rows and columns, in which order. Does not belong here: how a sheet is written
-(`workbook.py`), and the lists that are parts of the call list and its items.
+(`book.py`), and the lists that are parts of the call list and its items.
 
 A mart with a collector goes to each collector with their own rows; one without is in everyone's workbook only.
 """
@@ -15,7 +15,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.worklists.sheets import Column, Kind
+from dagster_project.outgoing.workbook.sheets import Column, Kind
 
 COLLECTOR: Final = "collector"
 

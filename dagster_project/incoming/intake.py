@@ -1,7 +1,7 @@
 """The inbox: filled workbooks are read, what they say is landed, then they are put away.
 
 Belongs here: what happens around reading, and in which order; where files go. Does not belong here: what a cell means
-(`worklists/inbox.py`), what an answer means for the book (dbt).
+(`inbox.py`), what an answer means for the book (dbt).
 
     inbox/<workbook>.xlsx          dropped by a collector, read the next night
           <workbook>.errors.csv    what could not be taken of it, or why none of it
@@ -25,11 +25,11 @@ import pyarrow as pa
 from filelock import FileLock
 
 from dagster_project.contract import TABLES, WORKLIST_OUTCOMES
+from dagster_project.incoming.archive import Refused, Unreadable
+from dagster_project.incoming.inbox import Issued, Outcome, Rejected, read, write_rejected
 from dagster_project.landing import Landing, Manifest
 from dagster_project.policy import limits_of
 from dagster_project.sources import Delivery, page_schema
-from dagster_project.worklists.archive import Refused, Unreadable
-from dagster_project.worklists.inbox import Issued, Outcome, Rejected, read, write_rejected
 
 log = logging.getLogger("arrears.ingestion")
 

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
-from dagster_project.worklists.form import Answer, Question
+from dagster_project.form import Answer, Question
 
 LONGEST_PROMISE_DAYS: Final = 366
 """A promised date further off is a slip of the keyboard."""

@@ -31,8 +31,8 @@ import pyarrow.compute as pc
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from dagster_project.worklists import tables
-from dagster_project.worklists.names import distinct_slugs
+from dagster_project import tables
+from dagster_project.outgoing.names import distinct_slugs
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 ENGLISH: Final = "en"
