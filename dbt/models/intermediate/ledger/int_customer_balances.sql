@@ -3,7 +3,7 @@ with snapshot as (
     select * from {{ ref('int_items_snapshot') }}
 ),
 
--- Days late are counted from the due date, whatever basis the aging policy has; of what is owed only.
+-- Days late are of what is owed only.
 judged as (
     select
         snapshot_date,
@@ -23,10 +23,7 @@ judged as (
             {%- endfor %}
             else 0
         end as aging_place,
-        case
-            when item_type in ('invoice', 'debit_memo') and due_date < snapshot_date and open_amount > 0
-                then cast({{ dbt.datediff('due_date', 'snapshot_date', 'day') }} as integer)
-        end as days_late
+        case when days_past_due > 0 and open_amount > 0 then days_past_due end as days_late
     from snapshot
 )
 

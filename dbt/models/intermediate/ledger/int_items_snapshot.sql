@@ -65,6 +65,9 @@ aged as (
             when {{ policy_value('aging_policy', 'basis', 'varchar') }} = 'invoice_date'
                 then {{ dbt.datediff('items.document_date', 'open_at.snapshot_date', 'day') }}
             else {{ dbt.datediff('items.due_date', 'open_at.snapshot_date', 'day') }}
+        end as aging_days,
+        case
+            when items.item_type in ('invoice', 'debit_memo') then {{ dbt.datediff('items.due_date', 'open_at.snapshot_date', 'day') }}
         end as days_past_due
     from open_at
     inner join items on open_at.item_key = items.item_key
@@ -82,23 +85,24 @@ select
     aged.document_date,
     aged.due_date,
     aged.open_amount,
+    cast(aged.aging_days as integer) as aging_days,
     cast(aged.days_past_due as integer) as days_past_due,
     case
         when not aged.is_receivable then null
-        when aged.days_past_due is null then 'no_due_date'
+        when aged.aging_days is null then 'no_due_date'
         else aging_buckets.bucket
     end as aging_bucket,
     case
         when not aged.is_receivable then 'credits'
-        when aged.days_past_due is null then 'no_due_date'
+        when aged.aging_days is null then 'no_due_date'
         else aging_buckets.amount_column
     end as aging_column,
     {{ converted('aged.open_amount', 'aged.currency', 'aged.base_currency', 'base_rates.rate') }} as open_amount_base,
     {{ converted('aged.open_amount', 'aged.currency', 'aged.reporting_currency', 'reporting_rates.rate') }} as open_amount_reporting
 from aged
 left join aging_buckets
-    on (aging_buckets.from_days is null or aged.days_past_due >= aging_buckets.from_days)
-    and (aging_buckets.to_days is null or aged.days_past_due <= aging_buckets.to_days)
+    on (aging_buckets.from_days is null or aged.aging_days >= aging_buckets.from_days)
+    and (aging_buckets.to_days is null or aged.aging_days <= aging_buckets.to_days)
 left join rates_at as base_rates
     on aged.snapshot_date = base_rates.snapshot_date
     and aged.currency = base_rates.from_currency

@@ -13,6 +13,7 @@ select
     document_date,
     due_date,
     open_amount,
+    aging_days,
     days_past_due,
     aging_bucket,
     open_amount_base,

@@ -66,6 +66,7 @@ select
     cast(snapshot.open_amount_base as decimal(18, 4)) as open_amount_base,
     cast(items.reporting_currency as varchar) as reporting_currency,
     cast(snapshot.open_amount_reporting as decimal(18, 4)) as open_amount_reporting,
+    cast(snapshot.aging_days as integer) as aging_days,
     cast(snapshot.days_past_due as integer) as days_past_due,
     cast(snapshot.aging_bucket as varchar) as aging_bucket,
     cast(

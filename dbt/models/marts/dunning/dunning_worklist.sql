@@ -21,6 +21,10 @@ loss_rates as (
     where {{ in_force() }}
 ),
 
+aging_buckets as (
+    select * from {{ ref('aging_buckets') }}
+),
+
 tier_terms as (
     select * from {{ ref('risk_tier_terms') }}
     where {{ in_force() }}
@@ -81,6 +85,7 @@ customer_items as (
     group by customer_id
 ),
 
+-- The chance of a loss goes by how long an item is past due, whatever the aging counts from.
 acted_items as (
     select
         items.*,
@@ -93,12 +98,15 @@ acted_items as (
     from items
     left join late_fees on items.item_id = late_fees.item_id
     left join risk_tiers on items.customer_id = risk_tiers.customer_id
+    left join aging_buckets
+        on (aging_buckets.from_days is null or items.days_past_due >= aging_buckets.from_days)
+        and (aging_buckets.to_days is null or items.days_past_due <= aging_buckets.to_days)
     left join loss_rates as tier_loss
         on risk_tiers.tier_in_force = tier_loss.tier
-        and items.aging_bucket = tier_loss.aging_bucket
+        and aging_buckets.bucket = tier_loss.aging_bucket
     left join loss_rates as any_loss
         on any_loss.tier = '*'
-        and items.aging_bucket = any_loss.aging_bucket
+        and aging_buckets.bucket = any_loss.aging_bucket
     where items.held_reason is null
 ),
 
