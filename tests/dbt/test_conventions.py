@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from dagster_project.contract import LANDING_COLUMNS, SQL_TYPES, TABLES
+from dagster_project.outgoing import MARTS
 from dagster_project.paths import DBT_PROJECT
 
 PROMISED = {
@@ -295,3 +296,25 @@ def test_the_project_is_one_that_dbt_reads_without_the_network() -> None:
     assert project["flags"]["send_anonymous_usage_stats"] is False
     assert not (DBT_PROJECT / "packages.yml").exists()
     assert not (DBT_PROJECT / "dependencies.yml").exists()
+
+
+# --- what others build on ---------------------------------------------------------------------------------------------
+
+
+def test_the_marts_are_public_with_a_contract_and_nothing_else_is(models: dict[str, Node]) -> None:
+    public = {name for name, node in models.items() if node["config"]["access"] == "public"}
+    bound = {name for name, node in models.items() if node["config"]["contract"]["enforced"]}
+
+    assert public == bound == {name for name, node in models.items() if node["fqn"][1] == "marts"}
+    assert {node["config"]["group"] for node in models.values()} == {"receivables", "figures"}
+
+
+def test_the_exposures_name_what_the_export_reads(manifest: dict[str, Any]) -> None:
+    read = {
+        exposure["name"]: {parent.split(".")[-1] for parent in exposure["depends_on"]["nodes"]}
+        for exposure in manifest["exposures"].values()
+    }
+
+    assert read["worklists"] == set(MARTS)
+    assert read["letters"] | read["agency_file"] <= read["worklists"]
+    assert read["pack_comparison"] == {"policy_comparison"}
