@@ -114,7 +114,10 @@ def _columns(declaration: str, enums: Mapping[str, tuple[str, ...]] | None = Non
 CUSTOMER_STATUSES = ("active", "on_hold", "insolvent", "at_agency", "closed")
 CONTACT_ROLES = ("accounts_payable", "senior", "executive")
 DOCUMENT_TYPES = ("invoice", "debit_memo", "credit_memo")
+DELIVERY_CHANNELS = ("paper", "email", "portal", "edi")
 ALLOCATION_SOURCES = ("payment", "credit_memo", "write_off", "discount", "adjustment")
+REFUND_SOURCES = ("payment", "credit_memo")
+BUSINESS_DAYS = ("next", "previous")
 EXCEPTION_KINDS = ("terms", "limit")
 
 _ALL = (
@@ -149,8 +152,13 @@ _ALL = (
         "payment_terms",
         "erp",
         ("payment_terms",),
-        _columns("payment_terms* net_days:integer* discount_pct:number discount_days:integer deposit_pct:number"),
-        description="What a terms code means.",
+        _columns(
+            "payment_terms* net_days:integer* from_month_end:boolean to_month_end:boolean due_day:integer business_days "
+            "discount_pct:number discount_days:integer deposit_pct:number",
+            {"business_days": BUSINESS_DAYS},
+        ),
+        description="What a terms code means: from the invoice date (or the end of its month), plus net_days, then to the end of that "
+        "month, on to the next due_day of a month, and off days off, each where it says so.",
     ),
     Dataset(
         "invoices",
@@ -159,8 +167,9 @@ _ALL = (
         _columns(
             "invoice_id* invoice_number* customer_id* document_type* invoice_date:date* currency* amount:amount* company_id "
             "due_date:date payment_terms tax_amount:amount po_number delivered_on:date sent_at:timestamp order_number sales_rep "
-            "product_line voided_on:date updated_at:timestamp",
-            {"document_type": DOCUMENT_TYPES},
+            "product_line corrects_invoice_id delivery_channel document_url voided_on:date open_amount_reported:amount~ "
+            "updated_at:timestamp",
+            {"document_type": DOCUMENT_TYPES, "delivery_channel": DELIVERY_CHANNELS},
         ),
         required=True,
         description="Invoices, debit memos and credit memos. Amounts are positive; the type carries the sign.",
@@ -195,16 +204,28 @@ _ALL = (
         dated_by="payment_date",
     ),
     Dataset(
+        "refunds",
+        "erp",
+        ("refund_id",),
+        _columns(
+            "refund_id* customer_id* refunded_on:date* currency* amount:amount* source_type source_id company_id method "
+            "reversed_on:date updated_at:timestamp",
+            {"source_type": REFUND_SOURCES},
+        ),
+        description="Money paid back to customers: overpayments, credit memos paid out, charge-backs.",
+        dated_by="refunded_on",
+    ),
+    Dataset(
         "allocations",
         "erp",
         ("allocation_id",),
         _columns(
-            "allocation_id* invoice_id* source_type* allocated_on:date* amount:amount*~ source_id instalment_number:integer "
-            "reversed_on:date reason updated_at:timestamp",
+            "allocation_id* invoice_id* source_type* allocated_on:date* amount:amount*~ source_id source_amount:amount "
+            "instalment_number:integer reversed_on:date reason updated_at:timestamp",
             {"source_type": ALLOCATION_SOURCES},
         ),
         description="Amounts of a payment, credit memo, write-off, discount or adjustment put against an invoice. Only an "
-        "adjustment may be negative.",
+        "adjustment may be negative. source_amount: in the currency of the payment or credit memo, where that is another.",
     ),
     Dataset(
         "disputes",

@@ -11,6 +11,7 @@ select
     allocated_on,
     amount,
     source_id,
+    source_amount,
     instalment_number,
     reversed_on,
     reason,

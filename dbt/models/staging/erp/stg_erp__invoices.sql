@@ -22,7 +22,11 @@ select
     order_number,
     sales_rep,
     product_line,
+    corrects_invoice_id,
+    delivery_channel,
+    document_url,
     voided_on,
+    open_amount_reported,
     updated_at,
     _loaded_at as known_at,
     _first_loaded_at as first_known_at

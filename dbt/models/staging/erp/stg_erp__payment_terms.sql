@@ -5,6 +5,10 @@ with latest as (
 select
     payment_terms,
     net_days,
+    from_month_end,
+    to_month_end,
+    due_day,
+    business_days,
     discount_pct,
     discount_days,
     deposit_pct,
