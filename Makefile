@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compare policy test lint dev demo bench lock clean
+.PHONY: help setup run compare policy test lint docs dev demo bench lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ lint: setup ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+docs: setup ## Build the site into docs/_build: marts, policy tables, decisions, models, settings
+	@$(BIN)/python -m sphinx -q -b html -W --keep-going docs docs/_build
+	@echo "docs/_build/index.html"
+
 dev: setup ## Open the Dagster UI on HOST:PORT, by default 127.0.0.1:3000
 	@$(BIN)/python -m dagster_project prepare
 	@DAGSTER_HOME="$$($(BIN)/python -m dagster_project instance)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -w workspace.yaml -h $(HOST) -p $(PORT)
@@ -55,8 +59,8 @@ bench: setup ## Measure the fixed cost of a night, nights on invented books of S
 	@$(BIN)/python tests/benchmarks/worklists.py
 
 lock: setup ## Choose the newest allowed versions again and pin them
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev --group docs pyproject.toml -o requirements.lock
 
 clean: ## Remove what set-up and runs have made, but for ARREARS_HOME
-	@rm -rf .venv dbt/target dbt/logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv dbt/target dbt/logs docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find dagster_project tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -197,6 +197,7 @@ def test_what_is_installed_is_pinned_by_hash() -> None:
     assert [line for line in packages if "==" not in line] == []
     assert sum("--hash=sha256:" in line for line in lines) >= len(packages)
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    for requirement in wanted["project"]["dependencies"] + wanted["dependency-groups"]["dev"]:
+    asked = [wanted["project"]["dependencies"], *wanted["dependency-groups"].values()]
+    for requirement in (requirement for group in asked for requirement in group):
         name = requirement.split("=")[0].split(">")[0]
         assert any(line.startswith(f"{name}==") for line in packages), name
