@@ -131,7 +131,13 @@ def _type_name(kind: pa.DataType) -> str:
 
 
 def in_a_row(texts: pa.Array) -> memoryview:
-    """The texts one behind the other in UTF-8: Arrow has them so, and no Python string needs to be made of any."""
+    """The texts one behind the other in UTF-8: Arrow has them so, and no Python string needs to be made of any.
+
+    Raises:
+        TypeError: the array is no plain string array, whose offsets alone are read here.
+    """
+    if not pa.types.is_string(texts.type):
+        raise TypeError(f"texts of type {texts.type} are laid out differently; cast them to string")
     _, offsets, data = texts.buffers()
     starts = memoryview(offsets).cast("i")
     return memoryview(data)[starts[texts.offset] : starts[texts.offset + len(texts)]]

@@ -1,0 +1,157 @@
+"""Where the project leans on the insides of a library: one canary each, that says what the lean is for and until when it is needed.
+
+An upgrade that breaks one of these breaks a night. What breaks here is mended, or given up, before the version is raised.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import sqlalchemy
+import xlsxwriter
+from sqlalchemy.pool import NullPool
+
+from dagster_project import tables
+from dagster_project.paths import DBT_PROJECT, ROOT
+
+
+def test_dagster_makes_an_engine_an_event_through_the_name_that_is_replaced() -> None:
+    """For `run_history.py`: one engine a SQLite file saves some 12 s a night. Until Dagster keeps its engines itself."""
+    from dagster._core.storage.event_log.sqlite import sqlite_event_log
+
+    made = inspect.getsource(sqlite_event_log)
+
+    assert re.search(r"\bcreate_engine\([^)]*poolclass=NullPool", made), "it asks for an engine without a pool, by this name"
+    assert sqlalchemy.create_engine("sqlite://", poolclass=NullPool).dispose() is None
+
+
+def test_sqlite_knows_the_mode_that_spares_the_disk() -> None:
+    """For `run_history.py`: `synchronous = normal` under write-ahead logging. As long as Dagster's store is SQLite."""
+    with sqlite3.connect(":memory:") as connection:
+        connection.execute("pragma synchronous = normal")
+        assert connection.execute("pragma synchronous").fetchone() == (1,)
+
+
+def test_dbt_duckdb_keeps_its_connection_where_the_marts_are_forced_from() -> None:
+    """For `dbt_build._force_marts`: only the marts are written out at a night's end, not gigabytes of what nobody opens. Until dbt-duckdb
+    lets a run say which attached file to checkpoint."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.duckdb.environments import local
+
+    assert hasattr(DuckDBConnectionManager, "_ENV")
+    assert callable(DuckDBConnectionManager.close_all_connections)
+    assert "self.conn" in inspect.getsource(local)
+
+
+def test_dbt_reads_a_parsed_project_and_takes_it_as_a_manifest(manifest: dict[str, Any]) -> None:
+    """For `dbt_build._parsed`: a night does not parse 100 models again, 2 to 4 s. Until partial parsing survives `--vars`."""
+    from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
+
+    read = Manifest.from_msgpack((DBT_PROJECT / "target" / "partial_parse.msgpack").read_bytes())  # type: ignore[attr-defined]
+
+    assert set(read.nodes) >= set(manifest["nodes"])
+    assert "manifest" in inspect.signature(dbtRunner.__init__).parameters
+
+
+def test_dbts_own_table_keeps_what_ours_leaves_out_to_the_hooks_and_the_commit() -> None:
+    """For `macros/materialize_table.sql`: dbt-duckdb's table costs two renames a model. What it does beside (grants, docs,
+    indexes) no table of ours uses; a step that is new there is looked at here."""
+    import dbt.include.duckdb as included
+
+    (path,) = Path(included.__path__[0]).rglob("table.sql")
+    steps = re.findall(
+        r"(run_hooks|grant_config|apply_grants|persist_docs|create_indexes|adapter\.commit|make_hook_config)",
+        path.read_text("utf-8"),
+    )
+
+    assert set(steps) <= {"run_hooks", "grant_config", "apply_grants", "persist_docs", "create_indexes", "adapter.commit"}
+    text = (DBT_PROJECT / "dbt_project.yml").read_text("utf-8")
+    assert not re.search(r"\+(grants|persist_docs|indexes):", text), "our table would not do it"
+
+
+@pytest.mark.parametrize("name", ["_write_single_row", "_xml_inline_string", "_xml_start_tag", "_xml_end_tag"])
+def test_xlsxwriter_writes_rows_by_the_methods_that_long_sheets_use(name: str) -> None:
+    """For `outgoing/workbook/sheets.py`: a long list in a fifth of the time. Until xlsxwriter takes columns of text."""
+    from xlsxwriter.worksheet import Worksheet
+
+    assert callable(getattr(Worksheet, name))
+
+
+def test_xlsxwriter_keeps_rows_links_and_styles_where_long_sheets_put_them(tmp_path: Path) -> None:
+    """For `outgoing/workbook/`: rows go into `row_data_fh`, links into `fh` with a count, a style by its index. As above."""
+    with xlsxwriter.Workbook(str(tmp_path / "book.xlsx"), {"constant_memory": True}) as book:
+        sheet = book.add_worksheet()
+        sheet.write(0, 0, "first")
+        assert sheet.row_data_fh.encoding.lower().replace("-", "") == "utf8"
+        assert sheet.rel_count == 0
+        assert sheet.external_hyper_links == []
+        assert isinstance(book.add_format({"bold": True})._get_xf_index(), int)
+    assert hasattr(xlsxwriter.workbook, "ZipFile"), "the level of compression is set through this name"
+
+
+def test_arrow_keeps_texts_one_behind_the_other_with_short_offsets() -> None:
+    """For `tables.in_a_row`: no Python string is made of a cell. Other layouts of text are refused, not read wrongly."""
+    texts = pa.array(["one", "", "drei"])
+
+    assert bytes(tables.in_a_row(texts)) == b"onedrei"
+    assert bytes(tables.in_a_row(texts.slice(2))) == b"drei"
+    for other in (pa.large_string(), pa.string_view()):
+        with pytest.raises(TypeError):
+            tables.in_a_row(texts.cast(other))
+
+
+def test_dagster_dbt_tells_which_node_an_asset_is(manifest: dict[str, Any]) -> None:
+    """For `defs/transformation/dbt.py`: what dbt did, by asset. Until dagster-dbt yields events for results of a runner in this process."""
+    from dagster_project.definitions import build_defs
+
+    told = [spec.metadata.get("dagster_dbt/unique_id") for asset in build_defs().assets or [] for spec in asset.specs]  # type: ignore[union-attr]
+
+    assert {node for node in told if node} >= {name for name in manifest["nodes"] if name.startswith("model.")}
+
+
+def test_dagster_tags_a_run_with_its_partition() -> None:
+    """For `defs/resources.py`: which morning a run is for, before any asset of it runs."""
+    from dagster._core.storage.tags import PARTITION_NAME_TAG
+
+    assert PARTITION_NAME_TAG == "dagster/partition"
+
+
+def test_python_runs_what_is_registered_for_its_end_when_asked() -> None:
+    """For `__main__._leave`: a process that imported everything ends in no time instead of 2 s. Documented for tests only: watch it when
+    Python is raised."""
+    import atexit
+
+    assert callable(atexit._run_exitfuncs)
+
+
+def test_every_reach_into_private_parts_is_known_here() -> None:
+    """A new lean on the insides of a library is given a canary, or not made."""
+    package = ROOT / "dagster_project"
+    found = {}
+    for path in sorted(package.rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        own = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+        reached = {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and re.match("_[a-zA-Z]", node.attr)
+            and ast.unparse(node.value) not in ("self", "cls", "os")
+        }
+        if reached - own:
+            found[str(path.relative_to(package))] = reached - own
+
+    assert found == {
+        "__main__.py": {"_run_exitfuncs"},
+        "dbt_build.py": {"_ENV"},
+        "outgoing/workbook/book.py": {"_get_xf_index"},
+    }
