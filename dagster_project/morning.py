@@ -1,8 +1,8 @@
 """Put what a morning knows in front of dbt.
 
 Belongs here: choosing the loads a morning may read and showing them in the run's private file as the dbt sources — views over
-Parquet, typed empty tables for absent datasets, what was refused and is not replaced yet, and the public holidays and week-ends a
-library keeps. Does not belong here: rules about rows.
+Parquet, typed empty tables for absent datasets, what was refused and is not replaced yet, and the public holidays, week-ends and
+time zones a library keeps. Does not belong here: rules about rows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
+from zoneinfo import available_timezones
 
 import duckdb
 import pyarrow as pa
@@ -53,6 +54,7 @@ def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known) -
             con.execute(f"create view {dataset.group}.{dataset.name} as {rows_select(dataset, con, files)}")
         con.execute("create schema reference")
         _calendars(con, as_of)
+        _time_zones(con)
         _refused(con, landing, as_of, known)
 
 
@@ -77,6 +79,18 @@ def _calendars(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
         weekends += [{"calendar": calendar, "iso_weekday": weekday + 1} for weekday in sorted(listed.weekend)]
     _table(con, "holidays", days, calendar=pa.string(), holiday_date=pa.date32(), name=pa.string())
     _table(con, "weekend_days", weekends, calendar=pa.string(), iso_weekday=pa.int32())
+
+
+def _time_zones(con: duckdb.DuckDBPyConnection) -> None:
+    """The time zones of the legal entities that there are: an engine asked for another one stops at it."""
+    used = con.execute("select distinct timezone from erp.companies where timezone is not null order by 1").fetchall()
+    known = available_timezones() - {"localtime"}
+    for (name,) in used:
+        if name not in known:
+            log.warning(
+                "time zone %s: not a name of the IANA database, such as Europe/Berlin; the days of its entity are UTC's", name
+            )
+    _table(con, "time_zones", [{"timezone": name} for (name,) in used if name in known], timezone=pa.string())
 
 
 def _refused(con: duckdb.DuckDBPyConnection, landing: Landing, as_of: date, known: Known) -> None:

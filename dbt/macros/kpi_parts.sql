@@ -175,11 +175,11 @@ invoiced as (
         count(*) as deliveries_invoiced,
         sum(greatest(sent_day.business_day_number - delivered_day.business_day_number, 0)) as days_to_invoice
     from documents
-    inner join months on {{ dbt.date_trunc('month', 'documents.sent_at') }} = months.month
+    inner join months on {{ dbt.date_trunc('month', 'documents.sent_on') }} = months.month
     inner join companies on documents.company_id = companies.company_id
     inner join business_days as sent_day
         on companies.calendar = sent_day.calendar
-        and cast(documents.sent_at as date) = sent_day.date_day
+        and documents.sent_on = sent_day.date_day
     inner join business_days as delivered_day
         on companies.calendar = delivered_day.calendar
         and documents.delivered_on = delivered_day.date_day

@@ -54,7 +54,7 @@ ENGINE_ONLY = (
     r"::|->>|\bqualify\b|\basof\b|\blist_\w+\(|\bregexp_matches\b|\bstrftime\b|\bunnest\b"
     r"|\bfilter\s*\(\s*where\b|\bexclude\s*\("
 )
-INTROSPECTIVE = r"run_query|\bexecute\b|adapter\.|dbt_utils\.get_|load_result|\btarget\.(name|type|schema)"
+INTROSPECTIVE = r"run_query|\bexecute\b|adapter\.(?!dispatch\b)|dbt_utils\.get_|load_result|\btarget\.(name|type|schema)"
 
 Node = dict[str, Any]
 

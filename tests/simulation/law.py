@@ -10,11 +10,12 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import holidays
 
@@ -96,6 +97,11 @@ class Ledger:
         customer = self.customers[invoice["customer_id"]]
         calendars = {self.companies[invoice["company_id"]]["calendar"], customer["country"]}
         return not any(is_holiday(calendar, day) for calendar in calendars) and not is_quiet(day)
+
+    def day_of(self, activity: Record) -> date:
+        """The day a customer was called, where the entity is that it buys from."""
+        company = self.companies[self.customers[activity["customer_id"]]["company_id"]]
+        return datetime.fromisoformat(activity["occurred_at"]).astimezone(ZoneInfo(company["timezone"])).date()
 
     def dunnable(self) -> set[str]:
         """What is past due, what a step's day has come for, and what somebody must find a due date for."""

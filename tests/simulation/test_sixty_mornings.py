@@ -137,7 +137,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
                 fill(night.inbox / f"filled-{day}.xlsx", day, handed_in)
         world.live(day)
     told.issued = night.issued()
-    told.contacts_outside = [(row["customer_id"], date.fromisoformat(row["occurred_at"][:10])) for row in law.book["activities"]]
+    told.contacts_outside = [(row["customer_id"], law.day_of(row)) for row in law.book["activities"]]
     return told
 
 

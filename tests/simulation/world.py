@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 Record = dict[str, Any]
 KEYS = {
@@ -31,6 +32,7 @@ COMPANIES = (
     {"company_id": "DE1", "name": "Werk", "currency": "EUR", "country": "DE", "timezone": "Europe/Berlin", "calendar": "DE"},
     {"company_id": "US1", "name": "Works", "currency": "EUR", "country": "US", "timezone": "America/Chicago", "calendar": "US"},
 )
+ZONES = {company["company_id"]: company["timezone"] for company in COMPANIES}
 COUNTRIES = {"DE1": ("DE", "DE", "FR", "GB"), "US1": ("US", "US", "SA")}
 
 HABITS = ((-4, 2), (4, 18), (4, 18), (15, 45), (15, 45), (50, 90))
@@ -204,8 +206,15 @@ class World:
             self.tell(made, "promises", promise)
 
     def _activity(self, customer: Record, day: date) -> None:
-        activity = {"activity_id": self.number("Y"), "customer_id": customer["customer_id"], "channel": "call"}
-        self.tell(day, "activities", {**activity, "occurred_at": f"{day}T14:00:00Z", "outcome": "reached"})
+        """A call at eight in the evening, where the entity is: in Chicago that is tomorrow, by UTC."""
+        activity = {
+            "activity_id": self.number("Y"),
+            "customer_id": customer["customer_id"],
+            "channel": "call",
+            "outcome": "reached",
+        }
+        local = datetime.combine(day, time(20), ZoneInfo(ZONES[customer["company_id"]]))
+        self.tell(day, "activities", {**activity, "occurred_at": f"{local.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"})
 
     def _fate(self, customer: Record, day: date) -> None:
         """Somebody goes bankrupt, goes to the agency, comes back, must not be written to, or cannot be reached any more."""

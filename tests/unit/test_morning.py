@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import pyarrow as pa
 import pytest
@@ -119,6 +120,34 @@ def test_the_holidays_of_every_calendar_in_use_are_there(
         *(("SA", 5), ("SA", 6)),
     }
     assert "calendar XX: no public holidays are known for it" in caplog.text
+
+
+def test_a_time_zone_that_is_none_is_named_and_left_out(
+    landing: Landing, warehouse: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    land_required(landing, MONDAY)
+    for company_id, timezone in (("A", "America/Los_Angeles"), ("B", "(GMT-08:00) Pacific"), ("C", "localtime"), ("D", "")):
+        land(
+            landing, MONDAY, "companies", {"company_id": company_id, "name": "X", "currency": "EUR", "timezone": timezone or None}
+        )
+
+    with caplog.at_level(logging.WARNING, logger="arrears.morning"):
+        prepare(warehouse, landing, MONDAY, "then")
+
+    assert ask(warehouse, "select timezone from reference.time_zones") == [("America/Los_Angeles",)]
+    assert [record.getMessage().partition(": ")[0] for record in caplog.records] == [
+        "time zone (GMT-08:00) Pacific",
+        "time zone localtime",
+    ]
+
+
+def test_the_engine_knows_every_time_zone_that_is_let_through(warehouse: Warehouse) -> None:
+    names = ", ".join(f"('{name}')" for name in available_timezones() - {"localtime"})
+
+    assert ask(
+        warehouse,
+        f"select count(timezone(name, timestamptz '2025-01-01 00:00:00+00')) > 400 from (values {names}) as zones (name)",
+    ) == [(True,)]
 
 
 def test_what_was_refused_is_told_until_a_later_load_can_be_read(landing: Landing, tmp_path: Path) -> None:

@@ -6,7 +6,34 @@ with issued_steps as (
 
 activities as (
     select * from {{ ref('stg_erp__activities') }}
-    where cast(occurred_at as date) < {{ as_of() }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
+documents as (
+    select * from {{ ref('int_documents') }}
+),
+
+-- The day is that of the entity the contact was about: the invoice's, else the customer's.
+reported as (
+    select
+        activities.customer_id,
+        activities.invoice_id,
+        activities.step,
+        activities.channel,
+        activities.outcome,
+        activities.actor,
+        {{ day_in_zone('activities.occurred_at', 'companies.timezone') }} as contacted_on
+    from activities
+    left join documents on activities.invoice_id = documents.invoice_id
+    left join customers on activities.customer_id = customers.customer_id
+    left join companies on coalesce(documents.company_id, customers.company_id) = companies.company_id
 ),
 
 -- What was written on the call list, not beside its items. Where `contacted` is left empty, the outcome says whether it was one.
@@ -38,15 +65,16 @@ not_reached as (
 
 contacts as (
     select
-        activities.customer_id,
-        activities.invoice_id,
-        cast(activities.occurred_at as date) as contacted_on,
-        activities.step,
-        coalesce(activities.outcome, activities.channel, 'contacted') as outcome,
+        customer_id,
+        invoice_id,
+        contacted_on,
+        step,
+        coalesce(outcome, channel, 'contacted') as outcome,
         'activity' as source,
-        activities.actor as collector,
+        actor as collector,
         cast(null as varchar) as contacted
-    from activities
+    from reported
+    where contacted_on < {{ as_of() }}
     union all
     select
         customer_id,

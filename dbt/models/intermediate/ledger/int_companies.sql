@@ -2,6 +2,10 @@ with companies as (
     select * from {{ ref('stg_erp__companies') }}
 ),
 
+time_zones as (
+    select * from {{ ref('stg_reference__time_zones') }}
+),
+
 invoices as (
     select * from {{ ref('stg_erp__invoices') }}
 ),
@@ -53,13 +57,14 @@ default_reporting as (
 )
 
 select
-    company_id,
-    name,
-    currency,
+    entities.company_id,
+    entities.name,
+    entities.currency,
     coalesce(nullif('{{ var("reporting_currency") }}', ''), (select currency from default_reporting)) as reporting_currency,
-    country,
-    timezone,
-    coalesce(calendar, country, 'NONE') as calendar,
-    is_assumed,
+    entities.country,
+    time_zones.timezone,
+    coalesce(entities.calendar, entities.country, 'NONE') as calendar,
+    entities.is_assumed,
     count(*) over () = 1 as is_only
 from entities
+left join time_zones on entities.timezone = time_zones.timezone

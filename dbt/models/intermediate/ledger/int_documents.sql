@@ -64,7 +64,10 @@ select
     case when documents.voided_on <= {{ as_of() }} then documents.voided_on end as voided_on,
     documents.po_number,
     documents.delivered_on,
-    case when cast(documents.sent_at as date) <= {{ as_of() }} then documents.sent_at end as sent_at,
+    case
+        when {{ day_in_zone('documents.sent_at', 'companies.timezone') }} <= {{ as_of() }}
+            then {{ day_in_zone('documents.sent_at', 'companies.timezone') }}
+    end as sent_on,
     documents.payment_terms,
     documents.sales_rep,
     documents.product_line,

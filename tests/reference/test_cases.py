@@ -1,0 +1,68 @@
+"""Small books whose right answers were worked out from the documents by hand.
+
+The books lie beside the project and are no part of it: where they are not there, these tests are skipped. Each is delivered as a folder
+of files, built as SQL, and asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagster_project.contract import DATASETS
+from dagster_project.delivery import deliver
+from dagster_project.landing import Landing
+from dagster_project.sources.files import FilesSource
+from tests import compiled
+from tests.compiled import Built
+
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+MORNING = date(2025, 9, 30)
+Build = Callable[..., Built]
+
+
+@pytest.fixture
+def build(landing: Landing, tmp_path: Path) -> Build:
+    """Deliver a case and build the marts of a morning from it. Cases delivered one after the other are mornings of one home."""
+
+    def build(case: str, as_of: date = MORNING) -> Built:
+        if not (CASES / case).exists():
+            pytest.skip("the cases are not beside the project")
+        source = FilesSource(CASES / case)
+        for dataset in DATASETS.values():
+            landing.land(dataset, source.fetch(dataset, None), as_of)
+        return compiled.build(compiled.compiled(), landing, as_of, tmp_path / f"{as_of}.{case}")
+
+    return build
+
+
+@pytest.fixture
+def issue(landing: Landing, tmp_path: Path) -> Callable[[Built, date], None]:
+    """Deliver a morning's worklist, so that its steps are remembered as issued."""
+
+    def issue(built: Built, as_of: date) -> None:
+        marts = {name: built.table(name) for name in ("dunning_worklist", "dunning_items")}
+        deliver(tmp_path / "worklists", landing, marts, as_of=as_of, policy="net_terms", run={}, rejected={})
+
+    return issue
+
+
+def item(built: Built, invoice_id: str) -> Mapping[str, Any]:
+    (found,) = [row for row in built.rows("dunning_items") if row["invoice_id"] == invoice_id]
+    return found
+
+
+def test_a_call_of_an_afternoon_in_california_was_that_day_s(build: Build) -> None:
+    built = build("california_afternoon")
+
+    assert item(built, "I-UW1")["held_reason"] is None, "called on the 25th, five days ago"
+    (figure,) = [
+        row
+        for row in built.rows("kpi_monthly")
+        if (row["kpi"], row["scope"], row["month"]) == ("days_to_invoice", "total", date(2025, 8, 1))
+    ]
+    assert figure["value"] == 1, "delivered on Monday, sent on Tuesday"
