@@ -2,9 +2,9 @@
     some of them go through a float. -#}
 {% macro amount_for_people(amount) -%}
     {%- set digits = 'lpad(cast(cast(abs(' ~ amount ~ ") as decimal(18, 2)) as varchar), 21, ' ')" -%}
-    concat(
+    concat_ws('',
         case when {{ amount }} <= -0.005 then '-' else '' end,
-        trim(leading ' ,' from concat(
+        trim(leading ' ,' from concat_ws('',
             {%- for place in range(1, 19, 3) %}
             substr({{ digits }}, {{ place }}, 3){{ ", ','," if not loop.last }}
             {%- endfor %}

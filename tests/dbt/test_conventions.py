@@ -236,6 +236,11 @@ def test_models_say_nothing_that_only_one_engine_understands() -> None:
     assert found(ENGINE_ONLY, "models") == []
 
 
+def test_texts_are_put_together_in_a_way_that_treats_nulls_alike_on_every_engine() -> None:
+    """`concat` skips a null on one engine and becomes null on another: `concat_ws('', …)` skips it on all, `||` becomes null on all."""
+    assert found(r"(?<![\w.])concat\s*\(") == []
+
+
 def test_nothing_asks_the_database_while_compiling_or_depends_on_the_target() -> None:
     how_dbt_builds = ("macros/generate_schema_name.sql", "macros/materialize_table.sql")
 

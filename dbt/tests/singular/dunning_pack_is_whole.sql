@@ -29,7 +29,7 @@ select 'no step at all' as fault, '{{ var("policy") }}' as subject
 from (select count(*) as steps from steps) as counted
 where steps = 0
 union all
-select 'step defined twice' as fault, concat(tier, ' ', step) as subject
+select 'step defined twice' as fault, concat_ws('', tier, ' ', step) as subject
 from steps
 group by tier, step
 having count(*) > 1

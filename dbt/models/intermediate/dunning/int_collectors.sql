@@ -30,8 +30,8 @@ listed as (
         customers.collector,
         case
             when
-                concat(',', (select value from policy where parameter = 'senior_tiers'), ',')
-                like concat('%,', accounts.tier, ',%')
+                concat_ws('', ',', (select value from policy where parameter = 'senior_tiers'), ',')
+                like concat_ws('', '%,', accounts.tier, ',%')
                 or accounts.past_due >= (select cast(value as decimal(18, 4)) from policy where parameter = 'large_account_amount')
                 then 'senior'
             else 'standard'
@@ -48,7 +48,7 @@ drawn as (
         collectors.collector,
         row_number() over (
             partition by listed.customer_id
-            order by md5(concat(collectors.collector, '/', listed.customer_id)) desc, collectors.collector
+            order by md5(concat_ws('', collectors.collector, '/', listed.customer_id)) desc, collectors.collector
         ) as place
     from listed
     inner join collectors on listed.list = collectors.list

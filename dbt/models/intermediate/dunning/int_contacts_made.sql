@@ -93,7 +93,7 @@ judged as (
         *,
         case
             when contacted is not null then contacted = 'yes'
-            else concat(',', (select value from not_reached), ',') not like concat('%,', lower(replace(outcome, '_', ' ')), ',%')
+            else concat_ws('', ',', (select value from not_reached), ',') not like concat_ws('', '%,', lower(replace(outcome, '_', ' ')), ',%')
         end as is_reached
     from contacts
 ),

@@ -1,6 +1,6 @@
 {#- kpi, numerator, denominator (null for an amount), what the ratio is multiplied by, variant. Without a positive denominator there is
     no ratio: the value is null and the variant says so. -#}
-{%- set window = "concat('trailing_', cast(window_days as varchar), '_days')" -%}
+{%- set window = "concat_ws('', 'trailing_', cast(window_days as varchar), '_days')" -%}
 {%- set ratios = [
     ('dso', 'receivables', 'billed_window', 'window_days', window),
     ('best_possible_dso', 'current_amount', 'billed_window', 'window_days', window),
@@ -31,7 +31,7 @@
     ('concentration_top5', 'billed_top5', 'billed_year', '1', "'of_the_whole_book_trailing_12_months'"),
     ('concentration_next15', 'billed_next15', 'billed_year', '1', "'of_the_whole_book_trailing_12_months'"),
     ('concentration_rest', 'billed_rest', 'billed_year', '1', "'of_the_whole_book_trailing_12_months'"),
-    ('customer_retention', 'customers_kept', 'customers_year_before', '1', "concat('billed_in_', cast(window_days as varchar), '_days')"),
+    ('customer_retention', 'customers_kept', 'customers_year_before', '1', "concat_ws('', 'billed_in_', cast(window_days as varchar), '_days')"),
     ('recovered_past_due', 'paid_past_due', 'null', '1', "'past_due_when_paid'"),
     (
         'carrying_cost', '(opening_past_due + past_due) / 2', 'null', 'cost_of_capital_pct / 100 * days_in_month / 365',
@@ -73,8 +73,8 @@ divided as (
         n,
         kpi,
         case
-            when denominator <= 0 then concat(variant, '_nothing_to_weigh')
-            when kpi = 'cei' and numerator > denominator then concat(variant, '_above_100')
+            when denominator <= 0 then concat_ws('', variant, '_nothing_to_weigh')
+            when kpi = 'cei' and numerator > denominator then concat_ws('', variant, '_above_100')
             else variant
         end as variant,
         numerator,

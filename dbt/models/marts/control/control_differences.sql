@@ -247,16 +247,16 @@ select
     cast(dated_on as date) as dated_on,
     cast(known_on as date) as since,
     cast(
-        concat(
+        concat_ws('',
             case kind
-                when 'rate_of_another_day' then concat('open items in ', document, ' stand at the rate of ', cast(dated_on as varchar))
-                else concat(
+                when 'rate_of_another_day' then concat_ws('', 'open items in ', document, ' stand at the rate of ', cast(dated_on as varchar))
+                else concat_ws('',
                     replace(item_type, '_', ' '), ' ', document, ' of ', cast(dated_on as varchar), ': ', {{ amount_for_people('amount') }},
                     ' ', currency
                 )
             end,
             case kind
-                when 'learned_since' then concat(', known since ', cast(known_on as varchar))
+                when 'learned_since' then concat_ws('', ', known since ', cast(known_on as varchar))
                 when 'allocation_left_out' then ', left out because what it names is not there or in another currency'
                 when 'over_allocated' then ', allocated beyond its amount'
                 else ''

@@ -77,7 +77,7 @@ duplicates as (
         customer_id,
         rule,
         other_customer_id,
-        concat(
+        concat_ws('',
             case rule
                 when 'same_number' then 'Number '
                 when 'same_registration' then 'Registration number '
@@ -85,7 +85,7 @@ duplicates as (
                 else 'Name '
             end,
             shared, case rule when 'same_number' then ' is, but for zeros and punctuation, that of ' else ' is also that of ' end, other_customer_id,
-            case when records > 2 then concat(' and ', cast(records - 2 as varchar), ' more') else '' end
+            case when records > 2 then concat_ws('', ' and ', cast(records - 2 as varchar), ' more') else '' end
         ) as detail
     from alike
     where records > 1
@@ -116,7 +116,7 @@ reached as (
                 when
                     trim(email) <> ''
                     and (trim(email) not like '%_@_%.__%' or trim(email) like '% %' or trim(email) like '%@%@%' or trim(email) like '%,%' or trim(email) like '%;%')
-                    then concat(trim(email), coalesce(' of contact ' || contact_id, ''))
+                    then concat_ws('', trim(email), coalesce(' of contact ' || contact_id, ''))
             end
         ) as malformed
     from addresses
@@ -201,7 +201,7 @@ issues as (
         strangers.customer_id,
         'unknown_customer' as rule,
         numbered.customer_id as other_customer_id,
-        concat(
+        concat_ws('',
             cast(strangers.records as varchar), case when strangers.records = 1 then ' document or payment (' else ' documents or payments (first ' end,
             strangers.first_item_id, ') name a customer that is not in the list',
             coalesce('; ' || numbered.customer_id || ' has the same number but for zeros', '')
@@ -223,7 +223,7 @@ issues as (
         customers.customer_id,
         'malformed_email' as rule,
         cast(null as varchar) as other_customer_id,
-        concat('Nobody can write to ', reached.malformed) as detail
+        concat_ws('', 'Nobody can write to ', reached.malformed) as detail
     from customers
     inner join reached on customers.customer_id = reached.customer_id
     where customers.status <> 'closed' and reached.malformed is not null
@@ -232,7 +232,7 @@ issues as (
         customers.customer_id,
         'wrong_contact' as rule,
         cast(null as varchar) as other_customer_id,
-        concat('Reported wrong on ', cast(outcomes.wrong_on as varchar), '; nobody was reached since') as detail
+        concat_ws('', 'Reported wrong on ', cast(outcomes.wrong_on as varchar), '; nobody was reached since') as detail
     from customers
     inner join outcomes on customers.customer_id = outcomes.customer_id
     where customers.status <> 'closed' and outcomes.wrong_on > coalesce(outcomes.reached_on, {{ days_after('outcomes.wrong_on', -1) }})
@@ -241,7 +241,7 @@ issues as (
         customers.customer_id,
         'unknown_terms' as rule,
         cast(null as varchar) as other_customer_id,
-        concat('Payment terms ', customers.payment_terms, ' are not among the terms the source has') as detail
+        concat_ws('', 'Payment terms ', customers.payment_terms, ' are not among the terms the source has') as detail
     from customers
     cross join known_terms
     left join payment_terms on customers.payment_terms = payment_terms.payment_terms
@@ -251,7 +251,7 @@ issues as (
         customers.customer_id,
         'unknown_company' as rule,
         cast(null as varchar) as other_customer_id,
-        concat('Entity ', customers.company_id, ' is not among the entities the source has') as detail
+        concat_ws('', 'Entity ', customers.company_id, ' is not among the entities the source has') as detail
     from customers
     left join companies on customers.company_id = companies.company_id
     where companies.company_id is null
@@ -262,8 +262,8 @@ issues as (
         parent_customer_id as other_customer_id,
         case
             when members = 1 then 'It is its own parent'
-            when members is not null then concat('Its parent is ', parent_customer_id, ', and ', cast(members as varchar), ' steps up it is its own')
-            else concat('Its parent ', parent_customer_id, ' is not in the list')
+            when members is not null then concat_ws('', 'Its parent is ', parent_customer_id, ', and ', cast(members as varchar), ' steps up it is its own')
+            else concat_ws('', 'Its parent ', parent_customer_id, ' is not in the list')
         end as detail
     from parents
     where is_unknown or members is not null
@@ -272,7 +272,7 @@ issues as (
         customer_id,
         'closed_with_balance' as rule,
         cast(null as varchar) as other_customer_id,
-        concat('Closed, and ', {{ amount_for_people('balance') }}, ' ', reporting_currency, ' open') as detail
+        concat_ws('', 'Closed, and ', {{ amount_for_people('balance') }}, ' ', reporting_currency, ' open') as detail
     from limit_use
     where status = 'closed' and balance <> 0
     union all
@@ -280,7 +280,7 @@ issues as (
         limit_use.customer_id,
         'limit_not_convertible' as rule,
         cast(null as varchar) as other_customer_id,
-        concat(
+        concat_ws('',
             'Limit ', {{ amount_for_people('customers.credit_limit') }}, ' ', coalesce(customers.currency, 'of no currency'), ': no rate to ',
             coalesce(limit_use.reporting_currency, 'the reporting currency')
         ) as detail

@@ -104,7 +104,7 @@ concerned as (
         items.item_id,
         'placed' as state
     from items
-    where concat(',', items.all_held_reasons, ',') like '%,at_agency,%' and items.days_past_due > 0 and items.open_amount > 0
+    where concat_ws('', ',', items.all_held_reasons, ',') like '%,at_agency,%' and items.days_past_due > 0 and items.open_amount > 0
     union
     select
         item_id,
@@ -152,13 +152,13 @@ events as (
     select
         placements.item_id,
         disputes.opened_on as happened_on,
-        concat(
+        concat_ws('',
             'disputed',
-            coalesce(concat(' (', replace(disputes.reason, '_', ' '), ')'), ''),
+            coalesce(' (' || replace(disputes.reason, '_', ' ') || ')', ''),
             case
                 when disputes.resolved_on <= {{ as_of() }}
-                    then concat(
-                        ', resolved on ', cast(disputes.resolved_on as varchar), coalesce(concat(' ', replace(disputes.outcome, '_', ' ')), '')
+                    then concat_ws('',
+                        ', resolved on ', cast(disputes.resolved_on as varchar), coalesce(' ' || replace(disputes.outcome, '_', ' '), '')
                     )
                 else ''
             end
@@ -169,7 +169,7 @@ events as (
     select
         placements.item_id,
         promises.made_on as happened_on,
-        concat(
+        concat_ws('',
             'promised ', {{ amount_for_people('promises.amount') }}, ' ', promises.currency, ' for ', cast(promises.promised_date as varchar),
             ', ', promises.state
         ) as told
@@ -183,7 +183,7 @@ events as (
 histories as (
     select
         item_id,
-        {{ dbt.listagg("concat(cast(happened_on as varchar), ' ', told)", "'; '", 'order by happened_on, told') }} as history
+        {{ dbt.listagg("concat_ws('', cast(happened_on as varchar), ' ', told)", "'; '", 'order by happened_on, told') }} as history
     from events
     group by item_id
 ),

@@ -265,7 +265,7 @@ recent_contacts as (
         customer_id,
         max(case when recency = 1 then contacted_on end) as last_contact_on,
         max(case when recency = 1 then outcome end) as last_contact_outcome,
-        {{ dbt.listagg("concat(cast(contacted_on as varchar), ' ', replace(outcome, '_', ' '))", "'; '", 'order by recency') }} as told
+        {{ dbt.listagg("concat_ws('', cast(contacted_on as varchar), ' ', replace(outcome, '_', ' '))", "'; '", 'order by recency') }} as told
     from contacts_by_recency
     where recency <= 3
     group by customer_id
@@ -275,7 +275,7 @@ promises_told as (
     select
         customer_id,
         {{ dbt.listagg(
-            "concat(" ~ amount_for_people('amount') ~ ", ' ', currency, ' on ', cast(promised_date as varchar))",
+            "concat_ws('', " ~ amount_for_people('amount') ~ ", ' ', currency, ' on ', cast(promised_date as varchar))",
             "'; '",
             'order by promised_date, promise_id'
         ) }} as told
@@ -414,19 +414,19 @@ select
     cast(arrangements.arrangement as varchar) as suggested_arrangement,
     cast(arrangements.reason as varchar) as arrangement_reason,
     cast(
-        concat(
+        concat_ws('',
             action_steps.label,
             ': ',
             case
                 when priced.past_due_item_count > 0
-                    then concat(
+                    then concat_ws('',
                         cast(priced.past_due_item_count as varchar),
                         case when priced.past_due_item_count = 1 then ' item ' else ' items, the oldest ' end,
                         cast(priced.oldest_days_past_due as varchar),
                         case when priced.oldest_days_past_due = 1 then ' day past due, ' else ' days past due, ' end,
                         {{ amount_for_people('priced.past_due_amount') }}
                     )
-                else concat(
+                else concat_ws('',
                     cast(priced.item_count as varchar),
                     case when priced.item_count = 1 then ' item not yet due, ' else ' items not yet due, ' end,
                     {{ amount_for_people('priced.not_due_amount') }}
@@ -434,7 +434,7 @@ select
             end,
             ' ',
             priced.reporting_currency,
-            case when priced.last_step_on is null then '' else concat('; last step sent on ', cast(priced.last_step_on as varchar)) end,
+            case when priced.last_step_on is null then '' else concat_ws('', '; last step sent on ', cast(priced.last_step_on as varchar)) end,
             case payment_behaviour.payer_pattern
                 when 'chronic' then '; pays late as a rule'
                 when 'one_off' then '; normally pays on time'

@@ -4,27 +4,27 @@
     ('lines_missing', 'lines_expected and line_count = 0', "'It has no lines'"),
     (
         'lines_do_not_add_up', 'line_count > 0 and amount not in (lines_amount, lines_amount + lines_tax, lines_amount + tax_amount)',
-        "concat('Lines come to ', " ~ amount_for_people('lines_amount') ~ ", ', the invoice to ', " ~ amount_for_people('amount') ~ ')'
+        "concat_ws('', 'Lines come to ', " ~ amount_for_people('lines_amount') ~ ", ', the invoice to ', " ~ amount_for_people('amount') ~ ')'
     ),
     (
         'tax_does_not_add_up', 'lines_with_tax > 0 and lines_tax <> tax_amount',
-        "concat('Tax of the lines is ', " ~ amount_for_people('lines_tax') ~ ", ', of the invoice ', " ~ amount_for_people('tax_amount') ~ ')'
+        "concat_ws('', 'Tax of the lines is ', " ~ amount_for_people('lines_tax') ~ ", ', of the invoice ', " ~ amount_for_people('tax_amount') ~ ')'
     ),
     (
         'terms_not_agreed', 'payment_terms <> agreed_terms and judges_terms and not is_excepted',
-        "concat('Terms ', payment_terms, ', the customer has ', agreed_terms)"
+        "concat_ws('', 'Terms ', payment_terms, ', the customer has ', agreed_terms)"
     ),
     (
         'due_date_off', 'own_due_date <> due_by_terms and not has_instalments',
-        "concat('Due on ', cast(own_due_date as varchar), ', terms ', payment_terms, ' make it ', cast(due_by_terms as varchar))"
+        "concat_ws('', 'Due on ', cast(own_due_date as varchar), ', terms ', payment_terms, ' make it ', cast(due_by_terms as varchar))"
     ),
     (
         'before_delivery', 'delivered_on > document_date',
-        "concat('Invoiced on ', cast(document_date as varchar), ', delivered on ', cast(delivered_on as varchar))"
+        "concat_ws('', 'Invoiced on ', cast(document_date as varchar), ', delivered on ', cast(delivered_on as varchar))"
     ),
-    ('duplicate_number', 'is_repeated', "concat('Number ', document_number, ' was used before')"),
+    ('duplicate_number', 'is_repeated', "concat_ws('', 'Number ', document_number, ' was used before')"),
     ('no_email', 'emails_expected and not has_email', "'Nobody at the customer has an e-mail address'"),
-    ('currency_unknown', 'not has_known_currency', "concat('No rate was ever quoted for ', currency)"),
+    ('currency_unknown', 'not has_known_currency', "concat_ws('', 'No rate was ever quoted for ', currency)"),
 ] -%}
 with documents as (
     select * from {{ ref('int_documents') }}

@@ -153,24 +153,24 @@ select
     cast(judged.allowed as decimal(18, 4)) as allowed,
     cast(judged.approved_by as varchar) as approved_by,
     cast(
-        concat(
+        concat_ws('',
             case
                 when judged.granted is null then 'Neither days nor an amount'
-                when judged.kind = 'terms' then concat(cast(cast(judged.granted as integer) as varchar), ' days of credit')
-                else concat('Credit limit ', {{ amount_for_people('judged.granted') }})
+                when judged.kind = 'terms' then concat_ws('', cast(cast(judged.granted as integer) as varchar), ' days of credit')
+                else concat_ws('', 'Credit limit ', {{ amount_for_people('judged.granted') }})
             end,
             case
                 when judged.tier is null then ', no tier was in force'
                 when judged.kind = 'terms'
-                    then concat(', tier ', judged.tier, ' allows ', cast(cast(judged.allowed as integer) as varchar))
-                else concat(', tier ', judged.tier, ' allows ', {{ amount_for_people('judged.allowed') }})
+                    then concat_ws('', ', tier ', judged.tier, ' allows ', cast(cast(judged.allowed as integer) as varchar))
+                else concat_ws('', ', tier ', judged.tier, ' allows ', {{ amount_for_people('judged.allowed') }})
             end,
             case
                 when not judged.declared then '; no approved exception covers it'
                 when judged.approved_on is null then '; requested, not approved'
                 else ''
             end,
-            case when judged.reason is null then '' else concat('; ', judged.reason) end
+            case when judged.reason is null then '' else concat_ws('', '; ', judged.reason) end
         ) as varchar
     ) as detail
 from judged

@@ -150,18 +150,18 @@ select
     cast(
         case
             when limit_source = 'no_rate' then 'The limit is in a currency without an exchange rate'
-            when credit_limit is null then concat('Owes ', {{ amount_for_people('balance') }}, ' ', reporting_currency, ' without a limit')
-            else concat(
+            when credit_limit is null then concat_ws('', 'Owes ', {{ amount_for_people('balance') }}, ' ', reporting_currency, ' without a limit')
+            else concat_ws('',
                 'Balance ', {{ amount_for_people('balance') }}, ' ', reporting_currency, ', limit ', {{ amount_for_people('credit_limit') }},
                 case
-                    when credit_limit > 0 then concat(' (', {{ for_people(ratio('balance', 'credit_limit'), "'percent'") }}, ' used)')
+                    when credit_limit > 0 then concat_ws('', ' (', {{ for_people(ratio('balance', 'credit_limit'), "'percent'") }}, ' used)')
                     else ' (no credit)'
                 end
             )
         end
         || case
             when not is_past_due_too_long then ''
-            else concat(
+            else concat_ws('',
                 '; ', {{ amount_for_people('past_due_too_long_amount') }}, ' more than ', cast(max_past_due_days as varchar),
                 ' days past due, the oldest ', cast(oldest_past_due_days as varchar)
             )

@@ -267,7 +267,7 @@ standing as (
         broken_since.broken_on as told_since,
         cast(null as boolean) as is_seen,
         broken_since.plan_id as value,
-        concat(
+        concat_ws('',
             {{ amount_for_people('broken_since.amount') }}, coalesce(' ' || broken_since.currency, ''), ' by ',
             cast(broken_since.promised_date as varchar)
         ) as before,
@@ -286,7 +286,7 @@ standing as (
         coalesce(worst_falls.points_since_review > -triggers.threshold, false) as is_seen,
         {{ for_people('worst_falls.score_to', "'number'") }} as value,
         {{ for_people('worst_falls.score_from', "'number'") }} as before,
-        concat(worst_falls.bureau, ' ', replace(worst_falls.score_code, '_', ' ')) as source,
+        concat_ws('', worst_falls.bureau, ' ', replace(worst_falls.score_code, '_', ' ')) as source,
         {{ for_people('triggers.threshold', "'number'") }} as threshold
     from worst_falls
     inner join tiers on worst_falls.customer_id = tiers.customer_id
@@ -360,7 +360,7 @@ reasons as (
         min(case when is_seen then {{ as_of() }} else happened_on end) as due_on,
         max(case when place = 1 then trigger end) as trigger,
         max(case
-            when place = 1 and is_seen then concat(sentence, ', as it was at the last review')
+            when place = 1 and is_seen then concat_ws('', sentence, ', as it was at the last review')
             when place = 1 then sentence
         end) as detail,
         max(case when is_seen or trigger in ('cycle', 'never_reviewed') then 0 else 1 end) = 1 as has_news,

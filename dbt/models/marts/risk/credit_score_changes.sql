@@ -214,33 +214,33 @@ select
     cast(spread_points as decimal(18, 4)) as spread_points,
     cast(coalesce(spread_points >= {{ policy_value('risk_policy', 'bureau_spread_points') }}, false) as boolean) as bureaus_disagree,
     cast(
-        concat(
+        concat_ws('',
             bureau, ' ', replace(score_code, '_', ' '),
             case direction
                 when 'status_only' then ''
-                when 'withdrawn' then concat(
+                when 'withdrawn' then concat_ws('',
                     ' withdrawn on ', cast(scored_on_to as varchar), ' (', coalesce(nullif(trim(raw_to), ''), 'blank'),
                     '); it was ', {{ for_people('score_from', "'number'") }}, ' since ', cast(scored_on_from as varchar)
                 )
-                when 'model_changed' then concat(
+                when 'model_changed' then concat_ws('',
                     ' changed its model from ', coalesce(model_from, 'none'), ' to ', coalesce(model_to, 'none'), ' by ',
                     cast(scored_on_to as varchar), ': ', {{ for_people('score_from', "'number'") }}, ' and ',
                     {{ for_people('score_to', "'number'") }}, ' do not compare'
                 )
-                else concat(
+                else concat_ws('',
                     case when points > 0 then ' rose from ' else ' fell from ' end, {{ for_people('score_from', "'number'") }}, ' to ',
                     {{ for_people('score_to', "'number'") }}, ' of 100 since ', cast(scored_on_from as varchar), ' (as written: ', raw_from,
                     ' to ', raw_to, ')'
                 )
             end,
-            case when direction = 'worsened' and points <= -threshold then concat('; a fall of ', {{ for_people('threshold', "'number'") }}, ' triggers a review') else '' end,
+            case when direction = 'worsened' and points <= -threshold then concat_ws('', '; a fall of ', {{ for_people('threshold', "'number'") }}, ' triggers a review') else '' end,
             case
-                when has_status_changed then concat('; status went from ', coalesce(status_from, 'unknown'), ' to ', coalesce(status_to, 'unknown'))
+                when has_status_changed then concat_ws('', '; status went from ', coalesce(status_from, 'unknown'), ' to ', coalesce(status_to, 'unknown'))
                 else ''
             end,
             case
                 when spread_points >= {{ policy_value('risk_policy', 'bureau_spread_points') }}
-                    then concat('; scores of this customer lie ', {{ for_people('spread_points', "'number'") }}, ' points apart')
+                    then concat_ws('', '; scores of this customer lie ', {{ for_people('spread_points', "'number'") }}, ' points apart')
                 else ''
             end
         ) as varchar
