@@ -4,9 +4,7 @@
 -#}
 {% macro kpi_parts(among=none) -%}
 billed_window as (
-    select cast(value as integer) as days
-    from {{ ref('kpi_policy') }}
-    where parameter = 'billed_window_days' and {{ in_force() }}
+    select {{ policy_value('kpi_policy', 'billed_window_days') }} as days
 ),
 
 months as (
@@ -83,8 +81,7 @@ customer_snapshots as (
 ),
 
 tier_terms as (
-    select * from {{ ref('risk_tier_terms') }}
-    where policy = '{{ var("policy") }}'
+    select * from {{ policy_history('risk_tier_terms') }} as risk_tier_terms
 ),
 
 standing as (
@@ -229,8 +226,7 @@ reviews_missed as (
         and customer_snapshots.snapshot_date = tier_history.snapshot_date
     left join tier_terms
         on tier_history.tier_indicated = tier_terms.tier
-        and tier_terms.valid_from <= customer_snapshots.snapshot_date
-        and (tier_terms.valid_to is null or tier_terms.valid_to >= customer_snapshots.snapshot_date)
+        and {{ valid_on('customer_snapshots.snapshot_date', 'tier_terms') }}
     where
         customers.status <> 'closed'
         and customer_snapshots.snapshot_date > coalesce(

@@ -1,4 +1,18 @@
-{#- One number of a policy seed of (parameter, value) rows, as a scalar subquery: {{ policy_value('aging_policy', 'x') }}. -#}
+{#-
+    The one way to read a parameter of a policy table, as a scalar subquery: {{ policy_value('aging_policy', 'history_months') }}. What is
+    not there, is there twice or has no value ends the model that asks for it, by name: a null would make a rule silently untrue.
+-#}
 {% macro policy_value(seed, parameter, data_type='integer') -%}
-    (select cast(value as {{ data_type }}) from {{ ref(seed) }} where parameter = '{{ parameter }}')
+    (
+        select
+            case
+                when count(*) = 1 and count(value) = 1 then cast(max(value) as {{ data_type }})
+                else {{ refused(
+                    seed ~ ".csv: " ~ parameter ~ " must stand there once, with a value, for the pack " ~ var("policy")
+                    ~ " or for every pack (*) on " ~ as_of_text()
+                ) }}
+            end
+        from {{ policy_rows(seed) }} as policy_value
+        where parameter = '{{ parameter }}'
+    )
 {%- endmacro %}

@@ -33,9 +33,9 @@ def generic(name: str, **arguments: Any) -> str:
 
 
 def singular(name: str) -> str:
-    """The SQL of one of the singular tests; a `ref` is the table of that name."""
+    """The SQL of one of the singular tests; a policy table is the table of that name."""
     text = (TESTS / "singular" / f"{name}.sql").read_text("utf-8")
-    return jinja2.Template(text).render(ref=lambda table: table, config=lambda **_: "", as_of=lambda: "date '2025-06-30'")
+    return jinja2.Template(text).render(policy_rows=lambda table: table, config=lambda **_: "")
 
 
 def rows(con: duckdb.DuckDBPyConnection, *values: str) -> str:
@@ -92,6 +92,7 @@ def test_holds_takes_nothing_but_true_for_true(values: list[str], faults: int, c
 
 # --- the aging buckets ------------------------------------------------------------------------------------------------
 
+COLUMNS = ("bucket", "from_days", "to_days", "amount_column")
 GOOD = [
     ("current", None, 0, "current_amount"),
     ("1-30", 1, 30, "d1_30"),
@@ -111,9 +112,8 @@ def faults_of(con: duckdb.DuckDBPyConnection, buckets: list[tuple[Any, ...]]) ->
 
 
 def changed(place: int, **values: Any) -> list[tuple[Any, ...]]:
-    names = ("bucket", "from_days", "to_days", "amount_column")
     return [
-        tuple(values.get(name, old) for name, old in zip(names, row, strict=True)) if number == place else row
+        tuple(values.get(name, old) for name, old in zip(COLUMNS, row, strict=True)) if number == place else row
         for number, row in enumerate(GOOD)
     ]
 
@@ -123,7 +123,7 @@ def test_the_buckets_of_the_policy_and_other_whole_tables_pass(con: duckdb.DuckD
     assert faults_of(con, list(reversed(GOOD))) == [], "the order of the rows means nothing"
     assert faults_of(con, [("current", None, 0, "current_amount"), ("late", 1, None, "d90_plus")]) == []
     with (SEEDS / "aging_buckets.csv").open(encoding="utf-8", newline="") as file:
-        assert faults_of(con, [tuple(value or None for value in row.values()) for row in csv.DictReader(file)]) == []
+        assert faults_of(con, [tuple(row[name] or None for name in COLUMNS) for row in csv.DictReader(file)]) == []
 
 
 @pytest.mark.parametrize(
@@ -213,9 +213,9 @@ def test_no_row_of_the_policy_is_there_twice(manifest: dict[str, Any]) -> None:
         assert len(lines) == len(set(lines)), path.name
 
 
-def test_every_pack_row_says_since_when_it_holds_and_who_approved_it() -> None:
+def test_every_row_says_since_when_it_holds_and_who_approved_it() -> None:
     for path in SEEDS.glob("*.csv"):
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                if "policy" in row:
-                    assert all(row[name] for name in ("valid_from", "approved_by", "approved_on")), f"{path.name}: {row}"
+                assert all(row[name] for name in ("policy", "valid_from", "approved_by", "approved_on")), f"{path.name}: {row}"
+                assert "valid_to" in row, path.name

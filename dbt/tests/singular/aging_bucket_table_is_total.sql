@@ -1,7 +1,7 @@
 {{ config(meta={'description': 'The aging buckets hold every whole number of days exactly once: no gap, no overlap, no beginning to the first (which holds all that is not due, and only that) and no end to the last.'}) }}
 
 with buckets as (
-    select * from {{ ref('aging_buckets') }}
+    select * from {{ policy_rows('aging_buckets') }} as aging_buckets
 ),
 
 ordered as (

@@ -1,11 +1,11 @@
 {{ config(meta={'dagster': {'ref': {'name': 'bureau_scales'}}, 'description': 'The good end of every scale is the end at which the bureau puts its best class: a direction turned over in bureau_scales would turn every customer over.'}) }}
 
 with scales as (
-    select * from {{ ref('bureau_scales') }}
+    select * from {{ policy_rows('bureau_scales') }} as bureau_scales
 ),
 
 classes as (
-    select * from {{ ref('bureau_classes') }}
+    select * from {{ policy_rows('bureau_classes') }} as bureau_classes
 ),
 
 ends as (

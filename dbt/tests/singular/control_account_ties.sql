@@ -6,8 +6,7 @@ with control as (
 ),
 
 gates as (
-    select * from {{ ref('worklist_gates') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('worklist_gates') }} as worklist_gates
 ),
 
 gated as (

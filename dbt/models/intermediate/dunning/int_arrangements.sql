@@ -9,14 +9,10 @@ payment_behaviour as (
 
 policy as (
     select
-        max(case when parameter = 'looming_bureau_score' then cast(value as decimal(18, 4)) end) as looming_bureau_score,
-        max(case when parameter = 'sound_bureau_score' then cast(value as decimal(18, 4)) end) as sound_bureau_score,
-        max(case when parameter = 'failing_current_ratio' then cast(value as decimal(18, 4)) end) as failing_current_ratio,
-        max(case when parameter = 'failing_quick_ratio' then cast(value as decimal(18, 4)) end) as failing_quick_ratio
-    from {{ ref('dunning_policy') }}
-    where
-        parameter in ('looming_bureau_score', 'sound_bureau_score', 'failing_current_ratio', 'failing_quick_ratio')
-        and {{ in_force() }}
+        {{ policy_value('dunning_policy', 'looming_bureau_score', 'decimal(18, 4)') }} as looming_bureau_score,
+        {{ policy_value('dunning_policy', 'sound_bureau_score', 'decimal(18, 4)') }} as sound_bureau_score,
+        {{ policy_value('dunning_policy', 'failing_current_ratio', 'decimal(18, 4)') }} as failing_current_ratio,
+        {{ policy_value('dunning_policy', 'failing_quick_ratio', 'decimal(18, 4)') }} as failing_quick_ratio
 ),
 
 evidence as (

@@ -6,13 +6,8 @@ customers as (
     select * from {{ ref('int_customers') }}
 ),
 
-policy as (
-    select * from {{ ref('dunning_policy') }}
-    where {{ in_force() }}
-),
-
 collectors as (
-    select * from {{ ref('collectors') }}
+    select * from {{ policy_rows('collectors') }} as collectors
 ),
 
 accounts as (
@@ -30,9 +25,9 @@ listed as (
         customers.collector,
         case
             when
-                concat_ws('', ',', (select value from policy where parameter = 'senior_tiers'), ',')
+                concat_ws('', ',', {{ policy_value('dunning_policy', 'senior_tiers', 'varchar') }}, ',')
                 like concat_ws('', '%,', accounts.tier, ',%')
-                or accounts.past_due >= (select cast(value as decimal(18, 4)) from policy where parameter = 'large_account_amount')
+                or accounts.past_due >= {{ policy_value('dunning_policy', 'large_account_amount', 'decimal(18, 4)') }}
                 then 'senior'
             else 'standard'
         end as list

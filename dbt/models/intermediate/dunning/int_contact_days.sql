@@ -10,8 +10,7 @@ business_days as (
 ),
 
 quiet_days as (
-    select * from {{ ref('dunning_quiet_days') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('dunning_quiet_days') }} as dunning_quiet_days
 ),
 
 -- A stretch of every year may run over its end: then it is what is after its first day or before its last.

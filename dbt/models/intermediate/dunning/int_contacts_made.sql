@@ -58,9 +58,7 @@ filled_rows as (
 ),
 
 not_reached as (
-    select value
-    from {{ ref('dunning_policy') }}
-    where parameter = 'outcomes_not_reached' and {{ in_force() }}
+    select {{ policy_value('dunning_policy', 'outcomes_not_reached', 'varchar') }} as value
 ),
 
 contacts as (
@@ -102,8 +100,7 @@ dunning_steps as (
     select distinct
         step,
         in_cadence
-    from {{ ref('dunning_steps') }}
-    where {{ in_force() }}
+    from {{ policy_rows('dunning_steps') }} as dunning_steps
 )
 
 select

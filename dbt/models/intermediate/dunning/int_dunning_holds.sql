@@ -7,17 +7,11 @@ steps_due as (
 ),
 
 dunning_steps as (
-    select * from {{ ref('dunning_steps') }}
-    where {{ in_force() }}
-),
-
-policy as (
-    select * from {{ ref('dunning_policy') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('dunning_steps') }} as dunning_steps
 ),
 
 held_reasons as (
-    select * from {{ ref('held_reasons') }}
+    select * from {{ policy_rows('held_reasons') }} as held_reasons
 ),
 
 customers as (
@@ -127,12 +121,12 @@ left_alone as (
         customer_id,
         greatest(
             max(case when recency = 1 then {{ days_after(
-                'contacted_on', "(select cast(value as integer) from policy where parameter = 'min_days_between_contacts')"
+                'contacted_on', policy_value('dunning_policy', 'min_days_between_contacts')
             ) }} end),
             max(case
-                when recency = (select cast(value as integer) from policy where parameter = 'max_contacts_in_window')
+                when recency = {{ policy_value('dunning_policy', 'max_contacts_in_window') }}
                     then {{ days_after(
-                        'contacted_on', "(select cast(value as integer) from policy where parameter = 'contact_window_days')"
+                        'contacted_on', policy_value('dunning_policy', 'contact_window_days')
                     ) }}
             end)
         ) as until_day
@@ -261,7 +255,7 @@ reasons as (
     where
         judged.step is not null
         and judged.dunnable_amount > 0
-        and worth_asking.amount < (select cast(value as decimal(18, 4)) from policy where parameter = 'minimum_amount')
+        and worth_asking.amount < {{ policy_value('dunning_policy', 'minimum_amount', 'decimal(18, 4)') }}
     union all
     select item_id, 'do_not_dun', cast(null as date) from judged where do_not_dun
     union all

@@ -3,13 +3,7 @@ with candidates as (
 ),
 
 policy_steps as (
-    select * from {{ ref('dunning_steps') }}
-    where {{ in_force() }}
-),
-
-policy as (
-    select * from {{ ref('dunning_policy') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('dunning_steps') }} as dunning_steps
 ),
 
 contacts_made as (
@@ -28,7 +22,7 @@ mornings as (
         calendar,
         customer_calendar,
         case
-            when is_open or (select value from policy where parameter = 'missed_steps_on_days_off') = 'go_out' then date_day
+            when is_open or {{ policy_value('dunning_policy', 'missed_steps_on_days_off', 'varchar') }} = 'go_out' then date_day
             else next_open_day
         end as acts_on
     from contact_days

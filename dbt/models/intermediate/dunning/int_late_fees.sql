@@ -3,17 +3,15 @@ with candidates as (
 ),
 
 regimes as (
-    select * from {{ ref('late_fee_regimes') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('late_fee_regimes') }} as late_fee_regimes
 ),
 
 statutory_rates as (
-    select * from {{ ref('statutory_rates') }}
+    select * from {{ policy_history('statutory_rates') }} as statutory_rates
 ),
 
 tier_terms as (
-    select * from {{ ref('risk_tier_terms') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('risk_tier_terms') }} as risk_tier_terms
 ),
 
 customers as (
@@ -58,7 +56,7 @@ chosen as (
             row_number() over (
                 partition by countries.company_id, countries.customer_id
                 order by
-                    case when regimes.policy = '*' then 1 else 0 end,
+                    {{ policy_precedence('regimes') }},
                     case when regimes.entity_country = '*' then 1 else 0 end,
                     case when regimes.customer_country = '*' then 1 else 0 end
             ) as preference

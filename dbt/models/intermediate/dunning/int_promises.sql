@@ -107,7 +107,7 @@ with_grace as (
         on promised_day.calendar = last_day.calendar
         and last_day.is_business_day
         and promised_day.business_day_number
-        + (select cast(value as integer) from {{ ref('dunning_policy') }} where parameter = 'promise_grace_business_days' and {{ in_force() }})
+        + {{ policy_value('dunning_policy', 'promise_grace_business_days') }}
         = last_day.business_day_number
 ),
 

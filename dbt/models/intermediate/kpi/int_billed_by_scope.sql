@@ -25,10 +25,7 @@ numbers as (
 months_back as (
     select cast(generated_number as integer) - 1 as n
     from numbers
-    where generated_number <= (
-        select cast(value as integer) from {{ ref('kpi_policy') }}
-        where parameter = 'countback_months' and {{ in_force() }}
-    )
+    where generated_number <= {{ policy_value('kpi_policy', 'countback_months') }}
 ),
 
 -- For every month, the months its balance may be counted back over, itself first.

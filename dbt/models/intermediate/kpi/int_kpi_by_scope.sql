@@ -19,11 +19,6 @@ credit_exceptions as (
     where declared
 ),
 
-policy as (
-    select * from {{ ref('kpi_policy') }}
-    where {{ in_force() }}
-),
-
 scoped as (
     {%- for scope in ['total', 'company', 'tier', 'region', 'industry', 'collector', 'sales_rep'] %}
     select
@@ -53,7 +48,7 @@ select
     cast({{ dbt.datediff('scoped.month', 'months.snapshot_date', 'day') }} + 1 as integer) as days_in_month,
     (select count(*) from review_cycles) > 0 as has_reviews,
     (select count(*) from credit_exceptions) > 0 as has_declared_exceptions,
-    (select cast(value as integer) from policy where parameter = 'billed_window_days') as window_days,
-    (select cast(value as decimal(9, 4)) from policy where parameter = 'cost_of_capital_pct') as cost_of_capital_pct
+    {{ policy_value('kpi_policy', 'billed_window_days') }} as window_days,
+    {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') }} as cost_of_capital_pct
 from scoped
 inner join months on scoped.month = months.month

@@ -12,8 +12,7 @@
     ('customer_retention', 'billed', 'customers_year_before - customers_kept'),
 ] -%}
 with kpi_definitions as (
-    select * from {{ ref('kpi_definitions') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('kpi_definitions') }} as kpi_definitions
 ),
 
 measures as (

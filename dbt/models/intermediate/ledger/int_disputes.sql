@@ -12,11 +12,6 @@ issued_steps as (
     select * from {{ ref('stg_delivery__issued_steps') }}
 ),
 
-dunning_policy as (
-    select * from {{ ref('dunning_policy') }}
-    where {{ in_force() }}
-),
-
 open_items as (
     select * from {{ ref('int_open_items') }}
     where item_type in ('invoice', 'debit_memo')
@@ -78,7 +73,7 @@ still_noted as (
     where
         worklist_date = newest_worklist_date
         and {{ days_after(
-            'worklist_date', "(select cast(value as integer) from dunning_policy where parameter = 'workbook_dispute_days')"
+            'worklist_date', policy_value('dunning_policy', 'workbook_dispute_days')
         ) }} > {{ as_of() }}
         and not exists (
             select 1

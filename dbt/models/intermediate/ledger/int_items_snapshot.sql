@@ -17,7 +17,7 @@ exchange_rates as (
 ),
 
 aging_buckets as (
-    select * from {{ ref('aging_buckets') }}
+    select * from {{ policy_rows('aging_buckets') }} as aging_buckets
 ),
 
 rates_at as (

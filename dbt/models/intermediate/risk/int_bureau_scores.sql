@@ -8,15 +8,15 @@ customers as (
 ),
 
 scales as (
-    select * from {{ ref('bureau_scales') }}
+    select * from {{ policy_rows('bureau_scales') }} as bureau_scales
 ),
 
 classes as (
-    select * from {{ ref('bureau_classes') }}
+    select * from {{ policy_rows('bureau_classes') }} as bureau_classes
 ),
 
 statuses as (
-    select * from {{ ref('bureau_statuses') }}
+    select * from {{ policy_rows('bureau_statuses') }} as bureau_statuses
 ),
 
 -- A registration number is one legal entity; each of its accounts gets what the bureau says of it.

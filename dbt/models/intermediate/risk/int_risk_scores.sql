@@ -4,7 +4,7 @@ with signals as (
 ),
 
 weights as (
-    select * from {{ ref('risk_weights') }}
+    select * from {{ policy_history('risk_weights', every_pack=true) }} as risk_weights
 ),
 
 snapshot_dates as (
@@ -26,8 +26,7 @@ packs as (
         {%- endfor %}
     from weights
     inner join snapshot_dates
-        on weights.valid_from <= snapshot_dates.snapshot_date
-        and (weights.valid_to is null or weights.valid_to >= snapshot_dates.snapshot_date)
+        on {{ valid_on('snapshot_dates.snapshot_date', 'weights') }}
         and (weights.policy = '{{ var("policy") }}' or snapshot_dates.is_as_of)
     group by weights.policy, snapshot_dates.snapshot_date
 ),

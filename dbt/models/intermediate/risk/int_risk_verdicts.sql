@@ -7,11 +7,11 @@ scores as (
 ),
 
 criteria as (
-    select * from {{ ref('risk_criteria') }}
+    select * from {{ policy_history('risk_criteria', every_pack=true) }} as risk_criteria
 ),
 
 terms as (
-    select * from {{ ref('risk_tier_terms') }}
+    select * from {{ policy_history('risk_tier_terms', every_pack=true) }} as risk_tier_terms
 ),
 
 packs as (
@@ -32,8 +32,7 @@ tiers as (
     from packs
     inner join terms
         on packs.policy = terms.policy
-        and terms.valid_from <= packs.snapshot_date
-        and (terms.valid_to is null or terms.valid_to >= packs.snapshot_date)
+        and {{ valid_on('packs.snapshot_date', 'terms') }}
 ),
 
 criteria_on as (
@@ -50,8 +49,7 @@ criteria_on as (
     inner join criteria
         on tiers.policy = criteria.policy
         and tiers.tier = criteria.tier
-        and criteria.valid_from <= tiers.snapshot_date
-        and (criteria.valid_to is null or criteria.valid_to >= tiers.snapshot_date)
+        and {{ valid_on('tiers.snapshot_date', 'criteria') }}
 ),
 
 -- What closes a tier, a factor at a time: each reads one column, and most criteria are met by most customers.

@@ -24,7 +24,7 @@ paydex_scale as (
         lead(score) over (order by days_beyond_terms) as to_score,
         min(days_beyond_terms) over () as first_days,
         max(days_beyond_terms) over () as last_days
-    from {{ ref('paydex_scale') }}
+    from {{ policy_rows('paydex_scale') }} as paydex_scale
 ),
 
 figures as (

@@ -14,10 +14,6 @@ payment_terms as (
     select * from {{ ref('stg_erp__payment_terms') }}
 ),
 
-policy as (
-    select * from {{ ref('cash_application_policy') }}
-),
-
 unapplied as (
     select
         substring(item_id, length('payment/') + 1) as payment_id,
@@ -75,7 +71,7 @@ verdicts as (
             when sum(case when is_whole then 1 else 0 end) = 1 then 'one_item'
             when sum(case when is_due then open_amount else 0 end) = max(amount) then 'all_due'
             when sum(case when is_discounted then 1 else 0 end) = 1 then 'one_item_less_discount'
-            when (select value from policy where parameter = 'otherwise') = 'oldest_first' then 'oldest_first'
+            when {{ policy_value('cash_application_policy', 'otherwise', 'varchar') }} = 'oldest_first' then 'oldest_first'
         end as rule
     from pairs
     group by payment_id
@@ -175,8 +171,14 @@ select
     cast(documents.currency as varchar) as currency,
     cast(by_invoice.amount as decimal(18, 4)) as amount,
     cast(by_invoice.rule as varchar) as rule,
-    cast(policy.value as decimal(18, 4)) as confidence,
+    cast(case by_invoice.rule
+        when 'reference' then {{ policy_value('cash_application_policy', 'confidence_reference', 'decimal(18, 4)') }}
+        when 'one_item' then {{ policy_value('cash_application_policy', 'confidence_one_item', 'decimal(18, 4)') }}
+        when 'all_due' then {{ policy_value('cash_application_policy', 'confidence_all_due', 'decimal(18, 4)') }}
+        when 'one_item_less_discount'
+            then {{ policy_value('cash_application_policy', 'confidence_one_item_less_discount', 'decimal(18, 4)') }}
+        when 'oldest_first' then {{ policy_value('cash_application_policy', 'confidence_oldest_first', 'decimal(18, 4)') }}
+    end as decimal(18, 4)) as confidence,
     cast(by_invoice.rule = 'reference' as boolean) as is_counted
 from by_invoice
 inner join documents on by_invoice.invoice_id = documents.invoice_id
-left join policy on policy.parameter = 'confidence_' || by_invoice.rule

@@ -27,7 +27,7 @@ contacts_made as (
 ),
 
 rules as (
-    select * from {{ ref('customer_data_rules') }}
+    select * from {{ policy_rows('customer_data_rules') }} as customer_data_rules
 ),
 
 -- An account that is closed is no duplicate any more.

@@ -3,13 +3,8 @@ with items as (
 ),
 
 policy_steps as (
-    select * from {{ ref('dunning_steps') }}
+    select * from {{ policy_history('dunning_steps', every_pack=true) }} as dunning_steps
     where effect = 'agency_placement'
-),
-
-policy as (
-    select * from {{ ref('dunning_policy') }}
-    where {{ in_force() }}
 ),
 
 issued_steps as (
@@ -110,7 +105,7 @@ concerned as (
         item_id,
         'recall' as state
     from settled
-    where {{ days_after('settled_on', "(select cast(value as integer) from policy where parameter = 'agency_recall_days')") }} >= {{ as_of() }}
+    where {{ days_after('settled_on', policy_value('dunning_policy', 'agency_recall_days')) }} >= {{ as_of() }}
 ),
 
 placements as (

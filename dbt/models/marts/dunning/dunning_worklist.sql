@@ -3,31 +3,23 @@ with items as (
 ),
 
 policy_steps as (
-    select * from {{ ref('dunning_steps') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('dunning_steps') }} as dunning_steps
 ),
 
 dunning_tones as (
-    select * from {{ ref('dunning_tones') }}
-),
-
-kpi_policy as (
-    select * from {{ ref('kpi_policy') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('dunning_tones') }} as dunning_tones
 ),
 
 loss_rates as (
-    select * from {{ ref('worklist_priority') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('worklist_priority') }} as worklist_priority
 ),
 
 aging_buckets as (
-    select * from {{ ref('aging_buckets') }}
+    select * from {{ policy_rows('aging_buckets') }} as aging_buckets
 ),
 
 tier_terms as (
-    select * from {{ ref('risk_tier_terms') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('risk_tier_terms') }} as risk_tier_terms
 ),
 
 late_fees as (
@@ -333,7 +325,7 @@ priced as (
         cast(round(cast(cast(actions.past_due_x_loss_pct as double) / 100 as decimal(24, 6)), 2) as decimal(18, 4)) as expected_loss,
         cast(round(cast(
             cast(actions.past_due_x_days as double)
-            * (select cast(value as double) from kpi_policy where parameter = 'cost_of_capital_pct') / 36500 as decimal(24, 6)
+            * {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'double') }} / 36500 as decimal(24, 6)
         ), 2) as decimal(18, 4)) as carrying_cost,
         case when actions.late_fee_regime = 'contractual' then tier_terms.late_fee_pct_month end as late_fee_pct_month
     from actions

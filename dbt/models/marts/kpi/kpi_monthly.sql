@@ -3,8 +3,7 @@ with figures as (
 ),
 
 definitions as (
-    select * from {{ ref('kpi_definitions') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('kpi_definitions') }} as kpi_definitions
 ),
 
 newest as (

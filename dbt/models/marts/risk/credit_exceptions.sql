@@ -28,8 +28,7 @@ tier_history as (
 ),
 
 tier_terms as (
-    select * from {{ ref('risk_tier_terms') }}
-    where policy = '{{ var("policy") }}'
+    select * from {{ policy_history('risk_tier_terms') }} as risk_tier_terms
 ),
 
 declared as (
@@ -122,8 +121,7 @@ judged as (
         and (verdicts.next_snapshot_date is null or verdicts.next_snapshot_date > candidates.dated_on)
     left join tier_terms
         on coalesce(review_cycles.tier, verdicts.tier_indicated) = tier_terms.tier
-        and candidates.dated_on >= tier_terms.valid_from
-        and (tier_terms.valid_to is null or tier_terms.valid_to >= candidates.dated_on)
+        and {{ valid_on('candidates.dated_on', 'tier_terms') }}
 ),
 
 covered as (

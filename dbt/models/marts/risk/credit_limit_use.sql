@@ -20,8 +20,7 @@ open_items as (
 ),
 
 hold_rules as (
-    select * from {{ ref('credit_holds') }}
-    where {{ in_force() }}
+    select * from {{ policy_rows('credit_holds') }} as credit_holds
 ),
 
 -- A limit is in the customer's currency, else in the entity's. Nought is how sources write "none of its own".
@@ -56,7 +55,7 @@ ranked_rules as (
         hold_rules.min_past_due_amount,
         row_number() over (
             partition by accounts.customer_id
-            order by case hold_rules.policy when '*' then 1 else 0 end, case hold_rules.tier when '*' then 1 else 0 end, hold_rules.valid_from desc
+            order by {{ policy_precedence('hold_rules') }}, case when hold_rules.tier = '*' then 1 else 0 end
         ) as closeness
     from accounts
     left join tiers on accounts.customer_id = tiers.customer_id

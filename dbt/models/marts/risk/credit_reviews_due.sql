@@ -43,21 +43,11 @@ snapshot_dates as (
 ),
 
 tier_terms as (
-    select * from {{ ref('risk_tier_terms') }}
-    where {{ in_force() }}
-),
-
-ranked_triggers as (
-    select
-        review_triggers.*,
-        row_number() over (partition by trigger order by case policy when '*' then 1 else 0 end, valid_from desc) as closeness
-    from {{ ref('review_triggers') }} as review_triggers
-    where {{ in_force() }}
+    select * from {{ policy_rows('risk_tier_terms') }} as risk_tier_terms
 ),
 
 triggers as (
-    select * from ranked_triggers
-    where closeness = 1
+    select * from {{ policy_rows('review_triggers') }} as review_triggers
 ),
 
 -- Without reviews in the source nobody is late with one: what happened to an account counts all the same.

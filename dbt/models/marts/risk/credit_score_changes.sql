@@ -16,10 +16,8 @@ alert as (
     select
         threshold,
         cast({{ dbt.dateadd('month', '-months', as_of()) }} as date) as window_start
-    from {{ ref('review_triggers') }}
-    where trigger = 'bureau_fall' and {{ in_force() }}
-    order by case policy when '*' then 1 else 0 end
-    limit 1
+    from {{ policy_rows('review_triggers') }} as review_triggers
+    where trigger = 'bureau_fall'
 ),
 
 -- The newest answer of each bureau and code, a sentinel included, as long as its age leaves it any weight.

@@ -9,8 +9,8 @@ verdicts as (
 ),
 
 tier_terms as (
-    select * from {{ ref('risk_tier_terms') }}
-    where valid_from <= {{ as_of() }} and (valid_to is null or valid_to >= {{ as_of() }})
+    select * from {{ policy_history('risk_tier_terms', every_pack=true) }} as risk_tier_terms
+    where {{ valid_on(as_of()) }}
 ),
 
 customers as (
@@ -40,9 +40,7 @@ exposures as (
 ),
 
 billed_window as (
-    select cast(value as integer) as days
-    from {{ ref('kpi_policy') }}
-    where parameter = 'billed_window_days' and {{ in_force() }}
+    select {{ policy_value('kpi_policy', 'billed_window_days') }} as days
 ),
 
 billings as (

@@ -15,8 +15,7 @@ companies as (
 ),
 
 tier_terms as (
-    select * from {{ ref('risk_tier_terms') }}
-    where policy = '{{ var("policy") }}'
+    select * from {{ policy_history('risk_tier_terms') }} as risk_tier_terms
 ),
 
 steps as (
@@ -45,8 +44,7 @@ ranked_history as (
     from tier_history
     left join tier_terms
         on tier_history.tier_indicated = tier_terms.tier
-        and tier_terms.valid_from <= tier_history.snapshot_date
-        and (tier_terms.valid_to is null or tier_terms.valid_to >= tier_history.snapshot_date)
+        and {{ valid_on('tier_history.snapshot_date', 'tier_terms') }}
 ),
 
 arrived as (

@@ -12,19 +12,11 @@ criteria as (
     select
         *,
         try_cast(threshold as decimal(18, 4)) as threshold_number
-    from {{ ref('risk_criteria') }}
-    where
-        policy = '{{ var("policy") }}'
-        and valid_from <= {{ as_of() }}
-        and (valid_to is null or valid_to >= {{ as_of() }})
+    from {{ policy_rows('risk_criteria') }} as risk_criteria
 ),
 
 tier_terms as (
-    select * from {{ ref('risk_tier_terms') }}
-    where
-        policy = '{{ var("policy") }}'
-        and valid_from <= {{ as_of() }}
-        and (valid_to is null or valid_to >= {{ as_of() }})
+    select * from {{ policy_rows('risk_tier_terms') }} as risk_tier_terms
 ),
 
 judged as (

@@ -13,11 +13,7 @@ verdicts as (
 ),
 
 tier_terms as (
-    select * from {{ ref('risk_tier_terms') }}
-    where
-        policy = '{{ var("policy") }}'
-        and valid_from <= {{ as_of() }}
-        and (valid_to is null or valid_to >= {{ as_of() }})
+    select * from {{ policy_rows('risk_tier_terms') }} as risk_tier_terms
 ),
 
 last_reviews as (
