@@ -1,7 +1,7 @@
 """What the environment decides, typed and checked once.
 
-Belongs here: environment variables (and `.env`), their defaults, and the paths that follow from them. Does not belong here:
-policy — a number that finance would argue about is a seed row under `dbt/seeds/policy/`.
+Belongs here: environment variables (and `.env`), their defaults, and the paths that follow from them. Does not belong here: what only
+one connector reads (it brings its own), policy — a number that finance would argue about is a seed row under `dbt/seeds/policy/`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import os
 from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dagster_project.paths import ROOT
+
+if TYPE_CHECKING:
+    from dagster_project.sources import Connector
 
 PACKS = "dbt/seeds/policy/risk_tier_terms.csv"
 """Where a policy pack begins: one is there once it has tiers."""
@@ -28,9 +31,8 @@ FIRST_MORNING = date(2010, 1, 1)
 MEMORY_LIMIT = "1500MB"
 """What DuckDB takes before it spills to disk: a night then fits a machine of 4 GB, whatever the book."""
 
-SourceName = Literal["demo", "files", "rest"]
-BureauName = Literal["demo", "files", "rest", "none"]
-
+_GIVES = {"source": "ledger", "bureau": "scores", "rates": "rates"}
+"""What a connector that a variable names must be able to give."""
 
 _NO_SETTINGS = {"ARREARS_WAREHOUSE", "ARREARS_THREADS", "ARREARS_UPDATE_GOLDEN", "ARREARS_PROOF_BOOKS", "ARREARS_READER_RUNS"}
 """What the build tells dbt, and what tests are asked."""
@@ -48,11 +50,9 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path("data")
-    source: SourceName = "demo"
-    bureau: BureauName | None = None
-    files_dir: Path | None = None
-    rest_url: str | None = None
-    rest_token: SecretStr | None = None
+    source: str = "demo"
+    bureau: str | None = None
+    rates: str | None = None
     policy: str = "net_terms"
     reporting_currency: str = Field(default="", pattern=r"^([A-Z]{3})?$")
     timezone: str = "UTC"
@@ -64,10 +64,20 @@ class Settings(BaseSettings):
     alert_email_from: str = "arrears@localhost"
     alert_smtp: str = Field(default="localhost:25", pattern=r"^[^:\s]+(:\d{1,5})?$")
 
-    @field_validator("home", "files_dir")
+    @field_validator("home")
     @classmethod
-    def _from_root(cls, path: Path | None) -> Path | None:
-        return path if path is None else ROOT / path
+    def _from_root(cls, path: Path) -> Path:
+        return ROOT / path
+
+    @field_validator("source", "bureau", "rates")
+    @classmethod
+    def _known_source(cls, name: str | None, info: ValidationInfo) -> str | None:
+        from dagster_project.sources.catalogue import names
+
+        known = [*names(_GIVES[str(info.field_name)]), *(["none"] if info.field_name == "bureau" else [])]
+        if name is not None and name not in known:
+            raise ValueError(f"{name!r} is none of {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
+        return name
 
     @field_validator("policy")
     @classmethod
@@ -89,17 +99,38 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        used = {self.source, self.bureau_name}
-        if "files" in used and self.files_dir is None:
-            raise ValueError("the source `files` needs ARREARS_FILES_DIR, the folder of dataset files")
-        if "rest" in used and not self.rest_url:
-            raise ValueError("the source `rest` needs ARREARS_REST_URL, and ARREARS_REST_TOKEN where the server asks for one")
+        from dagster_project.sources.catalogue import CONNECTORS
+
+        for name in dict.fromkeys((self.source, self.bureau_name, self.rates_name)):
+            if name != "none":
+                self.own(CONNECTORS[name])
         return self
 
+    def own(self, connector: Connector) -> Any:
+        """A connector's own settings, of the type it declares.
+
+        Raises:
+            ValueError: one is missing or means nothing; the message names the variables.
+        """
+        try:
+            return connector.settings(_env_file=self.model_config.get("env_file"))  # type: ignore[call-arg]
+        except ValidationError as invalid:
+            if any(problem["type"] == "missing" for problem in invalid.errors()):
+                raise ValueError(f"the source `{connector.name}` needs {connector.needs}") from None
+            told = [f"{connector.variables[str(p['loc'][0])]}: {_words(p['msg'])}" for p in invalid.errors()]
+            raise ValueError("; ".join(told)) from None
+
     @property
-    def bureau_name(self) -> BureauName:
-        """Where credit scores come from: as set, else from where the ledger comes."""
-        return self.bureau or self.source
+    def bureau_name(self) -> str:
+        """Where credit scores come from: as set, else from where the ledger comes; `none` where that has none."""
+        from dagster_project.sources.catalogue import names
+
+        return self.bureau or (self.source if self.source in names("scores") else "none")
+
+    @property
+    def rates_name(self) -> str:
+        """Where exchange rates come from: as set, else from where the ledger comes."""
+        return self.rates or self.source
 
     def today(self) -> date:
         """This morning's date in the configured time zone: the newest `as_of` there is."""
@@ -134,6 +165,10 @@ class Settings(BaseSettings):
         return self.home / "dagster"
 
 
+def _words(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
 def load() -> Settings:
     """Read the environment.
 
@@ -146,13 +181,21 @@ def load() -> Settings:
         lines = []
         for problem in invalid.errors():
             where = f"ARREARS_{str(problem['loc'][0]).upper()}: " if problem["loc"] else ""
-            lines.append(f"{where}{problem['msg'].removeprefix('Value error, ')} (see .env.example)")
+            lines.append(f"{where}{_words(problem['msg'])} (see .env.example)")
         raise SettingsError("\n".join(lines)) from invalid
+
+
+def variables() -> set[str]:
+    """Every variable there is: the run's, and each connector's."""
+    from dagster_project.sources.catalogue import CONNECTORS
+
+    own = {variable for connector in CONNECTORS.values() for variable in connector.variables.values()}
+    return {f"ARREARS_{name.upper()}" for name in Settings.model_fields} | own
 
 
 def not_understood() -> list[str]:
     """A line for each variable that looks like a setting and is none: a slip of the pen would otherwise mean the default."""
-    known = {f"ARREARS_{name.upper()}" for name in Settings.model_fields}
+    known = variables()
     file = Settings.model_config.get("env_file")
     given = {*os.environ, *(dotenv_values(str(file)) if file else ())}
     lines = []

@@ -18,6 +18,7 @@ from dagster_project.incoming.intake import waiting
 from dagster_project.landing import Landing
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings
+from dagster_project.sources.catalogue import CONNECTORS
 from dagster_project.warehouse import published_as_of, published_marts
 
 
@@ -47,8 +48,8 @@ def _warnings(settings: Settings, as_of: date) -> list[str]:
 
 
 def _source(settings: Settings) -> str:
-    where = {"files": str(settings.files_dir), "rest": settings.rest_url or "", "demo": "the embedded ERP and bureau"}
-    return f"{settings.source} ({where[settings.source]}), policy {settings.policy}"
+    connector = CONNECTORS[settings.source]
+    return f"{settings.source} ({connector.words(settings.own(connector))}), policy {settings.policy}"
 
 
 def _rows(settings: Settings, as_of: date) -> list[tuple[str, str]]:

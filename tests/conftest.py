@@ -38,10 +38,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def make_settings(tmp_path: Path) -> Callable[..., Settings]:
-    """Settings of a run that writes under the test's own folder."""
+def make_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Settings of a run that writes under the test's own folder. What a connector reads of its own goes into the environment."""
 
     def make(**fields: Any) -> Settings:
+        for name in [name for name in fields if name not in Settings.model_fields]:
+            monkeypatch.setenv(f"ARREARS_{name.upper()}", str(fields.pop(name)))
         return Settings(**{"home": tmp_path / "data", **fields})
 
     return make

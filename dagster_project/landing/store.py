@@ -35,7 +35,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project import warehouse
-from dagster_project.contract import Dataset
+from dagster_project.contract import SQL_TYPES, Dataset
 from dagster_project.landing import judge
 from dagster_project.landing.judge import CONTRADICTION, kind_of, quoted
 from dagster_project.landing.read import empty_select, rows_select
@@ -60,7 +60,7 @@ class Manifest:
     """What a load was. `received = landed − tombstones + unchanged + repeated + quarantined`, always.
 
     Of all loads the morning knows, `cursor` is the newest `updated_at` and `newest_on` the newest day a record speaks of; `sums` are the
-    amounts landed now per currency, as text.
+    amounts landed now per currency, as text. `parents` is of how many the delivery had all that hangs on them.
     """
 
     load_id: str
@@ -83,6 +83,7 @@ class Manifest:
     reasons: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     sha256: str | None = None
+    parents: int | None = None
 
 
 @dataclass(frozen=True)
@@ -189,8 +190,8 @@ class Landing:
                 tally = self._judge(con, dataset, staging, load_id, loaded_at, as_of) if received else _Tally()
                 if received:
                     self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)
-                whole = bool(delivery and delivery.full)
-                tally = self._write(con, dataset, staging, load_id, loaded_at, as_of, tally, received > 0, whole)
+                gone = _gone(con, dataset, delivery)
+                tally = self._write(con, dataset, staging, load_id, loaded_at, as_of, tally, received > 0, gone)
             before = self._last(dataset, as_of)
             cursor = _newest(tally.newest.isoformat() if tally.newest else None, before.cursor if before else None)
             newest_on = _newest(tally.newest_on.isoformat() if tally.newest_on else None, before.newest_on if before else None)
@@ -216,6 +217,7 @@ class Landing:
                 reasons=tally.reasons,
                 seconds=round(time.monotonic() - began, 3),
                 sha256=_sha256(rows) if rows.exists() else None,
+                parents=len(delivery.parents.keys) if delivery and delivery.parents else None,
             )
             _write_text(staging / "manifest.json", json.dumps(asdict(manifest), indent=1, ensure_ascii=False))
             (staging / "raw.parquet").unlink(missing_ok=True)
@@ -348,10 +350,10 @@ class Landing:
         as_of: date,
         tally: _Tally,
         any_rows: bool,
-        whole: bool,
+        gone_where: str | None,
     ) -> _Tally:
-        """Write the rows that differ from the latest known, and tombstones where a whole delivery no longer has a key."""
-        if not any_rows and not whole:
+        """Write the rows that differ from the latest known, and tombstones where a key does not come again that should have."""
+        if not any_rows and not gone_where:
             return tally
         columns = ", ".join(map(quoted, dataset.column_names))
         if not any_rows:
@@ -372,8 +374,8 @@ class Landing:
             # A record refused tonight is not gone: its last good version stays.
             gone = (
                 f"select b.* from before b where not exists (select 1 from kept k where {same_key}) "
-                f"and not exists (select 1 from refused_keys k where {same_key})"
-                if whole
+                f"and not exists (select 1 from refused_keys k where {same_key}) and {gone_where}"
+                if gone_where
                 else None
             )
         else:
@@ -412,6 +414,22 @@ class _Tally:
     newest: datetime | None = None
     newest_on: date | None = None
     sums: Sequence[tuple[str, Decimal]] = ()
+
+
+def _gone(con: duckdb.DuckDBPyConnection, dataset: Dataset, delivery: Delivery | None) -> str | None:
+    """SQL for which of the rows known before (`b`) are gone if they did not come again; None where none is."""
+    if delivery is None or delivery.full:
+        return "true" if delivery else None
+    if delivery.parents is None or not delivery.parents.keys:
+        return None
+    names = delivery.parents.columns
+    con.execute(f"create table parents ({', '.join(f'{quoted(n)} {SQL_TYPES[dataset.by_name[n].type]}' for n in names)})")
+    con.execute(
+        f"insert into parents select distinct {', '.join(f'unnest(?) as {quoted(name)}' for name in names)}",
+        [list(column) for column in zip(*delivery.parents.keys, strict=True)],
+    )
+    hangs = " and ".join(f"p.{quoted(name)} is not distinct from b.{quoted(name)}" for name in names)
+    return f"exists (select 1 from parents p where {hangs})"
 
 
 # --- staging --------------------------------------------------------------------------------------------------------

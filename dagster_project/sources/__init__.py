@@ -1,17 +1,20 @@
 """Where records come from. Plain Python: a source knows how to ask, not what the answer means.
 
-Belongs here: the interface every source has, and one module per kind of source. Does not belong here: typing, checking or storing
-records — a source hands over every value as it received it, and `landing/judge.py` judges it.
+Belongs here: the interface every source has, what a connector brings with it, and one module per kind of source. Does not belong here:
+typing, checking or storing records — a source hands over every value as it received it, and `landing/judge.py` judges it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dagster_project.contract import DECIMALS, Dataset, Type
 
@@ -24,16 +27,27 @@ class SourceError(Exception):
 
 
 @dataclass(frozen=True)
+class Parents:
+    """Whose records a delivery has all of: `keys` are their values of `columns` (of the delivered dataset, texts), also of those that
+    have none left. Read after the last page, so that a source may fill it while it walks."""
+
+    columns: tuple[str, ...]
+    keys: Collection[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Delivery:
     """What a source has for one dataset.
 
     `pages` are Arrow tables of one schema, consumed once, in order: every column is text (`page_schema`), or what the source has it as
-    where that says no more than the contract keeps (`is_kept`). `full` says that a record that is not among them is gone.
+    where that says no more than the contract keeps (`is_kept`). What is not among them is gone where `full`; gone where it hangs on one
+    of `parents`; else unchanged.
     """
 
     pages: Iterator[pa.Table]
     full: bool
     origin: str
+    parents: Parents | None = None
 
 
 class Source(Protocol):
@@ -46,6 +60,44 @@ class Source(Protocol):
             SourceError: at the call or while pages are read; a required dataset that is absent is the caller's to refuse.
         """
         ...
+
+
+class ConnectorSettings(BaseSettings):
+    """A connector's own variables: a subclass says `env_prefix="ARREARS_<SOURCE>_"`, a field without a default is one it cannot do
+    without. `.env.example` documents each."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a connector is opened for: a morning, the folder it may keep a memory of its own under, and who closes what it opened."""
+
+    as_of: date
+    home: Path
+    stack: ExitStack
+
+
+@dataclass(frozen=True)
+class Connector:
+    """One kind of source, all of it: its name in `ARREARS_SOURCE`, its settings, how it is opened, its words.
+
+    `words` says where it reads from, in a line that shows no secret; `needs` names the variables it cannot do without. `gives` is what it
+    can be asked for: the ledger, scores, exchange rates.
+    """
+
+    name: str
+    settings: type[ConnectorSettings]
+    opened: Callable[[Any, Opening], Source]
+    words: Callable[[Any], str]
+    needs: str = ""
+    gives: frozenset[str] = frozenset({"ledger", "scores", "rates"})
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Its environment variables by field."""
+        prefix = self.settings.model_config.get("env_prefix", "")
+        return {field: f"{prefix}{field}".upper() for field in self.settings.model_fields}
 
 
 def page_schema(dataset: Dataset) -> pa.Schema:

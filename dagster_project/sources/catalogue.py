@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import date
+from typing import TYPE_CHECKING
 
 from dagster_project.contract import Dataset
-from dagster_project.settings import Settings
-from dagster_project.sources import Source
+from dagster_project.sources import Connector, Opening, Source, demo, files, rest
+
+if TYPE_CHECKING:
+    from dagster_project.settings import Settings
+
+CONNECTORS: dict[str, Connector] = {
+    connector.name: connector
+    for connector in (
+        demo.CONNECTOR,
+        files.CONNECTOR,
+        rest.CONNECTOR,
+    )
+}
+
+
+def names(gives: str) -> list[str]:
+    """The connectors that can be asked for something: `ledger`, `scores` or `rates`."""
+    return [name for name, connector in CONNECTORS.items() if gives in connector.gives]
 
 
 class Sources:
@@ -26,37 +42,19 @@ class Sources:
         Raises:
             SourceError: it cannot be opened.
         """
-        name = self._settings.bureau_name if dataset.group == "bureau" else self._settings.source
+        name = self._name_of(dataset)
         if name == "none":
             return None
         if name not in self._opened:
-            self._opened[name] = _OPENERS[name](self._settings, self._as_of, self._stack)
+            connector = CONNECTORS[name]
+            opening = Opening(self._as_of, self._settings.home, self._stack)
+            self._opened[name] = connector.opened(self._settings.own(connector), opening)
         return self._opened[name]
+
+    def _name_of(self, dataset: Dataset) -> str:
+        if dataset.group == "bureau":
+            return self._settings.bureau_name
+        return self._settings.rates_name if dataset.name == "exchange_rates" else self._settings.source
 
     def close(self) -> None:
         self._stack.close()
-
-
-def _files(settings: Settings, as_of: date, stack: ExitStack) -> Source:
-    from dagster_project.sources.files import FilesSource
-
-    assert settings.files_dir is not None
-    return FilesSource(settings.files_dir)
-
-
-def _rest(settings: Settings, as_of: date, stack: ExitStack) -> Source:
-    from dagster_project.sources.rest import RestSource
-
-    assert settings.rest_url is not None
-    return RestSource(settings.rest_url, settings.rest_token.get_secret_value() if settings.rest_token else None)
-
-
-def _demo(settings: Settings, as_of: date, stack: ExitStack) -> Source:
-    from dagster_project import demo
-    from dagster_project.sources.rest import RestSource
-
-    endpoint = stack.enter_context(demo.serve(as_of))
-    return RestSource(endpoint.url, endpoint.token)
-
-
-_OPENERS: Mapping[str, Callable[[Settings, date, ExitStack], Source]] = {"files": _files, "rest": _rest, "demo": _demo}

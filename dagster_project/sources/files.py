@@ -16,12 +16,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from pydantic import field_validator
 
 from dagster_project.contract import Dataset, Type
-from dagster_project.sources import EXTRA, Delivery, SourceError, is_kept, missing_columns
+from dagster_project.paths import ROOT
+from dagster_project.sources import EXTRA, Connector, ConnectorSettings, Delivery, SourceError, is_kept, missing_columns
 
 BATCH_ROWS = 100_000  # of Parquet
 BLOCK_BYTES = 8 << 20  # of CSV; the reader holds some of them at a time
+
+
+class FilesSettings(ConnectorSettings, env_prefix="ARREARS_FILES_"):
+    """The folder; a relative one is from the project's root."""
+
+    dir: Path
+
+    @field_validator("dir")
+    @classmethod
+    def _from_root(cls, path: Path) -> Path:
+        return ROOT / path
 
 
 class FilesSource:
@@ -41,6 +54,15 @@ class FilesSource:
             raise SourceError(f"{found[0]} and {found[1].name} both hold {dataset.name}: keep one of them")
         read = _read_csv if found[0].suffix == ".csv" else _read_parquet
         return Delivery(pages=read(found[0], dataset), full=True, origin=str(found[0]))
+
+
+CONNECTOR = Connector(
+    name="files",
+    settings=FilesSettings,
+    opened=lambda own, opening: FilesSource(own.dir),
+    words=lambda own: str(own.dir),
+    needs="ARREARS_FILES_DIR, the folder of dataset files",
+)
 
 
 def _read_csv(path: Path, dataset: Dataset) -> Iterator[pa.Table]:

@@ -69,7 +69,8 @@ class House:
 
     @property
     def settings(self) -> Settings:
-        return Settings(_env_file=None, home=self.home, **self.variables)  # type: ignore[call-arg,arg-type]
+        with _alone(self.environment):
+            return Settings(_env_file=None)  # type: ignore[call-arg]
 
     @property
     def environment(self) -> dict[str, str]:

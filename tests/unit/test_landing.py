@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from dagster_project import warehouse
 from dagster_project.contract import DATASETS, LANDING_COLUMNS, SQL_TYPES, Column, Dataset, Type
 from dagster_project.landing import Landing, LandingError, Manifest, empty_select, rows_select, store
-from dagster_project.sources import EXTRA, Delivery, SourceError, page_schema
+from dagster_project.sources import EXTRA, Delivery, Parents, SourceError, page_schema
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 4)
 PAYMENTS, COMPANIES, RATES = DATASETS["payments"], DATASETS["companies"], DATASETS["exchange_rates"]
@@ -729,3 +729,60 @@ def test_a_time_that_has_not_come_neither_carries_the_cursor_off_nor_looks_fresh
     manifest = landing.land(PAYMENTS, delivery(PAYMENTS, [typing_error, real]), MONDAY)
 
     assert (manifest.landed, manifest.cursor, manifest.newest_on) == (2, "2025-06-01T09:00:00", "2025-05-30")
+
+
+# --- all that hangs on these parents ----------------------------------------------------------------------------------
+
+ALLOCATIONS = DATASETS["allocations"]
+OF_SOURCES = ("source_type", "source_id")
+
+
+def allocation(number: int, source: str | None, amount: str = "10.00") -> dict[str, str | None]:
+    kind = "write_off" if source is None else "payment"
+    known = {"allocation_id": f"A{number}", "invoice_id": "I1", "source_type": kind, "source_id": source}
+    return {**known, "allocated_on": "2025-06-01", "amount": amount}
+
+
+def test_what_hangs_on_a_parent_and_does_not_come_again_is_gone_and_all_else_stays(landing: Landing) -> None:
+    first = [allocation(1, "P1"), allocation(2, "P1"), allocation(3, "P2"), allocation(4, None)]
+    landing.land(ALLOCATIONS, delivery(ALLOCATIONS, first), MONDAY)
+    parents = Parents(OF_SOURCES, [])
+    changed = delivery(ALLOCATIONS, [allocation(2, "P1", "12.00"), allocation(5, "P1")], full=False)
+    parents.keys.append(("payment", "P1"))  # type: ignore[attr-defined] # known once its pages are read
+
+    manifest = landing.land(ALLOCATIONS, replace(changed, parents=parents), TUESDAY)
+
+    assert (manifest.landed, manifest.tombstones, manifest.parents, manifest.full) == (3, 1, 1, False)
+    told = [(row["allocation_id"], row["_deleted"]) for row in rows(landing, ALLOCATIONS)[4:]]
+    assert sorted(told) == [("A1", True), ("A2", False), ("A5", False)]
+    assert manifest.received == manifest.landed - manifest.tombstones + manifest.unchanged
+
+
+def test_a_parent_that_has_nothing_left_says_so_by_being_named(landing: Landing) -> None:
+    landing.land(ALLOCATIONS, delivery(ALLOCATIONS, [allocation(1, "P1"), allocation(2, "P2")]), MONDAY)
+
+    manifest = landing.land(
+        ALLOCATIONS, replace(delivery(ALLOCATIONS, full=False), parents=Parents(OF_SOURCES, [("payment", "P1")])), TUESDAY
+    )
+
+    assert (manifest.received, manifest.landed, manifest.tombstones) == (0, 1, 1)
+    assert rows(landing, ALLOCATIONS)[-1]["allocation_id"] == "A1"
+
+
+def test_no_parents_and_no_records_change_nothing(landing: Landing) -> None:
+    landing.land(ALLOCATIONS, delivery(ALLOCATIONS, [allocation(1, "P1")]), MONDAY)
+
+    manifest = landing.land(ALLOCATIONS, replace(delivery(ALLOCATIONS, full=False), parents=Parents(OF_SOURCES, [])), TUESDAY)
+
+    assert (manifest.landed, manifest.tombstones) == (0, 0)
+
+
+def test_a_record_refused_tonight_is_not_gone_from_its_parent(landing: Landing) -> None:
+    landing.land(ALLOCATIONS, delivery(ALLOCATIONS, [allocation(1, "P1"), allocation(2, "P1")]), MONDAY)
+    broken = delivery(ALLOCATIONS, [allocation(1, "P1", "ten"), allocation(2, "P1")], full=False)
+
+    manifest = landing.land(
+        ALLOCATIONS, replace(broken, parents=Parents(OF_SOURCES, {("payment", "P1")})), TUESDAY, quarantine_share=ALL
+    )
+
+    assert (manifest.quarantined, manifest.tombstones, manifest.unchanged) == (1, 0, 1)

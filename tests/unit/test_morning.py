@@ -208,12 +208,3 @@ def test_a_source_that_cannot_be_opened_says_so_when_it_is_asked(tmp_path: Path,
 
     with pytest.raises(SourceError, match="ARREARS_FILES_DIR"):
         sources.of(DATASETS["customers"])
-
-
-def test_every_source_that_a_setting_may_name_can_be_opened() -> None:
-    from typing import get_args
-
-    from dagster_project.settings import BureauName, SourceName
-    from dagster_project.sources.catalogue import _OPENERS
-
-    assert set(_OPENERS) == set(get_args(SourceName)) == set(get_args(BureauName)) - {"none"}

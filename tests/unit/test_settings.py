@@ -13,6 +13,7 @@ import pytest
 from dagster_project import settings as environment
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings, SettingsError
+from dagster_project.sources.catalogue import CONNECTORS
 
 
 def load_with(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
@@ -50,7 +51,7 @@ def test_a_relative_folder_starts_at_the_project_and_an_absolute_one_stays(monke
     settings = load_with(monkeypatch, HOME="books/out", SOURCE="files", FILES_DIR="/var/ledger")
 
     assert settings.home == ROOT / "books" / "out"
-    assert settings.files_dir == Path("/var/ledger")
+    assert settings.own(CONNECTORS["files"]).dir == Path("/var/ledger")
 
 
 def test_everything_written_lies_under_one_folder(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
@@ -96,9 +97,10 @@ def test_every_bad_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_variable_that_is_there_but_empty_is_as_good_as_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load_with(monkeypatch, SOURCE="", BUREAU="", TIMEZONE="", REST_TOKEN="")
+    settings = load_with(monkeypatch, SOURCE="", BUREAU="", TIMEZONE="", REST_URL="http://erp.example", REST_TOKEN="")
 
-    assert (settings.source, settings.bureau, settings.timezone, settings.rest_token) == ("demo", None, "UTC", None)
+    assert (settings.source, settings.bureau, settings.timezone) == ("demo", None, "UTC")
+    assert settings.own(CONNECTORS["rest"]).token is None
 
 
 def test_a_file_of_variables_works_and_the_environment_wins_over_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,11 +113,11 @@ def test_a_file_of_variables_works_and_the_environment_wins_over_it(tmp_path: Pa
 
 
 def test_the_token_does_not_show_where_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load_with(monkeypatch, REST_TOKEN="s3cret-token")
+    settings = load_with(monkeypatch, SOURCE="rest", REST_URL="http://erp.example", REST_TOKEN="s3cret-token")
+    own = settings.own(CONNECTORS["rest"])
 
-    assert "s3cret" not in f"{settings!r} {settings}"
-    assert settings.rest_token is not None
-    assert settings.rest_token.get_secret_value() == "s3cret-token"
+    assert "s3cret" not in f"{settings!r} {settings} {own!r} {own} {CONNECTORS['rest'].words(own)}"
+    assert own.token.get_secret_value() == "s3cret-token"
 
 
 def test_today_is_the_date_where_the_company_is(make_settings: Callable[..., Settings]) -> None:
@@ -132,7 +134,7 @@ def documented() -> dict[str, str]:
 
 
 def test_the_example_file_documents_every_variable_and_no_other() -> None:
-    assert set(documented()) == {f"ARREARS_{name.upper()}" for name in Settings.model_fields}
+    assert set(documented()) == environment.variables()
 
 
 def test_the_example_file_shows_the_true_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
