@@ -66,3 +66,18 @@ def test_a_call_of_an_afternoon_in_california_was_that_day_s(build: Build) -> No
         if (row["kpi"], row["scope"], row["month"]) == ("days_to_invoice", "total", date(2025, 8, 1))
     ]
     assert figure["value"] == 1, "delivered on Monday, sent on Tuesday"
+
+
+def test_what_was_said_to_an_account_counts_for_the_one_it_was_merged_into(
+    build: Build, issue: Callable[[Built, date], None]
+) -> None:
+    monday, tuesday = date(2025, 9, 29), MORNING
+    before = build("merged_customers_monday", monday)
+    assert item(before, "I-M1")["held_reason"] is None
+    issue(before, monday)
+
+    after = build("merged_customers_tuesday", tuesday)
+
+    held = item(after, "I-M2")
+    assert (held["customer_id"], held["held_reason"], held["held_until"]) == ("NEW", "contacted_recently", date(2025, 10, 4))
+    assert [row["customer_id"] for row in after.rows("dunning_worklist")] == []

@@ -96,6 +96,10 @@ judged as (
     from contacts
 ),
 
+mergers as (
+    select * from {{ ref('int_customer_mergers') }}
+),
+
 dunning_steps as (
     select distinct
         step,
@@ -104,7 +108,7 @@ dunning_steps as (
 )
 
 select
-    issued_steps.customer_id,
+    coalesce(mergers.customer_id, issued_steps.customer_id) as customer_id,
     issued_steps.invoice_id,
     issued_steps.item_id,
     issued_steps.worklist_date as contacted_on,
@@ -116,16 +120,18 @@ select
     false as is_reached
 from issued_steps
 left join dunning_steps on issued_steps.step = dunning_steps.step
+left join mergers on issued_steps.customer_id = mergers.merged_customer_id
 union all
 select
-    customer_id,
-    invoice_id,
+    coalesce(mergers.customer_id, judged.customer_id) as customer_id,
+    judged.invoice_id,
     cast(null as varchar) as item_id,
-    contacted_on,
-    step,
-    outcome,
-    source,
-    source = 'activity' or is_reached as in_cadence,
-    collector,
-    is_reached
+    judged.contacted_on,
+    judged.step,
+    judged.outcome,
+    judged.source,
+    judged.source = 'activity' or judged.is_reached as in_cadence,
+    judged.collector,
+    judged.is_reached
 from judged
+left join mergers on judged.customer_id = mergers.merged_customer_id

@@ -8,7 +8,10 @@ filled_rows as (
     where promised_date is not null and worklist_date < {{ as_of() }}
 ),
 
--- A promise that somebody also entered in the ledger, for the same day, is the ledger's.
+mergers as (
+    select * from {{ ref('int_customer_mergers') }}
+),
+
 promises as (
     select
         promise_id,
@@ -19,25 +22,55 @@ promises as (
         promised_date,
         amount,
         cast(null as varchar) as currency,
-        cast(null as varchar) as collector
+        cast(null as varchar) as collector,
+        false as is_noted
     from recorded
     union all
     select
-        filled_rows.outcome_id as promise_id,
-        filled_rows.customer_id,
+        outcome_id as promise_id,
+        customer_id,
         cast(null as varchar) as invoice_id,
         cast(null as varchar) as plan_id,
-        filled_rows.worklist_date as made_on,
-        filled_rows.promised_date,
-        filled_rows.promised_amount as amount,
-        filled_rows.currency,
-        filled_rows.collector
+        worklist_date as made_on,
+        promised_date,
+        promised_amount as amount,
+        currency,
+        collector,
+        true as is_noted
     from filled_rows
-    where not exists (
-        select 1
-        from recorded
-        where recorded.customer_id = filled_rows.customer_id and recorded.promised_date = filled_rows.promised_date
-    )
+),
+
+-- What an account promised before it was merged into another one, that one has promised.
+owned as (
+    select
+        promises.promise_id,
+        coalesce(mergers.customer_id, promises.customer_id) as customer_id,
+        promises.invoice_id,
+        promises.plan_id,
+        promises.made_on,
+        promises.promised_date,
+        promises.amount,
+        promises.currency,
+        promises.collector,
+        promises.is_noted
+    from promises
+    left join mergers on promises.customer_id = mergers.merged_customer_id
+),
+
+-- A promise that somebody also entered in the ledger, for the same day, is the ledger's.
+made as (
+    select *
+    from owned
+    where
+        not is_noted
+        or not exists (
+            select 1
+            from owned as in_ledger
+            where
+                not in_ledger.is_noted
+                and in_ledger.customer_id = owned.customer_id
+                and in_ledger.promised_date = owned.promised_date
+        )
 ),
 
 documents as (
@@ -70,27 +103,27 @@ payments as (
 -- is a plan of one.
 planned as (
     select
-        promises.promise_id,
-        promises.customer_id,
-        promises.invoice_id,
-        promises.plan_id,
-        promises.made_on,
-        promises.promised_date,
-        promises.amount,
-        coalesce(promises.currency, documents.currency, customers.currency, companies.currency) as currency,
-        coalesce(promises.collector, customers.collector) as collector,
+        made.promise_id,
+        made.customer_id,
+        made.invoice_id,
+        made.plan_id,
+        made.made_on,
+        made.promised_date,
+        made.amount,
+        coalesce(made.currency, documents.currency, customers.currency, companies.currency) as currency,
+        coalesce(made.collector, customers.collector) as collector,
         companies.calendar,
-        min(promises.made_on) over (
-            partition by promises.customer_id, coalesce(promises.plan_id, promises.promise_id), promises.invoice_id
+        min(made.made_on) over (
+            partition by made.customer_id, coalesce(made.plan_id, made.promise_id), made.invoice_id
         ) as agreed_on,
-        sum(promises.amount) over (
-            partition by promises.customer_id, coalesce(promises.plan_id, promises.promise_id), promises.invoice_id
-            order by promises.promised_date, promises.promise_id
+        sum(made.amount) over (
+            partition by made.customer_id, coalesce(made.plan_id, made.promise_id), made.invoice_id
+            order by made.promised_date, made.promise_id
             rows between unbounded preceding and current row
         ) as amount_by_then
-    from promises
-    left join customers on promises.customer_id = customers.customer_id
-    left join documents on promises.invoice_id = documents.invoice_id
+    from made
+    left join customers on made.customer_id = customers.customer_id
+    left join documents on made.invoice_id = documents.invoice_id
     left join companies on coalesce(documents.company_id, customers.company_id) = companies.company_id
 ),
 

@@ -28,6 +28,10 @@ collectors as (
     select * from {{ ref('int_collectors') }}
 ),
 
+mergers as (
+    select * from {{ ref('int_customer_mergers') }}
+),
+
 last_list as (
     select max(worklist_date) as worklist_date
     from issued_steps
@@ -45,10 +49,17 @@ last_listed as (
         currency
     from (
         select
-            issued_steps.*,
+            issued_steps.item_id,
+            coalesce(mergers.customer_id, issued_steps.customer_id) as customer_id,
+            issued_steps.invoice_id,
+            issued_steps.worklist_date,
+            issued_steps.step,
+            issued_steps.open_amount,
+            issued_steps.currency,
             row_number() over (partition by issued_steps.item_id order by issued_steps.known_at desc, issued_steps.step) as recency
         from issued_steps
         inner join last_list on issued_steps.worklist_date = last_list.worklist_date
+        left join mergers on issued_steps.customer_id = mergers.merged_customer_id
     ) as by_recency
     where recency = 1
 ),
