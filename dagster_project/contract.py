@@ -48,7 +48,8 @@ SQL_TYPES: Mapping[Type, str] = MappingProxyType(
 class Column:
     """One column of a dataset.
 
-    `signed` amounts may be zero or negative; all others must not be negative. `enum` closes the set of texts.
+    `signed` amounts may be zero or negative; all others must not be negative: `instead` says how to deliver what a negative one means.
+    `enum` closes the set of texts.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Column:
     required: bool = False
     enum: tuple[str, ...] = ()
     signed: bool = False
+    instead: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,18 @@ LANDING_COLUMNS: tuple[Column, ...] = (
 _SHORT: Mapping[str, Type] = {"": Type.TEXT, **{kind.value: kind for kind in Type}}
 
 
-def _columns(declaration: str, enums: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Column, ...]:
+def _columns(
+    declaration: str, enums: Mapping[str, tuple[str, ...]] | None = None, instead: Mapping[str, str] | None = None
+) -> tuple[Column, ...]:
     """Read `name* name:type name:amount~` — `*` is required, `~` is signed."""
     columns = []
     for word in declaration.split():
         name, _, kind = word.partition(":")
         required, signed = "*" in word, "~" in word
         name, kind = name.rstrip("*~"), kind.rstrip("*~")
-        columns.append(Column(name, _SHORT[kind], required, (enums or {}).get(name, ()), signed))
+        columns.append(
+            Column(name, _SHORT[kind], required, (enums or {}).get(name, ()), signed, instead=(instead or {}).get(name, ""))
+        )
     return tuple(columns)
 
 
@@ -170,6 +176,7 @@ _ALL = (
             "product_line corrects_invoice_id delivery_channel document_url voided_on:date open_amount_reported:amount~ "
             "updated_at:timestamp",
             {"document_type": DOCUMENT_TYPES, "delivery_channel": DELIVERY_CHANNELS},
+            {"amount": "deliver it positive, as a credit_memo"},
         ),
         required=True,
         description="Invoices, debit memos and credit memos. Amounts are positive; the type carries the sign.",
@@ -197,7 +204,8 @@ _ALL = (
         ("payment_id",),
         _columns(
             "payment_id* customer_id* payment_date:date* currency* amount:amount* company_id method reference reversed_on:date "
-            "updated_at:timestamp"
+            "updated_at:timestamp",
+            instead={"amount": "deliver money paid back positive, in refunds; a payment that bounced, by its reversed_on"},
         ),
         required=True,
         description="Cash received, by value date.",

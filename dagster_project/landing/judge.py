@@ -105,7 +105,8 @@ def _broken(column: Column, value: str) -> Iterator[tuple[str, str]]:
             yield f"not regexp_full_match({value}, '[^.]*(\\.\\d{{0,{scale}}}0*)?')", f"has more than {scale} fraction digits:"
             yield f"not regexp_full_match({value}, '[+-]?0*\\d{{0,{whole}}}(\\..*)?')", "is too large:"
             if not column.signed:
-                yield f"{value} like '-%' and try_cast({value} as decimal({precision},{scale})) <> 0", "is negative:"
+                instead = f" ({column.instead})" if column.instead else ""
+                yield f"{value} like '-%' and try_cast({value} as decimal({precision},{scale})) <> 0", f"is negative{instead}:"
             if column.type is Type.RATE:
                 yield f"try_cast({value} as decimal({precision},{scale})) <= 0", "must be above zero:"
             yield f"try_cast({value} as decimal({precision},{scale})) is null", "is not a decimal number:"

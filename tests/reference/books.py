@@ -22,7 +22,9 @@ Book = dict[str, list[Record]]
 
 CURRENCIES = ("EUR", "USD", "GBP", "JPY", "KWD")
 CENT = Decimal("0.01")
-IDS = frozenset({"company_id", "customer_id", "invoice_id", "payment_id", "allocation_id", "source_id", "payment_terms"})
+IDS = frozenset(
+    {"company_id", "customer_id", "invoice_id", "payment_id", "allocation_id", "refund_id", "source_id", "payment_terms"}
+)
 """The columns that tie records together: what keeps the books of a batch apart."""
 
 
@@ -177,6 +179,7 @@ class _Author:
         invoices = [record for record in documents if record["document_type"] != "credit_memo"]
         count = self.choice([0, 1, 2, 4, 6, 8, 10]) if invoices else 0
         credit_memos = [record for record in documents if record["document_type"] == "credit_memo"]
+        refunds = [self._refund(place, payments, credit_memos) for place in range(self.choice([0, 0, 1, 2, 4]))]
         favourite = self.choice(invoices) if invoices else None  # much happens to one of them
         paid = [favourite if self.one_in(2) else self.choice(invoices) for _ in range(count)]
         return {
@@ -186,6 +189,7 @@ class _Author:
             "invoices": documents,
             "instalments": instalments,
             "payments": payments,
+            "refunds": refunds,
             "allocations": [
                 self._allocation(place, invoice, instalments, told, credit_memos) for place, invoice in enumerate(paid)
             ],
@@ -275,6 +279,28 @@ class _Author:
             "reversed_on": self.end_of(paid_on, one_in=6),
         }
 
+    def _refund(self, place: int, payments: Sequence[Record], credit_memos: Sequence[Record]) -> Record:
+        """Of a payment or credit memo, mostly named, mostly no more than it was; or of nothing there is."""
+        sources: list[tuple[str, Record | None]] = [("payment", record) for record in payments if not record["reference"]]
+        sources += [("credit_memo", record) for record in credit_memos]
+        kind, source = self.choice([*sources, ("payment", None)])
+        about = source or (self.choice(payments) if payments and self.one_in(2) else None)
+        customer_id = about["customer_id"] if about and not self.one_in(6) else self.choice(self.debtors)
+        refunded_on = self.day_after((about.get("payment_date") or about["invoice_date"]) if about else self.any_day(), -5, 90)
+        named = source if not self.one_in(3) else None
+        usual = [about["amount"], (about["amount"] / 2).quantize(CENT)] if about else []
+        return {
+            "refund_id": f"F{place}",
+            "customer_id": customer_id,
+            "refunded_on": refunded_on,
+            "currency": about["currency"] if about and not self.one_in(8) else self.choice(self.currencies),
+            "amount": self.choice([*usual, self.amount()]),
+            "source_type": self.choice([kind, kind, None]) if named else None,
+            "source_id": (named.get("payment_id") or named["invoice_id"]) if named else self.choice([None, None, "nowhere"]),
+            "company_id": self._company(customer_id),
+            "reversed_on": self.end_of(refunded_on, one_in=6),
+        }
+
     def _allocation(
         self,
         place: int,
@@ -318,6 +344,7 @@ class _Author:
             "invoices": dict.fromkeys(("due_date", "invoice_date", "voided_on"), self.any_day) | {"amount": self.amount},
             "instalments": {"due_date": self.any_day, "amount": self.amount},
             "payments": dict.fromkeys(("payment_date", "reversed_on"), self.any_day) | {"amount": self.amount},
+            "refunds": dict.fromkeys(("refunded_on", "reversed_on"), self.any_day) | {"amount": self.amount},
             "allocations": dict.fromkeys(("allocated_on", "reversed_on"), self.any_day) | {"amount": self.amount},
         }
         draft: Book = {}
@@ -330,7 +357,12 @@ class _Author:
                     draft[dataset].append({**record, column: columns[column]()})
                 elif fate == "same":
                     draft[dataset].append(record)
-        for dataset, key in (("invoices", "invoice_id"), ("payments", "payment_id"), ("allocations", "allocation_id")):
+        for dataset, key in (
+            ("invoices", "invoice_id"),
+            ("payments", "payment_id"),
+            ("refunds", "refund_id"),
+            ("allocations", "allocation_id"),
+        ):
             if book[dataset] and self.one_in(2):
                 draft[dataset].append({**book[dataset][0], key: "taken-back"})
         return draft

@@ -161,6 +161,7 @@ class Ledger:
         for record in sorted(book.get("instalments", ()), key=lambda r: (r["due_date"], r["instalment_number"])):
             self.instalments[record["invoice_id"]].append(record)
         self._read_companies(book, reporting_currency)
+        self._read_refunds(book.get("refunds", ()))
         self._read_rates(book)
         self._read_allocations(book.get("allocations", ()))
         self._read_allocations([*book.get("allocations", ()), *self._reference_matches(book.get("allocations", ()))])
@@ -248,6 +249,63 @@ class Ledger:
         ended_on = self.ended_on(allocation)
         return self.effective_on(allocation) <= day and (ended_on is None or ended_on > day)
 
+    # --- refunds -----------------------------------------------------------------------------------------------------
+
+    def _read_refunds(self, records: Iterable[Record]) -> None:
+        """Those that name a source that is there, in their currency, by that; the others by whose account they come out of. Of a
+        refund that names an id without saying of what, it is the payment's before it is the credit memo's."""
+        self.refunds_of: dict[tuple[str, str], list[Record]] = defaultdict(list)
+        self.refunds_from: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+        for record in records:
+            named = [
+                ("payment", self.payments.get(record.get("source_id"))),
+                ("credit_memo", self.credit_memo(record.get("source_id"))),
+            ]
+            fitting = [
+                (kind, record["source_id"])
+                for kind, source in named
+                if source and source["currency"] == record["currency"] and record.get("source_type") in (None, kind)
+            ]
+            if fitting:
+                self.refunds_of[fitting[0]].append(record)
+            else:
+                self.refunds_from[self._account(record)].append(record)
+
+    def _account(self, record: Record) -> tuple[str, str, str]:
+        return self.company_of(record), record["customer_id"], record["currency"]
+
+    def credit_memo(self, document_id: str | None) -> Record | None:
+        document = self.documents.get(document_id)
+        return document if document and document["document_type"] == "credit_memo" else None
+
+    @staticmethod
+    def refund_stands(refund: Record, day: date) -> bool:
+        return refund["refunded_on"] <= day and (refund.get("reversed_on") is None or refund["reversed_on"] > day)
+
+    def paid_back(self, account: tuple[str, str, str], day: date) -> dict[tuple[str, str], Decimal]:
+        """Where the refunds that name nothing lie on a day: on unapplied cash, then credit memos, oldest first; what is more than
+        there is, on the newest refunds themselves."""
+        refunds = sorted(
+            (refund for refund in self.refunds_from[account] if self.refund_stands(refund, day)),
+            key=lambda refund: (refund["refunded_on"], refund["refund_id"]),
+        )
+        sources = [(0, r["payment_date"], ("payment", key), r) for key, r in self.payments.items()]
+        sources += [(1, r["invoice_date"], ("credit_memo", key), r) for key, r in self.documents.items() if self.credit_memo(key)]
+        ordered = sorted((order, dated, key) for order, dated, key, record in sources if self._account(record) == account)
+        room = [(key, self._unused(key, day)) for _, _, key in ordered]
+        laid: dict[tuple[str, str], Decimal] = {}
+        for refund in refunds:
+            left = refund["amount"]
+            for place, (key, amount) in enumerate(room):
+                taken = min(left, amount)
+                if taken > 0:
+                    laid[key] = laid.get(key, Decimal(0)) + taken
+                    room[place] = (key, amount - taken)
+                    left -= taken
+            if left:
+                laid["refund", refund["refund_id"]] = left
+        return laid
+
     def _reference_matches(self, told: Sequence[Record]) -> Iterator[Record]:
         """Payments the source has allocated nowhere go to the invoices their reference names, the earliest payment first, the
         oldest due first, never more than is open this morning. A number borne by two open invoices of the customer names neither."""
@@ -261,7 +319,7 @@ class Ledger:
         for payment in sorted(self.payments.values(), key=lambda record: (record["payment_date"], record["payment_id"])):
             if payment["payment_id"] in silent_about or not payment.get("reference"):
                 continue
-            left = self.unapplied(payment["payment_id"], self.as_of)
+            left = self._unused(("payment", payment["payment_id"]), self.as_of)
             named = defaultdict(list)
             for invoice_id in candidates:
                 invoice = self.documents[invoice_id]
@@ -303,16 +361,23 @@ class Ledger:
         return invoice["amount"] - sum(a["amount"] for a in self.onto[invoice_id] if self.stands(a, day))
 
     def available(self, credit_memo_id: str, day: date) -> Decimal:
-        memo = self.documents[credit_memo_id]
-        return self._unused(memo, ("credit_memo", credit_memo_id), day)
+        return self._left(("credit_memo", credit_memo_id), self.documents[credit_memo_id], day)
 
     def unapplied(self, payment_id: str, day: date) -> Decimal:
-        return self._unused(self.payments[payment_id], ("payment", payment_id), day)
+        return self._left(("payment", payment_id), self.payments[payment_id], day)
 
-    def _unused(self, source: Record, key: tuple[str, str], day: date) -> Decimal:
+    def _left(self, key: tuple[str, str], source: Record, day: date) -> Decimal:
+        account = self._account(source)
+        taken = self.paid_back(account, day).get(key, Decimal(0)) if account in self.refunds_from else Decimal(0)
+        return self._unused(key, day) - taken
+
+    def _unused(self, key: tuple[str, str], day: date) -> Decimal:
+        """What is left of a payment or credit memo without the refunds that name nothing."""
+        source = self.payments[key[1]] if key[0] == "payment" else self.documents[key[1]]
         if not self.exists(source, day):
             return Decimal(0)
-        return source["amount"] - sum(a["amount"] for a in self.out_of[key] if self.stands(a, day))
+        paid_back = sum(refund["amount"] for refund in self.refunds_of[key] if self.refund_stands(refund, day))
+        return source["amount"] - sum(a["amount"] for a in self.out_of[key] if self.stands(a, day)) - paid_back
 
     def balance(self, customer_id: str, day: date) -> dict[str, Decimal]:
         """What a customer owes, by currency: open invoices and debit memos, less credit memos and unapplied payments."""
@@ -325,6 +390,9 @@ class Ledger:
         for payment_id, payment in self.payments.items():
             if payment["customer_id"] == customer_id:
                 balances[payment["currency"]] -= self.unapplied(payment_id, day)
+        for account in list(self.refunds_from):
+            if account[1] == customer_id:
+                balances[account[2]] += sum(v for (kind, _), v in self.paid_back(account, day).items() if kind == "refund")
         return {currency: amount for currency, amount in balances.items() if amount}
 
     # --- items -------------------------------------------------------------------------------------------------------
@@ -388,6 +456,26 @@ class Ledger:
                         currency=payment["currency"],
                         original_amount=-payment["amount"],
                         open_amount=-self.unapplied(payment_id, day),
+                    )
+                )
+        for account in list(self.refunds_from):
+            laid = self.paid_back(account, day)
+            for refund in self.refunds_from[account]:
+                company_id, customer_id, currency = account
+                found.append(
+                    Item(
+                        day=day,
+                        item_id=f"refund/{refund['refund_id']}",
+                        item_type="refund",
+                        invoice_id=None,
+                        document_number=refund["refund_id"],
+                        company_id=company_id,
+                        customer_id=customer_id,
+                        document_date=refund["refunded_on"],
+                        due_date=None,
+                        currency=currency,
+                        original_amount=refund["amount"],
+                        open_amount=laid.get(("refund", refund["refund_id"]), Decimal(0)),
                     )
                 )
         return [item for item in found if item.open_amount]

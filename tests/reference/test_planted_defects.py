@@ -129,12 +129,17 @@ def test_a_page_delivered_twice_lands_once(server: Any, answer: Any, landing: La
     assert (manifest.received, manifest.landed, manifest.repeated) == (11, 7, 4)
 
 
-def test_a_sign_turned_in_the_source_is_refused_with_the_amount(source: FilesSource, landing: Landing) -> None:
-    path = source.folder / "invoices.csv"
-    path.write_text(path.read_text("utf-8").replace(",40.00,", ",-40.00,"), "utf-8")
+@pytest.mark.parametrize(
+    ("dataset", "amount", "instead"), [("invoices", "40.00", "as a credit_memo"), ("payments", "25.00", "in refunds")]
+)
+def test_a_sign_turned_in_the_source_is_refused_with_the_amount(
+    source: FilesSource, landing: Landing, dataset: str, amount: str, instead: str
+) -> None:
+    path = source.folder / f"{dataset}.csv"
+    path.write_text(path.read_text("utf-8").replace(f",{amount},", f",-{amount},"), "utf-8")
 
-    with pytest.raises(LandingError, match="amount is negative"):
-        landing.land(DATASETS["invoices"], source.fetch(DATASETS["invoices"], None), MORNING)
+    with pytest.raises(LandingError, match=f"amount is negative .*{instead}"):
+        landing.land(DATASETS[dataset], source.fetch(DATASETS[dataset], None), MORNING)
 
 
 def test_a_volume_that_falls_to_nothing_breaks_its_expectation(source: FilesSource, landing: Landing) -> None:

@@ -222,7 +222,8 @@ OPEN = (
     ("I1", "invoice", "EUR", "1000.0000"),
     ("I2", "debit_memo", "EUR", "534.5600"),
     ("I3", "credit_memo", "EUR", "-200.0000"),
-    ("I4", "payment", "EUR", "-100.0000"),
+    ("I4", "payment", "EUR", "-110.0000"),
+    ("R1", "refund", "EUR", "10.0000"),
     ("I5", "invoice", "USD", "50.1234"),
 )
 
@@ -258,7 +259,7 @@ def test_the_statement_lists_everything_open_and_ties_to_the_balance(
     lines, balances = rows[1:-2], rows[-2:]
     assert len({len(row) for row in rows}) == 1
     assert [line[1] for line in lines] == [f"'={item}" for item, *_ in OPEN], "and no cell is a formula"
-    assert [[line[2] for line in lines].count(kind) for kind in languages()[language].words["types"].values()] == [2, 1, 1, 1]
+    assert [[line[2] for line in lines].count(kind) for kind in languages()[language].words["types"].values()] == [2, 1, 1, 1, 1]
     for *_, balance, currency in balances:
         listed = sum(Decimal(line[-2].replace(comma, ".")) for line in lines if line[-1] == currency)
         assert listed == Decimal(balance.replace(comma, ".")) == {"EUR": Decimal("1234.56"), "USD": Decimal("50.1234")}[currency]

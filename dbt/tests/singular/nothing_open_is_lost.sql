@@ -1,8 +1,9 @@
-{{ config(meta={'dagster': {'ref': {'name': 'open_items'}}, 'description': 'Amounts, their standing allocations, the open items and the aging agree per customer, entity and currency: nothing lost, nothing counted twice.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'open_items'}}, 'description': 'Amounts, their standing allocations and refunds, the open items and the aging agree per customer, entity and currency: nothing lost, nothing counted twice.'}) }}
 
 -- Counted anew from the documents and payments that stand and the allocations on them, without the way the balances went.
 with items as (
     select * from {{ ref('int_receivable_items') }}
+    where item_type <> 'refund'
 ),
 
 items_used_up as (
@@ -18,6 +19,11 @@ allocations as (
 allocations_from_sources as (
     select * from {{ ref('int_allocations') }}
     where ended_on is null and source_type in ('payment', 'credit_memo')
+),
+
+refunds as (
+    select * from {{ ref('int_refunds') }}
+    where ended_on is null
 ),
 
 open_items as (
@@ -62,6 +68,14 @@ recounted as (
     from allocated_from_sources
     inner join items_used_up on allocated_from_sources.source_key = items_used_up.item_key
     group by items_used_up.company_id, items_used_up.customer_id, items_used_up.currency
+    union all
+    select
+        coalesce(items.company_id, refunds.company_id) as company_id,
+        coalesce(items.customer_id, refunds.customer_id) as customer_id,
+        refunds.currency,
+        refunds.amount
+    from refunds
+    left join items on refunds.source_key = items.item_key
 ),
 
 views as (

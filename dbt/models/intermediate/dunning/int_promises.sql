@@ -99,6 +99,15 @@ payments as (
     where reversed_on is null
 ),
 
+refunds as (
+    select
+        payment_id,
+        sum(amount) as amount
+    from {{ ref('int_refunds') }}
+    where ended_on is null and payment_id is not null
+    group by payment_id
+),
+
 -- Promises of one plan are kept or broken together: what counts is whether enough came in by each date. A promise without a plan
 -- is a plan of one.
 planned as (
@@ -158,12 +167,13 @@ paid_on_invoice as (
 paid_by_customer as (
     select
         with_grace.promise_id,
-        sum(payments.amount) as amount
+        sum(payments.amount - coalesce(refunds.amount, 0)) as amount
     from with_grace
     inner join payments
         on with_grace.customer_id = payments.customer_id
         and with_grace.currency = payments.currency
         and payments.payment_date between with_grace.agreed_on and with_grace.grace_until
+    left join refunds on payments.payment_id = refunds.payment_id
     where with_grace.invoice_id is null
     group by with_grace.promise_id
 ),

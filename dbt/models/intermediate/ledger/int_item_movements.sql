@@ -28,6 +28,15 @@ ended_allocations as (
     where source_type in ('payment', 'credit_memo') and ended_on is not null
 ),
 
+refund_pieces as (
+    select * from {{ ref('int_refund_pieces') }}
+),
+
+ended_refund_pieces as (
+    select * from {{ ref('int_refund_pieces') }}
+    where ended_on is not null
+),
+
 -- Documents raise what they are; from the day of its voiding nothing of an item exists. Whatever was allocated ends by that day.
 issued as (
     select
@@ -42,6 +51,7 @@ issued as (
         case when item_type in ('invoice', 'debit_memo') then original_amount else -original_amount end as amount,
         first_known_at as known_at
     from items
+    where item_type <> 'refund'
 ),
 
 voided as (
@@ -57,9 +67,10 @@ voided as (
         case when item_type in ('invoice', 'debit_memo') then -original_amount else original_amount end as amount,
         known_at
     from voided_items
+    where item_type <> 'refund'
 ),
 
--- Each allocation lowers the item it lies on and, where it comes from a payment or credit memo, uses that up by as much.
+-- Each allocation lowers the item it lies on and, where it comes from a payment or credit memo, uses that up by as much. So does a refund.
 {% set ends = [('', 'effective_on', '-amount', 'amount', 'known_at'), ('ended_', 'ended_on', 'amount', '-amount', 'end_known_at')] -%}
 {%- for ended, day, lowered, used_up, known_at in ends %}
 {{ ended }}lowered as (
@@ -91,9 +102,24 @@ voided as (
         {{ known_at }} as known_at
     from {{ ended }}allocations
 ),
+
+{{ ended }}refunded as (
+    select
+        item_key,
+        item_id,
+        item_type,
+        company_id,
+        customer_id,
+        currency,
+        {{ day }} as moved_on,
+        'refund' as kind,
+        {{ used_up }} as amount,
+        {{ known_at }} as known_at
+    from {{ ended }}refund_pieces
+),
 {% endfor %}
 movements as (
-    {%- for part in ['issued', 'voided', 'lowered', 'used_up', 'ended_lowered', 'ended_used_up'] %}
+    {%- for part in ['issued', 'voided', 'lowered', 'used_up', 'refunded', 'ended_lowered', 'ended_used_up', 'ended_refunded'] %}
     select item_key, item_id, item_type, company_id, customer_id, currency, moved_on, kind, amount, known_at from {{ part }}
     {%- if not loop.last %}
     union all

@@ -12,6 +12,15 @@ instalments as (
 
 payments as (
     select * from {{ ref('int_payments') }}
+),
+
+refunds as (
+    select * from {{ ref('int_refunds') }}
+),
+
+refund_pieces as (
+    select * from {{ ref('int_refund_pieces') }}
+    where item_type = 'refund'
 )
 
 select
@@ -73,3 +82,31 @@ select
     known_at,
     first_known_at
 from payments
+
+union all
+
+-- What was paid back beyond all there was to give back.
+select
+    refund_key as item_key,
+    'refund/' || refund_id as item_id,
+    'refund' as item_type,
+    cast(null as varchar) as invoice_id,
+    cast(null as varchar) as payment_id,
+    0 as instalment_number,
+    refund_id as document_number,
+    company_id,
+    customer_id,
+    refunded_on as document_date,
+    cast(null as date) as due_date,
+    'none' as due_date_source,
+    currency,
+    amount as original_amount,
+    ended_on as voided_on,
+    base_currency,
+    reporting_currency,
+    cast(null as varchar) as product_line,
+    sales_rep,
+    known_at,
+    known_at as first_known_at
+from refunds
+where refund_key in (select item_key from refund_pieces)

@@ -58,7 +58,7 @@ select
     cast(items.due_date_source as varchar) as due_date_source,
     cast(snapshot.currency as varchar) as currency,
     cast(
-        case when snapshot.item_type in ('invoice', 'debit_memo') then items.original_amount else -items.original_amount end
+        case when snapshot.item_type in ('invoice', 'debit_memo', 'refund') then items.original_amount else -items.original_amount end
         as decimal(18, 4)
     ) as original_amount,
     cast(snapshot.open_amount as decimal(18, 4)) as open_amount,

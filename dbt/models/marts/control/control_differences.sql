@@ -1,6 +1,7 @@
 {%- set dataset -%}
 case
     when movements.kind in ('cash', 'cash_reversed') then 'payments'
+    when movements.kind = 'refund' then 'refunds'
     when movements.kind in ('billed', 'credit_memo', 'void') then 'invoices'
     else 'allocations'
 end

@@ -145,7 +145,7 @@ by_currency as (
         company_id,
         month,
         currency,
-        {%- for line in ['opening', 'billed', 'cash', 'credit_memo', 'discount', 'adjustment', 'write_off', 'backdated', 'closing'] %}
+        {%- for line in ['opening', 'billed', 'cash', 'credit_memo', 'discount', 'adjustment', 'write_off', 'refund', 'backdated', 'closing'] %}
         sum(case when line = '{{ line }}' then amount_base else 0 end) as {{ line }},
         {%- endfor %}
         sum(case when line = 'closing' then amount else -amount end) as unexplained,
@@ -166,6 +166,7 @@ judged as (
         by_currency.discount,
         by_currency.adjustment,
         by_currency.write_off,
+        by_currency.refund,
         by_currency.backdated,
         by_currency.closing,
         by_currency.unexplained_base,
@@ -196,6 +197,7 @@ select
     cast(-coalesce(sum(judged.discount), 0) as decimal(18, 4)) as discounts,
     cast(-coalesce(sum(judged.adjustment), 0) as decimal(18, 4)) as adjustments,
     cast(-coalesce(sum(judged.write_off), 0) as decimal(18, 4)) as write_offs,
+    cast(coalesce(sum(judged.refund), 0) as decimal(18, 4)) as refunds,
     cast(
         case
             when coalesce(sum(judged.without_rate), 0) = 0 and count(judged.month) = count(judged.difference)
