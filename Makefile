@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compare policy test lint docs dev demo bench lock clean
+.PHONY: help setup run compare policy test live lint docs dev demo bench lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,7 +35,11 @@ policy: setup ## Write the credit policy out, PACK=segments DATE=2025-06-30 OUT=
 
 test: setup ## Run all tests
 	@$(BIN)/python -m dagster_project prepare
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/live
+
+live: setup ## Run the tests that need a server on this machine; each says what it needs where that is not there
+	@$(BIN)/python -m dagster_project prepare
+	@$(BIN)/python -m pytest -rs tests/live
 
 lint: setup ## Check style and types
 	@$(BIN)/ruff format --check .

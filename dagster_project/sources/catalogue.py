@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from dagster_project.contract import Dataset
-from dagster_project.sources import Connector, Opening, Source, demo, files, rest
+from dagster_project.sources import Connector, Opening, Source, demo, files, rest, sql
 
 if TYPE_CHECKING:
     from dagster_project.settings import Settings
@@ -18,6 +18,7 @@ CONNECTORS: dict[str, Connector] = {
         demo.CONNECTOR,
         files.CONNECTOR,
         rest.CONNECTOR,
+        sql.CONNECTOR,
     )
 }
 

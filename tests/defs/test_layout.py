@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -199,5 +200,5 @@ def test_what_is_installed_is_pinned_by_hash() -> None:
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     asked = [wanted["project"]["dependencies"], *wanted["dependency-groups"].values()]
     for requirement in (requirement for group in asked for requirement in group):
-        name = requirement.split("=")[0].split(">")[0]
+        name = re.split(r"[\[=<>]", requirement)[0]
         assert any(line.startswith(f"{name}==") for line in packages), name
