@@ -3,7 +3,7 @@
     not there, is there twice or has no value ends the model that asks for it, by name: a null would make a rule silently untrue.
 -#}
 {% macro policy_value(seed, parameter, data_type='integer') -%}
-    (
+    {{ policy_asked(seed, parameter) }}(
         select
             case
                 when count(*) = 1 and count(value) = 1 then cast(max(value) as {{ data_type }})
@@ -15,4 +15,14 @@
         from {{ policy_rows(seed) }} as policy_value
         where parameter = '{{ parameter }}'
     )
+{%- endmacro %}
+
+{#- The name of a row of a policy table as a text, where a model means that row and no other: {{ policy_name('held_reasons', 'insolvent') }}. -#}
+{% macro policy_name(seed, name) -%}
+    {{ policy_asked(seed, name) }}'{{ name }}'
+{%- endmacro %}
+
+{#- Writes into the manifest what a model asks for by name, so that the night can see that it is there before anything is built. -#}
+{% macro policy_asked(seed, name) -%}
+    {{ config(meta={'policy/' ~ seed ~ '/' ~ name: true}) }}
 {%- endmacro %}
