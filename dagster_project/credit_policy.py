@@ -44,7 +44,7 @@ class _Policy:
         self.steps = sorted(self.rows("dunning_steps"), key=lambda row: (int(row["severity"]), row["tier"]))
 
     def rows(self, seed: str) -> list[Row]:
-        return rows_in_force(self.seeds / f"{seed}.csv", self.pack, self.day)
+        return rows_in_force(seed, self.pack, self.day, self.seeds)
 
     def parts(self) -> Iterator[str]:
         yield f"# Credit policy `{self.pack}`"

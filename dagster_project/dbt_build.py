@@ -99,6 +99,14 @@ def prepare() -> None:
         _STATE.write_text(state + "\n", "utf-8")
 
 
+def asked_for() -> frozenset[tuple[str, str]]:
+    """The policy rows that models and tests ask for by name, as (table, name): their macros write it into the manifest."""
+    with MANIFEST.open(encoding="utf-8") as file:
+        nodes = json.load(file)["nodes"].values()
+    told = (key.split("/", 2) for node in nodes for key in node["config"].get("meta", {}) if key.startswith("policy/"))
+    return frozenset((table, name) for _, table, name in told)
+
+
 def build(
     folder: Path, variables: str, threads: int = 2, select: Sequence[str] = (), memory_limit: str = MEMORY_LIMIT
 ) -> list[NodeResult]:

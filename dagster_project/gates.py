@@ -10,13 +10,13 @@ from datetime import date
 from typing import Final
 
 from dagster_project.paths import SEEDS
-from dagster_project.policy import rows_in_force
+from dagster_project.policy import row_in_force
 
-WORKLIST_GATES = SEEDS / "worklist_gates.csv"
-
+TABLE: Final = "worklist_gates"
 HOLD_BACK: Final = "hold_back"
 STALE, COLLAPSE, OTHER = "stale_payments", "volume_collapse", "failed_blocking_check"
-UNTIED, UNVERIFIED = "subledger_untied", "unverified_control_balance"
+ASKED_FOR: Final = frozenset((TABLE, gate) for gate in (STALE, COLLAPSE, OTHER))
+"""The rows policy must have for what is found while landing; dbt asks for the others."""
 
 
 def gate_of(dataset: str, broken: str) -> str:
@@ -28,6 +28,9 @@ def gate_of(dataset: str, broken: str) -> str:
 
 
 def holds_back(gate: str, policy: str, as_of: date) -> bool:
-    """Whether no worklist goes out where this gate is shut; so it is where policy has no row for it."""
-    effects = [row["effect"] for row in rows_in_force(WORKLIST_GATES, policy, as_of) if row["gate"] == gate]
-    return not effects or HOLD_BACK in effects
+    """Whether no worklist goes out where this gate is shut.
+
+    Raises:
+        PolicyError: policy does not say, or says two things.
+    """
+    return row_in_force(TABLE, gate, policy, as_of, SEEDS)["effect"] == HOLD_BACK

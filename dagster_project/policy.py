@@ -1,37 +1,111 @@
 """The policy rows as they stand in `dbt/seeds/policy/`, for what Python must know of them without a warehouse.
 
-Belongs here: which packs there are, which rows of a seed count for one on a day, what a load may look like. Does not belong here: what
-a row means for the book, which is SQL's.
+Belongs here: which packs there are, which rows of a table count for one on a day, that every row somebody asks for by name is there,
+what a load may look like, the fingerprint of all rows. The only reader of the seeds in Python; SQL reads them by `macros/policy_rows.sql`,
+which has the same rule. Does not belong here: what a row means for the book, which is SQL's.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from dagster_project.paths import SEEDS
+from dagster_project.paths import DBT_PROJECT, SEEDS
 
-LANDING_LIMITS = SEEDS / "landing_limits.csv"
+EVERY_PACK = "*"
+
+Row = dict[str, str]
+
+
+class PolicyError(Exception):
+    """A policy row that something asks for is not there, or is there twice. The message names table, row, pack and day."""
 
 
 def packs(seeds: Path = SEEDS) -> list[str]:
     """The policy packs there are: those that have tiers."""
-    with (seeds / "risk_tier_terms.csv").open(encoding="utf-8-sig", newline="") as file:
-        return sorted({row["policy"] for row in csv.DictReader(file)})
+    return sorted({row["policy"] for row in _rows(seeds / "risk_tier_terms.csv")})
 
 
-def rows_in_force(path: Path, pack: str, day: date) -> list[dict[str, str]]:
-    """The rows of a seed that count: the pack's and those for every pack, valid on the day; all of a seed without packs."""
+def rows_in_force(table: str, pack: str, day: date, seeds: Path = SEEDS) -> list[Row]:
+    """The rows of a policy table that count on a day: the pack's, and of those for every pack what the pack has not replaced."""
+    keys, wholes = _keys()
+    key = () if table in wholes else keys[table]
+    valid = [
+        row
+        for row in _rows(seeds / f"{table}.csv")
+        if row["policy"] in (EVERY_PACK, pack) and row["valid_from"] <= day.isoformat() <= (row["valid_to"] or "9999-12-31")
+    ]
+    own = {tuple(row[name] for name in key) for row in valid if row["policy"] != EVERY_PACK}
+    return [row for row in valid if row["policy"] != EVERY_PACK or tuple(row[name] for name in key) not in own]
+
+
+def row_in_force(table: str, name: str, pack: str, day: date, seeds: Path = SEEDS) -> Row:
+    """The one row of that name, which is the first column of the table's key.
+
+    Raises:
+        PolicyError: there is none in force, or more than one.
+    """
+    return _the_one(table, name, rows_in_force(table, pack, day, seeds), pack, day)
+
+
+def refuse_gaps(asked_for: Iterable[tuple[str, str]], pack: str, day: date, seeds: Path = SEEDS) -> None:
+    """See that every (table, name) is in force once on a day.
+
+    Raises:
+        PolicyError: some are not; each has a line.
+    """
+    asked = sorted(set(asked_for))
+    rows = {table: rows_in_force(table, pack, day, seeds) for table in {table for table, _ in asked}}
+    faults = []
+    for table, name in asked:
+        try:
+            _the_one(table, name, rows[table], pack, day)
+        except PolicyError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise PolicyError("\n".join(faults))
+
+
+def _the_one(table: str, name: str, rows: Sequence[Row], pack: str, day: date) -> Row:
+    first = _keys()[0][table][0]
+    found = [row for row in rows if row[first] == name]
+    if len(found) == 1 and found[0].get("value", name):
+        return found[0]
+    what = "stands there more than once" if len(found) > 1 else "has no value" if found else "has no row"
+    mend = "end the earlier row before the later begins" if len(found) > 1 else "add it, or let an earlier row go on"
+    raise PolicyError(
+        f"{table}.csv: {first} {name} {what} in force on {day} for the pack {pack} or for every pack ({EVERY_PACK}): {mend}"
+    )
+
+
+def _rows(path: Path) -> list[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        return [
-            row
-            for row in csv.DictReader(file)
-            if row.get("policy", "*") in ("*", pack)
-            and (row.get("valid_from") or "") <= day.isoformat() <= (row.get("valid_to") or "9999-12-31")
-        ]
+        return list(csv.DictReader(file))
+
+
+@cache
+def _keys() -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
+    """What names a row of each table, and which tables are a whole: dbt_project.yml has both."""
+    import yaml  # type: ignore[import-untyped]
+
+    told: dict[str, Any] = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text("utf-8"))["vars"]
+    return {table: tuple(key) for table, key in told["policy_keys"].items()}, frozenset(told["policy_wholes"])
+
+
+def fingerprint(seeds: Path = SEEDS) -> str:
+    """A hash of every policy row there is: the same policy has the same, whatever the order of its files' lines."""
+    digest = hashlib.sha256()
+    for path in sorted(seeds.glob("*.csv")):
+        lines = sorted(tuple(sorted(row.items())) for row in _rows(path))
+        digest.update(f"{path.name} {lines}\n".encode())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -44,20 +118,24 @@ class LandingLimits:
     blocking: bool
 
 
-def landing_limits(path: Path = LANDING_LIMITS) -> dict[str, LandingLimits]:
-    """Limits by dataset; `*` stands for every dataset without a row of its own."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return {
-            row["dataset"]: LandingLimits(
-                max_quarantined_share=Decimal(row["max_quarantined_share"]),
-                min_volume_share=Decimal(row["min_volume_share"]),
-                max_age_days=int(row["max_age_days"]) if row["max_age_days"] else None,
-                blocking=row["blocking"] == "true",
-            )
-            for row in csv.DictReader(file)
-        }
+def limits_of(dataset: str, pack: str, day: date, seeds: Path = SEEDS) -> LandingLimits:
+    """The limits of a dataset on a day; `*` stands for every dataset without a row of its own.
+
+    Raises:
+        PolicyError: there is neither.
+    """
+    own = any(row["dataset"] == dataset for row in rows_in_force("landing_limits", pack, day, seeds))
+    row = row_in_force("landing_limits", dataset if own else "*", pack, day, seeds)
+    return LandingLimits(
+        max_quarantined_share=Decimal(row["max_quarantined_share"]),
+        min_volume_share=Decimal(row["min_volume_share"]),
+        max_age_days=int(row["max_age_days"]) if row["max_age_days"] else None,
+        blocking=row["blocking"] == "true",
+    )
 
 
-def limits_of(dataset: str) -> LandingLimits:
-    limits = landing_limits()
-    return limits.get(dataset, limits["*"])
+def ever_blocks(dataset: str) -> bool:
+    """Whether there is a day or a pack on which a load of the dataset that is not as expected may stop the morning."""
+    rows = _rows(SEEDS / "landing_limits.csv")
+    own = [row for row in rows if row["dataset"] == dataset] or [row for row in rows if row["dataset"] == "*"]
+    return any(row["blocking"] == "true" for row in own)

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 
 from dagster_project.contract import DATASETS, Column, Dataset, Type
 from dagster_project.landing import Landing, Load
-from dagster_project.policy import LandingLimits, limits_of
+from dagster_project.policy import EVERY_PACK, LandingLimits, limits_of
 
 TRAILING_LOADS = 14
 BATCH_ROWS = 250_000
@@ -47,7 +47,8 @@ CURRENCIES = ("currency", "base_currency")
 
 @dataclass(frozen=True)
 class LoadFacts:
-    """What a load was, as one row to hold expectations against. Shares are of 1, ages are days, None is unknown."""
+    """What a load was, as one row to hold expectations against, and the morning and policy pack it is judged for. Shares are of 1, ages are
+    days, None is unknown."""
 
     dataset: str
     load_id: str
@@ -57,6 +58,8 @@ class LoadFacts:
     quarantined_share: float
     volume_share: float | None
     age_days: int | None
+    as_of: str
+    pack: str
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Verdict:
         return not self.broken
 
 
-def facts_of(landing: Landing, dataset: Dataset, load: Load, as_of: date) -> LoadFacts:
+def facts_of(landing: Landing, dataset: Dataset, load: Load, as_of: date, pack: str = EVERY_PACK) -> LoadFacts:
     """Describe a load beside the loads before it."""
     manifest = load.manifest
     volume_share = None
@@ -97,15 +100,16 @@ def facts_of(landing: Landing, dataset: Dataset, load: Load, as_of: date) -> Loa
         quarantined_share=manifest.quarantined / manifest.received if manifest.received else 0.0,
         volume_share=volume_share,
         age_days=max((as_of - newest).days, 0) if newest else None,
+        as_of=as_of.isoformat(),
+        pack=pack,
     )
 
 
 def validate(facts: LoadFacts) -> Verdict:
     """Hold the expectations of its dataset against a load."""
     dataset = DATASETS[facts.dataset]
-    evaluated, broken = _run(
-        pa.table({k: [v] for k, v in asdict(facts).items()}), _load_expectations(facts, limits_of(dataset.name))
-    )
+    limits = limits_of(dataset.name, facts.pack, date.fromisoformat(facts.as_of))
+    evaluated, broken = _run(pa.table({k: [v] for k, v in asdict(facts).items()}), _load_expectations(facts, limits))
     if facts.rows_path:
         rules = list(_row_expectations(dataset))
         looked_at = [name for name in dataset.column_names if any(name in _columns_of(rule) for rule in rules)]

@@ -129,8 +129,13 @@ def over(
     return con
 
 
+def at(node: Node, as_of: date) -> str:
+    """What a node asks on a morning."""
+    return node.sql.replace(STAND_IN.isoformat(), as_of.isoformat())
+
+
 def _sql(node: Node, as_of: date, seeds: Path) -> str:
-    sql = node.sql.replace(STAND_IN.isoformat(), as_of.isoformat())
+    sql = at(node, as_of)
     return sql.replace(f"read_csv('{SEEDS}/", f"read_csv('{seeds}/") if not node.parents else sql
 
 

@@ -28,7 +28,7 @@ from dagster_project.contract import TABLES, WORKLIST_OUTCOMES
 from dagster_project.incoming.archive import Refused, Unreadable
 from dagster_project.incoming.inbox import Issued, Outcome, Rejected, read, write_rejected
 from dagster_project.landing import Landing, Manifest
-from dagster_project.policy import limits_of
+from dagster_project.policy import EVERY_PACK, limits_of
 from dagster_project.sources import Delivery, page_schema
 
 log = logging.getLogger("arrears.ingestion")
@@ -59,8 +59,8 @@ def reads(landing: Landing, as_of: date, today: date) -> bool:
     return as_of >= today or not any(load.as_of > as_of for dataset in TABLES.values() for load in landing.loads(dataset))
 
 
-def take_in(inbox: Path, worklists: Path, landing: Landing, as_of: date) -> TakenIn:
-    """Read every workbook of the inbox and land what they say for a morning.
+def take_in(inbox: Path, worklists: Path, landing: Landing, as_of: date, pack: str = EVERY_PACK) -> TakenIn:
+    """Read every workbook of the inbox and land what they say for a morning, by the rows of a policy pack.
 
     A file leaves the inbox only after what it says is landed: a kill in between means that it is read again, and the same
     answer to the same row is the same record. Nothing in a workbook stops the night.
@@ -68,7 +68,7 @@ def take_in(inbox: Path, worklists: Path, landing: Landing, as_of: date) -> Take
     (inbox / DONE).mkdir(parents=True, exist_ok=True)
     with FileLock(inbox / ".lock", timeout=LONGEST_WAIT):
         issued_on = cache(lambda day: Issued.of(worklists / day.isoformat()))
-        max_age_days = limits_of(WORKLIST_OUTCOMES.name).max_age_days or 0
+        max_age_days = limits_of(WORKLIST_OUTCOMES.name, pack, as_of).max_age_days or 0
         answers: dict[str, tuple[Outcome, str]] = {}
         read_files: list[tuple[Path, Sequence[Rejected]]] = []
         refused: dict[str, str] = {}

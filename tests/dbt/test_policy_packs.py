@@ -75,8 +75,13 @@ def under(policy: str, nodes: Sequence[Node]) -> list[Node]:
 
 
 def faults(nodes: Sequence[Node], seeds: Path = SEEDS) -> set[tuple[str, ...]]:
-    con = compiled.over(nodes, MORNING, ["int_pack_faults"], seeds=seeds)
-    return set(con.execute("select file, policy, subject, fault from intermediate.int_pack_faults").fetchall())
+    con = compiled.over(nodes, MORNING, ["int_pack_faults", "policy_faults"], seeds=seeds)
+    return set(
+        con.execute(
+            "select file, policy, subject, fault from intermediate.int_pack_faults "
+            "union select file, policy, subject, fault from policy.policy_faults"
+        ).fetchall()
+    )
 
 
 def test_the_packs_that_ship_are_whole(nodes: Sequence[Node]) -> None:
@@ -127,8 +132,22 @@ a harder predecessor: dunning_steps | policy=net_terms step=third_notice | requi
     dunning_steps | tier * step third_notice | requires a step that is no softer
 a step for nobody: dunning_steps | policy=segments tier=D | tier=Z
     dunning_steps | tier Z step agency_transfer | is for a tier that the pack does not have
-a parameter gone: risk_policy | parameter=tie_break_points | gone
-    risk_policy | parameter tie_break_points | must be there once
+a bucket without a loss: aging_buckets | bucket=90+ | bucket=91-120
+    worklist_priority | tier 3 aging_bucket 91-120 | has no loss_pct
+a loss of no bucket: aging_buckets | bucket=90+ | bucket=91-120
+    worklist_priority | tier 3 aging_bucket 90+ | is for a bucket that aging_buckets.csv does not have
+a loss of no tier: worklist_priority | policy=net_terms tier=3 | tier=4
+    worklist_priority | tier 4 aging_bucket current | is for a tier that the pack does not have
+a reason without a list: held_reasons | reason=insolvent | list=
+    held_reasons | reason insolvent | has no list
+two reasons of one rank: held_reasons | reason=insolvent | rank=1
+    held_reasons | reason insolvent | shares its rank
+a regime without a rate: late_fee_regimes | regime=contractual | regime=us
+    late_fee_regimes | entity_country * customer_country * | has no rate: give us a row
+no late fee at all: late_fee_regimes | regime=contractual | customer_country=DE
+    late_fee_regimes | entity_country * customer_country * | is not there
+a pack nobody knows: kpi_policy | parameter=countback_months | policy=nets
+    kpi_policy | parameter countback_months | is for a pack that has no tiers
 """
 """What is done to a pack: the seed, its rows, and what of them is changed; below it the seed, the row and the words to be named."""
 

@@ -17,7 +17,7 @@ from dagster_project.definitions import build_defs
 from dagster_project.defs.automation.mornings import mornings_of
 from dagster_project.defs.automation.nightly import nightly_schedule
 from dagster_project.paths import ROOT
-from dagster_project.policy import limits_of
+from dagster_project.policy import ever_blocks
 from dagster_project.settings import Settings
 
 GOLDEN = ROOT / "tests" / "golden" / "definitions.txt"
@@ -98,7 +98,7 @@ def test_every_dataset_is_an_asset_under_its_dbt_source_and_staging_hangs_on_it(
 def test_every_load_is_checked_and_policy_says_whether_it_stops_the_morning(defs: dg.Definitions) -> None:
     blocking = {check.asset_key.path[-1]: check.blocking for check in check_specs(defs) if check.name == "as_expected"}
 
-    assert blocking == {name: limits_of(name).blocking for name in DATASETS}
+    assert blocking == {name: ever_blocks(name) for name in DATASETS}
     assert blocking["invoices"] is True
     assert blocking["activities"] is False
 

@@ -15,6 +15,7 @@ from nights import AS_OF, NEXT_DAY, House, Said, ledger, read_csv
 from dagster_project import gates
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing
+from dagster_project.paths import SEEDS
 from dagster_project.quality import facts_of
 from dagster_project.sources import Delivery, page_schema, rest
 from dagster_project.warehouse import at_work_on
@@ -106,9 +107,9 @@ def test_stale_payments_stop_the_list(next_morning: House, tmp_path: Path, phone
 
 
 def test_policy_may_let_the_list_out_with_a_warning(next_morning: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = gates.WORKLIST_GATES.read_text("utf-8").replace("stale_payments,hold_back", "stale_payments,warn")
-    (tmp_path / "gates.csv").write_text(rows, "utf-8")
-    monkeypatch.setattr(gates, "WORKLIST_GATES", tmp_path / "gates.csv")
+    rows = (SEEDS / "worklist_gates.csv").read_text("utf-8").replace("stale_payments,hold_back", "stale_payments,warn")
+    (tmp_path / "worklist_gates.csv").write_text(rows, "utf-8")
+    monkeypatch.setattr(gates, "SEEDS", tmp_path)
     late = date(2025, 7, 15)
     folder = ledger(tmp_path / "files", exchange_rates="2025-07-14,USD,EUR,0.90\n")
     said = next_morning.with_(files_dir=folder).command("run", "--date", late.isoformat())

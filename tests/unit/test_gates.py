@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from dagster_project import gates
 from dagster_project.gates import gate_of, holds_back
+from dagster_project.policy import PolicyError, rows_in_force
 
 AS_OF = date(2025, 6, 30)
 
@@ -28,26 +28,33 @@ def test_what_is_broken_is_one_of_the_gates(dataset: str, broken: str, gate: str
 
 
 def test_policy_has_a_row_for_every_gate() -> None:
-    with gates.WORKLIST_GATES.open(encoding="utf-8", newline="") as file:
-        effects = {row["gate"]: row["effect"] for row in csv.DictReader(file)}
+    effects = {row["gate"]: row["effect"] for row in rows_in_force(gates.TABLE, "net_terms", AS_OF)}
     assert effects == {
-        **dict.fromkeys((gates.STALE, gates.COLLAPSE, gates.OTHER, gates.UNTIED), "hold_back"),
-        gates.UNVERIFIED: "warn",
+        **dict.fromkeys((gates.STALE, gates.COLLAPSE, gates.OTHER, "subledger_untied"), "hold_back"),
+        "unverified_control_balance": "warn",
     }
 
 
-def test_a_gate_warns_only_where_a_row_in_force_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gate_does_what_the_row_in_force_says_and_without_one_nothing_is_done_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = (
         "gate,effect,policy,valid_from,valid_to",
         "stale_payments,warn,*,2025-01-01,2025-06-30",
         "stale_payments,hold_back,*,2025-07-01,",
         "volume_collapse,warn,segments,2025-01-01,",
     )
-    (tmp_path / "gates.csv").write_text("\n".join(rows))
-    monkeypatch.setattr(gates, "WORKLIST_GATES", tmp_path / "gates.csv")
+    (tmp_path / "worklist_gates.csv").write_text("\n".join(rows))
+    monkeypatch.setattr(gates, "SEEDS", tmp_path)
     assert not holds_back("stale_payments", "net_terms", AS_OF)
     assert holds_back("stale_payments", "net_terms", date(2025, 7, 1))
-    assert holds_back("stale_payments", "net_terms", date(2024, 12, 31)), "no row in force"
     assert not holds_back("volume_collapse", "segments", AS_OF)
-    assert holds_back("volume_collapse", "net_terms", AS_OF)
-    assert holds_back("failed_blocking_check", "net_terms", AS_OF)
+    for gate, pack, day in (
+        ("stale_payments", "net_terms", date(2024, 12, 31)),
+        ("volume_collapse", "net_terms", AS_OF),
+        ("failed_blocking_check", "net_terms", AS_OF),
+    ):
+        with pytest.raises(
+            PolicyError, match=f"worklist_gates.csv: gate {gate} has no row in force on {day} for the pack {pack}"
+        ):
+            holds_back(gate, pack, day)

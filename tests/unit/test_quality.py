@@ -18,7 +18,7 @@ import pytest
 
 from dagster_project.contract import DATASETS, LANDING_COLUMNS, TABLES, Dataset, Type
 from dagster_project.landing import Landing
-from dagster_project.policy import LANDING_LIMITS, LandingLimits, landing_limits, limits_of
+from dagster_project.policy import LandingLimits, limits_of, rows_in_force
 from dagster_project.quality import LoadFacts, Verdict, Worker, facts_of, start_early, started_early, validate
 from dagster_project.sources import Delivery, page_schema
 
@@ -57,7 +57,7 @@ def row_of(dataset: Dataset, number: int) -> dict[str, Any]:
 
 
 def facts(dataset: Dataset, **more: Any) -> LoadFacts:
-    usual = LoadFacts(dataset.name, "load", None, 3, 3, 0.0, 1.0, 0)
+    usual = LoadFacts(dataset.name, "load", None, 3, 3, 0.0, 1.0, 0, "2025-06-30", "net_terms")
     return replace(usual, **more)
 
 
@@ -206,21 +206,23 @@ def test_every_record_of_a_load_is_accounted_for(landing: Landing) -> None:
 
 
 def test_limits_come_from_the_policy_seed_and_the_star_is_for_every_other_dataset(tmp_path: Path) -> None:
-    path = tmp_path / "limits.csv"
-    path.write_text(
-        "dataset,max_quarantined_share,min_volume_share,max_age_days,blocking\n*,0.01,0.5,,true\npayments,0.2,0,7,false\n"
+    (tmp_path / "landing_limits.csv").write_text(
+        "dataset,max_quarantined_share,min_volume_share,max_age_days,blocking,policy,valid_from,valid_to\n"
+        "*,0.01,0.5,,true,*,2000-01-01,\npayments,0.2,0,7,false,*,2000-01-01,\npayments,0.3,0,9,false,segments,2025-01-01,2025-12-31\n"
     )
 
-    assert landing_limits(path) == {
-        "*": LandingLimits(Decimal("0.01"), Decimal("0.5"), None, True),
-        "payments": LandingLimits(Decimal("0.2"), Decimal(0), 7, False),
-    }
-    assert limits_of("companies") == landing_limits(LANDING_LIMITS)["*"]
-    assert limits_of("companies").max_quarantined_share == Decimal("0.01"), "one in a hundred, by default"
+    def limits(dataset: str, pack: str = "net_terms", day: date = MONDAY) -> LandingLimits:
+        return limits_of(dataset, pack, day, tmp_path)
+
+    assert limits("invoices") == LandingLimits(Decimal("0.01"), Decimal("0.5"), None, True)
+    assert limits("payments") == LandingLimits(Decimal("0.2"), Decimal(0), 7, False)
+    assert limits("payments", "segments") == LandingLimits(Decimal("0.3"), Decimal(0), 9, False), "the pack's own"
+    assert limits("payments", "segments", date(2026, 1, 1)) == limits("payments"), "which has ended"
+    assert limits_of("companies", "net_terms", MONDAY).max_quarantined_share == Decimal("0.01"), "one in a hundred, by default"
 
 
 def test_every_limit_is_of_a_dataset_there_is() -> None:
-    assert set(landing_limits()) - {"*"} <= set(TABLES)
+    assert {row["dataset"] for row in rows_in_force("landing_limits", "net_terms", MONDAY)} - {"*"} <= set(TABLES)
 
 
 # --- in a process of its own ------------------------------------------------------------------------------------------

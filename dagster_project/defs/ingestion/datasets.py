@@ -7,11 +7,12 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_project import dbt_build
 from dagster_project.contract import DATASETS, Dataset, sources
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
-from dagster_project.gates import gate_of, holds_back
+from dagster_project.gates import ASKED_FOR, gate_of, holds_back
 from dagster_project.landing import Landing, LandingError, Manifest
-from dagster_project.policy import limits_of
+from dagster_project.policy import PolicyError, ever_blocks, limits_of, refuse_gaps
 from dagster_project.quality import Worker, facts_of
 from dagster_project.settings import Settings
 from dagster_project.sources import SourceError
@@ -79,16 +80,17 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
                 asset_key=key_of(dataset), metadata={"replayed": True, **(_metadata(known[-1].manifest) if known else {})}
             )
         try:
+            refuse_gaps({*dbt_build.asked_for(), *ASKED_FOR}, settings.policy, as_of)
             for dataset in asked:
                 source = open_sources.of(dataset)
                 since = None if config.full else landing.cursor(dataset, as_of)
                 delivery = source.fetch(dataset, since) if source else None
-                share = limits_of(dataset.name).max_quarantined_share
+                share = limits_of(dataset.name, settings.policy, as_of).max_quarantined_share
                 manifest = landing.land(dataset, delivery, as_of, since=since, quarantine_share=share)
                 _tell(manifest)
-                expectations.ask(facts_of(landing, dataset, landing.loads(dataset, as_of)[-1], as_of))
+                expectations.ask(facts_of(landing, dataset, landing.loads(dataset, as_of)[-1], as_of, settings.policy))
                 yield dg.MaterializeResult(asset_key=key_of(dataset), metadata=_metadata(manifest))
-        except (SourceError, LandingError) as refused:
+        except (PolicyError, SourceError, LandingError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
 
     return land
@@ -135,7 +137,7 @@ def landed_checks() -> dg.AssetChecksDefinition:
         dg.AssetCheckSpec(
             name,
             asset=key_of(dataset),
-            blocking=limits_of(dataset.name).blocking,
+            blocking=ever_blocks(dataset.name),
             description="What landed is complete, unique by key, in range, of the usual volume and fresh enough to act on.",
         )
         for dataset in DATASETS.values()
@@ -152,13 +154,15 @@ def landed_checks() -> dg.AssetChecksDefinition:
         wanted = [d for d in DATASETS.values() if dg.AssetCheckKey(key_of(d), name) in context.selected_asset_check_keys]
         latest = {dataset.name: loads[-1] for dataset in wanted if (loads := landing.loads(dataset, as_of))}
         facts = {
-            dataset.name: facts_of(landing, dataset, latest[dataset.name], as_of) for dataset in wanted if dataset.name in latest
+            dataset.name: facts_of(landing, dataset, latest[dataset.name], as_of, settings.policy)
+            for dataset in wanted
+            if dataset.name in latest
         }
         for fact in facts.values():
             expectations.ask(fact)
         broken_loads = evaluated = 0
         for dataset in wanted:
-            blocking = limits_of(dataset.name).blocking
+            blocking = limits_of(dataset.name, settings.policy, as_of).blocking
             if dataset.name not in facts:
                 yield dg.AssetCheckResult(
                     passed=True, asset_key=key_of(dataset), check_name=name, description="no load to look at"

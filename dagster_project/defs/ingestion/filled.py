@@ -34,7 +34,7 @@ def filled_worklists(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         if not reads(landing, as_of, settings.today()):
             return dg.MaterializeResult(metadata={"replayed": True})
         try:
-            taken = take_in(settings.inbox, settings.worklists, landing, as_of)
+            taken = take_in(settings.inbox, settings.worklists, landing, as_of, settings.policy)
         except LandingError as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
         _tell(taken)

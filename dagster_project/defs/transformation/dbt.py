@@ -17,7 +17,9 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 from dagster_project import dbt_build, morning
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
+from dagster_project.gates import ASKED_FOR
 from dagster_project.landing import Known, Landing
+from dagster_project.policy import PolicyError, refuse_gaps
 from dagster_project.settings import Settings
 from dagster_project.warehouse import Warehouse, export, marts_of
 
@@ -83,6 +85,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         warehouse.create()
         log.info("everything from landing to marts, as known %s", "that morning" if known == "then" else "now")
         try:
+            refuse_gaps({*dbt_build.asked_for(), *ASKED_FOR}, settings.policy, as_of)
             morning.prepare(warehouse, landing, as_of, known)
             results = dbt_build.build(
                 warehouse.folder,
@@ -90,7 +93,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
                 threads=config.threads,
                 memory_limit=settings.memory_limit,
             )
-        except (morning.NothingKnown, dbt_build.DbtError) as refused:
+        except (PolicyError, morning.NothingKnown, dbt_build.DbtError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
         _tell(results)
         looked_at = _looked_at(warehouse.marts)

@@ -15,7 +15,10 @@ gated as (
         coalesce(gates.effect, 'hold_back') as effect
     from control
     left join gates
-        on gates.gate = case control.state when 'untied' then 'subledger_untied' when 'unverified' then 'unverified_control_balance' end
+        on gates.gate = case control.state
+            when 'untied' then {{ policy_name('worklist_gates', 'subledger_untied') }}
+            when 'unverified' then {{ policy_name('worklist_gates', 'unverified_control_balance') }}
+        end
     where control.state <> 'tied'
 ),
 

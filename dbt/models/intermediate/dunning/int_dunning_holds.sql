@@ -231,25 +231,27 @@ worth_asking as (
 ),
 
 reasons as (
-    select item_id, 'voided_or_settled' as reason, cast(null as date) as held_until from judged where is_invoice_unreadable
+    select item_id, {{ policy_name('held_reasons', 'voided_or_settled') }} as reason, cast(null as date) as held_until
+    from judged
+    where is_invoice_unreadable
     union all
-    select item_id, 'insolvent', cast(null as date) from judged where status = 'insolvent'
+    select item_id, {{ policy_name('held_reasons', 'insolvent') }}, cast(null as date) from judged where status = 'insolvent'
     union all
-    select item_id, 'at_agency', cast(null as date) from judged where status = 'at_agency' or is_placed
+    select item_id, {{ policy_name('held_reasons', 'at_agency') }}, cast(null as date) from judged where status = 'at_agency' or is_placed
     union all
-    select item_id, 'disputed', cast(null as date)
+    select item_id, {{ policy_name('held_reasons', 'disputed') }}, cast(null as date)
     from judged
     where (disputed_amount > 0 and disputed_amount >= open_amount) or is_dispute_unreadable
     union all
-    select item_id, 'promise_pending', promise_until from judged where promise_until is not null or is_promise_unreadable
+    select item_id, {{ policy_name('held_reasons', 'promise_pending') }}, promise_until from judged where promise_until is not null or is_promise_unreadable
     union all
-    select item_id, 'payment_plan', plan_until from judged where plan_until is not null
+    select item_id, {{ policy_name('held_reasons', 'payment_plan') }}, plan_until from judged where plan_until is not null
     union all
-    select item_id, 'covered_by_credit', cast(null as date)
+    select item_id, {{ policy_name('held_reasons', 'covered_by_credit') }}, cast(null as date)
     from judged
     where dunnable_amount <= 0 and not (disputed_amount > 0 and disputed_amount >= open_amount)
     union all
-    select judged.item_id, 'below_minimum', cast(null as date)
+    select judged.item_id, {{ policy_name('held_reasons', 'below_minimum') }}, cast(null as date)
     from judged
     inner join worth_asking on judged.customer_id = worth_asking.customer_id
     where
@@ -257,21 +259,21 @@ reasons as (
         and judged.dunnable_amount > 0
         and worth_asking.amount < {{ policy_value('dunning_policy', 'minimum_amount', 'decimal(18, 4)') }}
     union all
-    select item_id, 'do_not_dun', cast(null as date) from judged where do_not_dun
+    select item_id, {{ policy_name('held_reasons', 'do_not_dun') }}, cast(null as date) from judged where do_not_dun
     union all
-    select item_id, 'no_due_date', cast(null as date) from judged where due_date is null
+    select item_id, {{ policy_name('held_reasons', 'no_due_date') }}, cast(null as date) from judged where due_date is null
     union all
-    select item_id, 'contacted_recently', contact_allowed_on
+    select item_id, {{ policy_name('held_reasons', 'contacted_recently') }}, contact_allowed_on
     from judged
     where is_in_cadence and contact_allowed_on > {{ as_of() }}
     union all
-    select item_id, 'inter_company', cast(null as date) from judged where is_inter_company
+    select item_id, {{ policy_name('held_reasons', 'inter_company') }}, cast(null as date) from judged where is_inter_company
     union all
-    select item_id, 'no_contact', cast(null as date) from judged where has_no_contact or is_customer_unreadable
+    select item_id, {{ policy_name('held_reasons', 'no_contact') }}, cast(null as date) from judged where has_no_contact or is_customer_unreadable
     union all
-    select item_id, 'waiting_next_step', next_step_on from judged where step is null and next_step is not null
+    select item_id, {{ policy_name('held_reasons', 'waiting_next_step') }}, next_step_on from judged where step is null and next_step is not null
     union all
-    select item_id, 'last_step_done', cast(null as date)
+    select item_id, {{ policy_name('held_reasons', 'last_step_done') }}, cast(null as date)
     from judged
     where step is null and next_step is null and due_date is not null
 ),

@@ -53,7 +53,7 @@ ratios as (
         scope,
         scope_value,
         n,
-        '{{ kpi }}' as kpi,
+        {{ policy_name('kpi_definitions', kpi) }} as kpi,
         {{ variant }} as variant,
         {{ numerator }} as numerator,
         cast({{ denominator }} as decimal(24, 4)) as denominator,
@@ -102,7 +102,7 @@ select
     dso.month,
     dso.scope,
     dso.scope_value,
-    'average_days_delinquent' as kpi,
+    {{ policy_name('kpi_definitions', 'average_days_delinquent') }} as kpi,
     dso.variant,
     cast(dso.numerator - best_possible.numerator as decimal(24, 4)) as numerator,
     cast(dso.denominator as decimal(24, 4)) as denominator,
@@ -119,7 +119,7 @@ select
     scoped.month,
     scoped.scope,
     scoped.scope_value,
-    'dso_countback' as kpi,
+    {{ policy_name('kpi_definitions', 'dso_countback') }} as kpi,
     case
         when countback.days is null then 'whole_months_nothing_to_weigh'
         when countback.is_capped then 'whole_months_capped'

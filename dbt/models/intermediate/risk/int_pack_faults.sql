@@ -1,13 +1,3 @@
-{%- set parameters = {
-    'behaviour_policy': [
-        'trend_min_months', 'trend_slope_days', 'trend_change_days', 'trend_erratic_days', 'one_off_on_time_share', 'chronic_late_share',
-        'new_paid_invoices', 'new_account_days', 'hidden_stress_own_days', 'hidden_stress_bureau_days', 'hidden_stress_bureau_rise_days'
-    ],
-    'risk_policy': [
-        'bureau_full_weight_days', 'bureau_no_weight_days', 'match_confidence_min', 'tie_break_points', 'tie_break_long_years',
-        'tie_break_short_years', 'tie_break_strategic_value'
-    ],
-} -%}
 with terms as (
     select * from {{ ref('risk_tier_terms') }}
 ),
@@ -37,29 +27,19 @@ known_factors as (
 ),
 
 pack_rows as (
-    select 'risk_tier_terms.csv' as file, policy, 'tier ' || tier as subject, valid_from, valid_to, approved_by, approved_on from terms
+    select 'risk_tier_terms.csv' as file, policy, 'tier ' || tier as subject, valid_from, valid_to from terms
     union all
-    select 'risk_weights.csv' as file, policy, 'factor ' || factor as subject, valid_from, valid_to, approved_by, approved_on from weights
+    select 'risk_weights.csv' as file, policy, 'factor ' || factor as subject, valid_from, valid_to from weights
     union all
     select
         'risk_criteria.csv' as file,
         policy,
         'tier ' || tier || ' ' || effect || ' ' || factor || ' ' || operator as subject,
         valid_from,
-        valid_to,
-        approved_by,
-        approved_on
+        valid_to
     from criteria
     union all
-    select
-        'dunning_steps.csv' as file,
-        policy,
-        'tier ' || tier || ' step ' || step as subject,
-        valid_from,
-        valid_to,
-        approved_by,
-        approved_on
-    from steps
+    select 'dunning_steps.csv' as file, policy, 'tier ' || tier || ' step ' || step as subject, valid_from, valid_to from steps
 ),
 
 followed as (
@@ -69,27 +49,14 @@ followed as (
     from pack_rows
 ),
 
-span_faults as (
+gap_faults as (
     select
         file,
         policy,
         subject,
-        case
-            when valid_from is null then 'has no first day: fill in valid_from'
-            when valid_to < valid_from then 'ends before it begins: mend valid_from or valid_to'
-            when next_from is not null and (valid_to is null or valid_to >= next_from)
-                then 'two rows are valid on one day: end the earlier one the day before the later begins'
-            when next_from > {{ dbt.dateadd('day', 1, 'valid_to') }} then 'no row is valid for some days: let each begin the day after the one before ends'
-        end as fault
+        'no row is valid for some days: let each begin the day after the one before ends' as fault
     from followed
-    union all
-    select
-        file,
-        policy,
-        subject,
-        'nobody approved it: fill in approved_by and approved_on' as fault
-    from pack_rows
-    where coalesce(trim(approved_by), '') = '' or approved_on is null
+    where next_from > {{ dbt.dateadd('day', 1, 'valid_to') }}
 ),
 
 -- Every day on which a row begins or another has ended, and every day the book is looked back at, is a day on which its pack must be
@@ -304,43 +271,8 @@ step_faults as (
     where steps.tier <> '*' and terms.tier is null
 ),
 
--- A parameter that is missing, or is there twice, would make a rule silently untrue.
-parameter_rows as (
-    {%- for seed in parameters %}
-    select '{{ seed }}' as seed, parameter, value from {{ ref(seed) }}
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-    {%- endfor %}
-),
-
-needed_parameters as (
-    {%- for seed, names in parameters.items() %}
-    {%- set last_seed = loop.last %}
-    {%- for name in names %}
-    select '{{ seed }}' as seed, '{{ name }}' as parameter
-    {%- if not (loop.last and last_seed) %} union all{% endif %}
-    {%- endfor %}
-    {%- endfor %}
-),
-
-parameter_faults as (
-    select
-        needed_parameters.seed || '.csv' as file,
-        '*' as policy,
-        'parameter ' || needed_parameters.parameter as subject,
-        case when count(parameter_rows.value) <> 1 then 'must be there once, with a value' end as fault
-    from needed_parameters
-    left join parameter_rows
-        on needed_parameters.seed = parameter_rows.seed
-        and needed_parameters.parameter = parameter_rows.parameter
-    group by needed_parameters.seed, needed_parameters.parameter
-),
-
 faults as (
-    select file, policy, subject, fault from span_faults
-    union
-    select file, policy, subject, fault from parameter_faults
+    select file, policy, subject, fault from gap_faults
     union
     select file, policy, subject, fault from day_faults
     union

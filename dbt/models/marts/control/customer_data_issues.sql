@@ -57,7 +57,7 @@ alike as (
     {%- for rule, key in alike.items() %}
     select
         customer_id,
-        '{{ rule }}' as rule,
+        {{ policy_name('customer_data_rules', rule) }} as rule,
         coalesce(
             lag(customer_id) over (partition by {{ key }} order by customer_id),
             lead(customer_id) over (partition by {{ key }} order by customer_id)
@@ -199,7 +199,7 @@ issues as (
     union all
     select
         strangers.customer_id,
-        'unknown_customer' as rule,
+        {{ policy_name('customer_data_rules', 'unknown_customer') }} as rule,
         numbered.customer_id as other_customer_id,
         concat_ws('',
             cast(strangers.records as varchar), case when strangers.records = 1 then ' document or payment (' else ' documents or payments (first ' end,
@@ -211,7 +211,7 @@ issues as (
     union all
     select
         customers.customer_id,
-        'no_contact' as rule,
+        {{ policy_name('customer_data_rules', 'no_contact') }} as rule,
         cast(null as varchar) as other_customer_id,
         'No e-mail address and no telephone number, here or at a contact' as detail
     from customers
@@ -221,7 +221,7 @@ issues as (
     union all
     select
         customers.customer_id,
-        'malformed_email' as rule,
+        {{ policy_name('customer_data_rules', 'malformed_email') }} as rule,
         cast(null as varchar) as other_customer_id,
         concat_ws('', 'Nobody can write to ', reached.malformed) as detail
     from customers
@@ -230,7 +230,7 @@ issues as (
     union all
     select
         customers.customer_id,
-        'wrong_contact' as rule,
+        {{ policy_name('customer_data_rules', 'wrong_contact') }} as rule,
         cast(null as varchar) as other_customer_id,
         concat_ws('', 'Reported wrong on ', cast(outcomes.wrong_on as varchar), '; nobody was reached since') as detail
     from customers
@@ -239,7 +239,7 @@ issues as (
     union all
     select
         customers.customer_id,
-        'unknown_terms' as rule,
+        {{ policy_name('customer_data_rules', 'unknown_terms') }} as rule,
         cast(null as varchar) as other_customer_id,
         concat_ws('', 'Payment terms ', customers.payment_terms, ' are not among the terms the source has') as detail
     from customers
@@ -249,7 +249,7 @@ issues as (
     union all
     select
         customers.customer_id,
-        'unknown_company' as rule,
+        {{ policy_name('customer_data_rules', 'unknown_company') }} as rule,
         cast(null as varchar) as other_customer_id,
         concat_ws('', 'Entity ', customers.company_id, ' is not among the entities the source has') as detail
     from customers
@@ -258,7 +258,10 @@ issues as (
     union all
     select
         customer_id,
-        case when members is not null then 'parent_cycle' else 'unknown_parent' end as rule,
+        case
+            when members is not null then {{ policy_name('customer_data_rules', 'parent_cycle') }}
+            else {{ policy_name('customer_data_rules', 'unknown_parent') }}
+        end as rule,
         parent_customer_id as other_customer_id,
         case
             when members = 1 then 'It is its own parent'
@@ -270,7 +273,7 @@ issues as (
     union all
     select
         customer_id,
-        'closed_with_balance' as rule,
+        {{ policy_name('customer_data_rules', 'closed_with_balance') }} as rule,
         cast(null as varchar) as other_customer_id,
         concat_ws('', 'Closed, and ', {{ amount_for_people('balance') }}, ' ', reporting_currency, ' open') as detail
     from limit_use
@@ -278,7 +281,7 @@ issues as (
     union all
     select
         limit_use.customer_id,
-        'limit_not_convertible' as rule,
+        {{ policy_name('customer_data_rules', 'limit_not_convertible') }} as rule,
         cast(null as varchar) as other_customer_id,
         concat_ws('',
             'Limit ', {{ amount_for_people('customers.credit_limit') }}, ' ', coalesce(customers.currency, 'of no currency'), ': no rate to ',

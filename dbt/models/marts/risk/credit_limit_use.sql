@@ -59,7 +59,7 @@ ranked_rules as (
         ) as closeness
     from accounts
     left join tiers on accounts.customer_id = tiers.customer_id
-    inner join hold_rules on hold_rules.tier in ('*', coalesce(tiers.tier_in_force, '*'))
+    inner join hold_rules on hold_rules.tier in ({{ policy_name('credit_holds', '*') }}, coalesce(tiers.tier_in_force, '*'))
 ),
 
 rules as (

@@ -135,7 +135,7 @@ worst_falls as (
 dated_by_month as (
     select
         accounts.customer_id,
-        'tier_drift' as trigger,
+        {{ policy_name('review_triggers', 'tier_drift') }} as trigger,
         last_without.no_drift_on as last_without_on,
         accounts.tier_indicated as value,
         accounts.tier_in_force as before,
@@ -147,7 +147,7 @@ dated_by_month as (
     union all
     select
         accounts.customer_id,
-        'direction_rising' as trigger,
+        {{ policy_name('review_triggers', 'direction_rising') }} as trigger,
         last_without.not_rising_on as last_without_on,
         {{ for_people('accounts.dbt_days_recent', "'days'") }} as value,
         {{ for_people('accounts.dbt_days_prior', "'days'") }} as before,
@@ -159,7 +159,7 @@ dated_by_month as (
     union all
     select
         accounts.customer_id,
-        'insolvency' as trigger,
+        {{ policy_name('review_triggers', 'insolvency') }} as trigger,
         last_without.other_status_on as last_without_on,
         accounts.bureau_status as value,
         cast(null as varchar) as before,
@@ -171,7 +171,7 @@ dated_by_month as (
     union all
     select
         accounts.customer_id,
-        'over_limit' as trigger,
+        {{ policy_name('review_triggers', 'over_limit') }} as trigger,
         last_without.within_limit_on as last_without_on,
         accounts.limit_detail as value,
         cast(null as varchar) as before,
@@ -184,7 +184,7 @@ dated_by_month as (
     union all
     select
         accounts.customer_id,
-        'use_above_share' as trigger,
+        {{ policy_name('review_triggers', 'use_above_share') }} as trigger,
         last_without.below_mark_on as last_without_on,
         {{ for_people('accounts.credit_used_share', "'percent'") }} as value,
         accounts.tier_in_force as before,
@@ -225,7 +225,7 @@ standing as (
     -- The source does not date a status: no review can be said to have seen it.
     select
         customer_id,
-        'insolvency' as trigger,
+        {{ policy_name('review_triggers', 'insolvency') }} as trigger,
         {{ as_of() }} as happened_on,
         cast(null as date) as told_since,
         false as is_seen,
@@ -238,7 +238,7 @@ standing as (
     union all
     select
         accounts.customer_id,
-        'first_60_days' as trigger,
+        {{ policy_name('review_triggers', 'first_60_days') }} as trigger,
         {{ days_after(as_of(), 'cast(triggers.threshold as integer) - accounts.oldest_past_due_days') }} as happened_on,
         {{ days_after(as_of(), 'cast(triggers.threshold as integer) - accounts.oldest_past_due_days') }} as told_since,
         cast(null as boolean) as is_seen,
@@ -252,7 +252,7 @@ standing as (
     union all
     select
         broken_since.customer_id,
-        'broken_plan' as trigger,
+        {{ policy_name('review_triggers', 'broken_plan') }} as trigger,
         broken_since.broken_on as happened_on,
         broken_since.broken_on as told_since,
         cast(null as boolean) as is_seen,
@@ -269,7 +269,7 @@ standing as (
     union all
     select
         worst_falls.customer_id,
-        'bureau_fall' as trigger,
+        {{ policy_name('review_triggers', 'bureau_fall') }} as trigger,
         case when worst_falls.fell_on > tiers.last_reviewed_on or tiers.last_reviewed_on is null then worst_falls.fell_on else worst_falls.scored_on_to end
             as happened_on,
         worst_falls.scored_on_from as told_since,
@@ -285,7 +285,7 @@ standing as (
     union all
     select
         accounts.customer_id,
-        'cycle' as trigger,
+        {{ policy_name('review_triggers', 'cycle') }} as trigger,
         accounts.next_review_due as happened_on,
         cast(null as date) as told_since,
         false as is_seen,
@@ -301,7 +301,7 @@ standing as (
     union all
     select
         customer_id,
-        'never_reviewed' as trigger,
+        {{ policy_name('review_triggers', 'never_reviewed') }} as trigger,
         least(coalesce(first_cycle_ends_on, {{ as_of() }}), {{ as_of() }}) as happened_on,
         cast(null as date) as told_since,
         false as is_seen,

@@ -17,7 +17,7 @@ alert as (
         threshold,
         cast({{ dbt.dateadd('month', '-months', as_of()) }} as date) as window_start
     from {{ policy_rows('review_triggers') }} as review_triggers
-    where trigger = 'bureau_fall'
+    where trigger = {{ policy_name('review_triggers', 'bureau_fall') }}
 ),
 
 -- The newest answer of each bureau and code, a sentinel included, as long as its age leaves it any weight.
