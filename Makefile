@@ -33,6 +33,10 @@ compare: setup ## Hold the policy packs against the published book, all or WITH=
 policy: setup ## Write the credit policy out, PACK=segments DATE=2025-06-30 OUT=policy.md
 	@$(BIN)/python -m dagster_project policy $(if $(PACK),--pack $(PACK)) $(if $(DATE),--date $(DATE)) $(if $(OUT),--out $(OUT))
 
+.PHONY: verify
+verify: setup ## Read everything that is landed and hold it against what was; ACCEPT=1 does without what is damaged
+	@$(BIN)/python -m dagster_project verify $(if $(ACCEPT),--accept)
+
 test: setup ## Run all tests
 	@$(BIN)/python -m dagster_project prepare
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/live

@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     policy.add_argument("--pack", help="the pack; ARREARS_POLICY where left out")
     policy.add_argument("--date", type=_date, help="the day whose policy it is, YYYY-MM-DD; today where left out")
     policy.add_argument("--out", type=Path, help="the file to write it to, instead of printing it")
+    verify = commands.add_parser("verify", help="read everything that is landed and hold it against what was")
+    verify.set_defaults(command=_verify)
+    verify.add_argument("--accept", action="store_true", help="put what is damaged aside and do without it")
     commands.add_parser("prepare", help="parse the dbt project where it changed").set_defaults(command=_prepare)
     commands.add_parser("instance", help="prepare the Dagster instance's folder and print it").set_defaults(command=_instance)
     return parser
@@ -108,6 +111,28 @@ def _policy(settings: Settings, options: argparse.Namespace) -> int:
     else:
         print(text, end="")
     return 0
+
+
+def _verify(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project.contract import TABLES
+    from dagster_project.landing import Landing
+
+    landing = Landing(settings.landing, settings.quarantine, settings.memory_limit)
+    damaged = 0
+    for name, dataset in TABLES.items():
+        damages = landing.give_up(dataset, accepted=True) if options.accept else landing.damages(datasets=[dataset], whole=True)
+        damaged += len(damages)
+        if damages:
+            told = "given up" if options.accept else "damaged"
+            print(
+                f"{name:<18} {told}:",
+                *(f"\n  {damage.path} {damage.what}" if options.accept else f"\n  {damage}" for damage in damages),
+            )
+        elif loads := landing.loads(dataset):
+            print(
+                f"{name:<18} {len(loads):>6,} loads {sum(load.manifest.landed for load in loads):>12,} rows as they were landed"
+            )
+    return 1 if damaged and not options.accept else 0
 
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:

@@ -90,7 +90,7 @@ def _alone(root: Path, as_of: date) -> Iterator[Path]:
 
 def _remember(landing: Landing, items: pa.Table, as_of: date, policy: str) -> None:
     """Land the steps that go out this morning, unless a later morning has issued steps already: then this is a replay."""
-    if any(load.as_of > as_of for load in landing.loads(ISSUED_STEPS)):
+    if landing.later(ISSUED_STEPS, as_of):
         return
     acted = items.filter(pc.is_null(items["held_reason"]))
     columns = {

@@ -39,7 +39,9 @@ def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known) -
 
     Raises:
         NothingKnown: a required dataset has no load that the morning may know of.
+        DamagedError: what is landed is not what was.
     """
+    landing.sound(as_of if known == "then" else None)
     empty = [name for name, dataset in DATASETS.items() if dataset.required and not landing.loads(dataset, as_of, known)]
     if empty:
         raise NothingKnown(
@@ -50,8 +52,8 @@ def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known) -
         for group in sorted({dataset.group for dataset in TABLES.values()}):
             con.execute(f"create schema {group}")
         for dataset in TABLES.values():
-            files = [str(load.rows) for load in landing.loads(dataset, as_of, known) if load.rows]
-            con.execute(f"create view {dataset.group}.{dataset.name} as {rows_select(dataset, con, files)}")
+            known_rows = rows_select(dataset, con, landing.loads(dataset, as_of, known))
+            con.execute(f"create view {dataset.group}.{dataset.name} as {known_rows}")
         con.execute("create schema reference")
         _calendars(con, as_of)
         _time_zones(con)

@@ -81,7 +81,8 @@ def facts_of(landing: Landing, dataset: Dataset, load: Load, as_of: date, pack: 
     manifest = load.manifest
     volume_share = None
     if manifest.full and not manifest.absent:
-        earlier = [other for other in landing.loads(dataset, as_of) if other.loaded_at < load.loaded_at][-TRAILING_LOADS:]
+        known = landing.loads(dataset, as_of)
+        earlier = known[: known.index(load)][-TRAILING_LOADS:] if load in known else known[-TRAILING_LOADS:]
         usual: dict[date, int] = {}  # a morning counts once, with its best: retries must not make a collapse the usual
         for other in earlier:
             if other.manifest.full and other.manifest.received:

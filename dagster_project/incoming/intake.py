@@ -56,7 +56,7 @@ class TakenIn:
 
 def reads(landing: Landing, as_of: date, today: date) -> bool:
     """Whether a run reads the inbox: today's and one for the newest morning there is do, a replay of an older one does not."""
-    return as_of >= today or not any(load.as_of > as_of for dataset in TABLES.values() for load in landing.loads(dataset))
+    return as_of >= today or not any(landing.later(dataset, as_of) for dataset in TABLES.values())
 
 
 def take_in(inbox: Path, worklists: Path, landing: Landing, as_of: date, pack: str = EVERY_PACK) -> TakenIn:

@@ -2,47 +2,51 @@
 
 Belongs here: staging what a source delivers, judging each record against the contract (types, required values, enums, keys),
 quarantine with reasons, landing what changed as Parquet committed by one rename, and finding the loads a morning may know of.
-Does not belong here: how records are fetched (`sources/`), what a record must be (`judge.py`), whether a load as a whole is plausible
-(`quality.py`), rules about rows (`dbt/`).
+Does not belong here: how records are fetched (`sources/`), what a record must be (`judge.py`), whether what is landed is still what
+was (`chain.py`), whether a load as a whole is plausible (`quality.py`), rules about rows (`dbt/`).
 
-    landing/<dataset>/<as_of>_<loaded_at>_<nonce>/manifest.json   what was asked, received, kept, refused
-                                                  rows.parquet    the changed rows; absent where nothing changed
-    quarantine/<dataset>/<the same name>.jsonl                    records refused, as received, with every reason
+    landing/<dataset>/               the loads and packs of loads (`loads.py`)
+            .chain/                  which of them was the last (`chain.py`)
+    quarantine/<dataset>/<load>.jsonl   records refused, as received, with every reason
 
 A load is whole or nothing: it is built under `landing/.staging/` and appears by `rename`. Nothing is ever edited.
+
+Of two loads for the same morning the later committed one counts, whatever the clock said: a load is stamped with the time, or just after
+the newest stamp of its morning where the clock stands before that.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project import warehouse
-from dagster_project.contract import SQL_TYPES, Dataset
+from dagster_project.contract import SQL_TYPES, TABLES, Dataset
 from dagster_project.landing import judge
+from dagster_project.landing.chain import Chain, Damage, sha256_of
 from dagster_project.landing.judge import CONTRADICTION, kind_of, quoted
+from dagster_project.landing.loads import MANIFEST, ROWS, STAMP, LandingError, Load, Manifest, find, seal_of
 from dagster_project.landing.read import empty_select, rows_select
 from dagster_project.settings import MEMORY_LIMIT
 from dagster_project.sources import EXTRA, Delivery
 
-_STAMP = "%Y%m%dT%H%M%S.%f"
+log = logging.getLogger("arrears.ingestion")
 
 STAGING_KEPT_HOURS = 24
 """A staging folder older than this belongs to a run that was killed."""
@@ -51,61 +55,8 @@ Known = Literal["then", "now"]
 """Whether a morning sees what was known that morning, or everything learned since."""
 
 
-class LandingError(Exception):
-    """A delivery cannot be landed. The message says what, which records, and what to do; nothing of it landed."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a load was. `received = landed − tombstones + unchanged + repeated + quarantined`, always.
-
-    Of all loads the morning knows, `cursor` is the newest `updated_at` and `newest_on` the newest day a record speaks of; `sums` are the
-    amounts landed now per currency, as text. `parents` is of how many the delivery had all that hangs on them.
-    """
-
-    load_id: str
-    dataset: str
-    as_of: str
-    loaded_at: str
-    origin: str
-    absent: bool
-    full: bool
-    since: str | None
-    cursor: str | None
-    newest_on: str | None
-    received: int
-    landed: int
-    tombstones: int
-    unchanged: int
-    repeated: int
-    quarantined: int
-    sums: Mapping[str, str] = field(default_factory=dict)
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-    sha256: str | None = None
-    parents: int | None = None
-
-
-@dataclass(frozen=True)
-class Load:
-    """A committed load, known by its folder's name alone; the manifest is read when asked for."""
-
-    folder: Path
-    as_of: date
-    loaded_at: datetime
-
-    @property
-    def load_id(self) -> str:
-        return self.folder.name
-
-    @property
-    def rows(self) -> Path | None:
-        path = self.folder / "rows.parquet"
-        return path if path.exists() else None
-
-    @cached_property
-    def manifest(self) -> Manifest:
-        return Manifest(**json.loads((self.folder / "manifest.json").read_text("utf-8")))
+class DamagedError(LandingError):
+    """What is landed is not what was landed: nothing may be built on it. A line for each damage, with what to do."""
 
 
 class Landing:
@@ -120,25 +71,52 @@ class Landing:
 
     def loads(self, dataset: Dataset, as_of: date | None = None, known: Known = "then") -> list[Load]:
         """The loads a morning knows, those whose word counts most last. Without a morning, all of them."""
-        found = []
-        for folder in (self.folder / dataset.name).glob("*_*_*"):
-            made_for, loaded_at, _ = folder.name.split("_")
-            load = Load(folder, date.fromisoformat(made_for), datetime.strptime(loaded_at, _STAMP))
-            if as_of is None or known == "now" or load.as_of <= as_of:
-                found.append(load)
-        return sorted(found, key=lambda load: (load.as_of, load.loaded_at, load.load_id))
+        packs, loose = find(self.folder / dataset.name)
+        found = [load for pack in packs for load in pack.loads] + loose
+        wanted = [load for load in found if as_of is None or known == "now" or load.as_of <= as_of]
+        return sorted(wanted, key=lambda load: (load.as_of, load.loaded_at, load.load_id))
+
+    def later(self, dataset: Dataset, as_of: date) -> bool:
+        """Whether anything was landed for a later morning that has come: one that a clock far ahead made up does not count."""
+        return any(as_of < load.as_of <= _newest_morning() for load in self.loads(dataset))
 
     def asks(self, dataset: Dataset, as_of: date, today: date, *, refresh: bool = False) -> bool:
         """Whether a run for a morning asks the source, or replays what was known.
 
         Today's run always asks; a past one only where nothing was ever loaded for that morning or a later one.
         """
-        return refresh or as_of >= today or not any(load.as_of >= as_of for load in self.loads(dataset))
+        return refresh or as_of >= today or not any(as_of <= load.as_of <= max(today, as_of) for load in self.loads(dataset))
 
     def cursor(self, dataset: Dataset, as_of: date) -> datetime | None:
-        """The newest `updated_at` that a morning knows of (UTC): where its next incremental load goes on from."""
-        last = self._last(dataset, as_of)
-        return datetime.fromisoformat(last.cursor) if last and last.cursor else None
+        """The newest `updated_at` that a morning knows of (UTC): where its next incremental load goes on from.
+
+        One that has not come yet was let in by a clock far ahead; the one before it counts.
+        """
+        for load in reversed(self.loads(dataset, as_of)):
+            cursor = load.manifest.cursor
+            if cursor is None or datetime.fromisoformat(cursor) <= _clock():
+                return datetime.fromisoformat(cursor) if cursor else None
+        return None
+
+    def damages(
+        self, as_of: date | None = None, *, datasets: Iterable[Dataset] = TABLES.values(), whole: bool = False
+    ) -> list[Damage]:
+        """What of those datasets is not as it was landed, or was lost and not made up for by what a morning knows."""
+        now = _clock()
+        return [damage for dataset in datasets for damage in Chain(self.folder, dataset).damages(as_of, whole=whole, now=now)]
+
+    def sound(self, as_of: date | None = None, datasets: Iterable[Dataset] = TABLES.values()) -> None:
+        """Make sure that what is landed is what was.
+
+        Raises:
+            DamagedError: it is not.
+        """
+        if damages := self.damages(as_of, datasets=datasets):
+            raise DamagedError("\n".join(map(str, damages)))
+
+    def give_up(self, dataset: Dataset, *, accepted: bool = False) -> list[Damage]:
+        """Go on without what is damaged: see `Chain.give_up`."""
+        return Chain(self.folder, dataset).give_up(_clock(), accepted=accepted)
 
     def refused(self, dataset: Dataset, as_of: date, known: Known = "then") -> Iterator[tuple[Load, Mapping[str, str]]]:
         """Records a morning knows to exist and could not read, as received, newest first: those refused since a whole delivery
@@ -154,10 +132,6 @@ class Landing:
             if load.manifest.full and not load.manifest.absent:
                 return
 
-    def _last(self, dataset: Dataset, as_of: date) -> Manifest | None:
-        loads = self.loads(dataset, as_of)
-        return loads[-1].manifest if loads else None
-
     # --- landing -----------------------------------------------------------------------------------------------------
 
     def land(
@@ -168,13 +142,16 @@ class Landing:
         *,
         since: datetime | None = None,
         quarantine_share: Decimal = Decimal("0.01"),
+        anew: bool = False,
     ) -> Manifest:
         """Stage, judge and commit a delivery; `None` records that the source has no such dataset.
 
-        `quarantine_share` is the largest share of records that may be refused.
+        `quarantine_share` is the largest share of records that may be refused. `anew`: a delivery of everything makes up for what is
+        damaged, which is put aside; otherwise nothing lands on top of it.
 
         Raises:
             SourceError: the source failed on the way.
+            DamagedError: what is landed is not what was.
             LandingError: too many records were refused, or all of a required dataset.
         """
         began = time.monotonic()
@@ -182,8 +159,15 @@ class Landing:
             raise LandingError(
                 f"the source has no {dataset.name}, which is required: deliver it, with a header and no rows if there are none"
             )
-        loaded_at = datetime.now(UTC).replace(tzinfo=None)
-        load_id = f"{as_of}_{loaded_at.strftime(_STAMP)}_{secrets.token_hex(3)}"
+        chain = Chain(self.folder, dataset)
+        if anew and delivery and delivery.full and (damages := chain.damages(as_of)):
+            self.give_up(dataset)
+            for damage in damages:
+                log.warning("%s: %s %s; what the source says now stands for it", dataset.name, damage.path, damage.what)
+        else:
+            self.sound(as_of, [dataset])
+        loaded_at = self._stamp(dataset, as_of)
+        load_id = f"{as_of}_{loaded_at.strftime(STAMP)}_{secrets.token_hex(3)}"
         with self._staging(load_id) as staging:
             received = _stage(delivery, staging / "raw.parquet") if delivery else 0
             with warehouse.scratch(staging, self.memory_limit) as con:
@@ -192,10 +176,12 @@ class Landing:
                     self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)
                 gone = _gone(con, dataset, delivery)
                 tally = self._write(con, dataset, staging, load_id, loaded_at, as_of, tally, received > 0, gone)
-            before = self._last(dataset, as_of)
-            cursor = _newest(tally.newest.isoformat() if tally.newest else None, before.cursor if before else None)
-            newest_on = _newest(tally.newest_on.isoformat() if tally.newest_on else None, before.newest_on if before else None)
-            rows = staging / "rows.parquet"
+            known = self.loads(dataset, as_of)
+            cursor = _newest(tally.newest, self.cursor(dataset, as_of))
+            newest_on = _newest(
+                tally.newest_on, *(date.fromisoformat(day) for load in known[-1:] if (day := load.manifest.newest_on))
+            )
+            rows = staging / ROWS
             manifest = Manifest(
                 load_id=load_id,
                 dataset=dataset.name,
@@ -205,8 +191,8 @@ class Landing:
                 absent=delivery is None,
                 full=bool(delivery and delivery.full),
                 since=since.isoformat() if since and delivery and not delivery.full else None,
-                cursor=cursor,
-                newest_on=newest_on,
+                cursor=cursor.isoformat() if cursor else None,
+                newest_on=newest_on.isoformat() if newest_on else None,
                 received=received,
                 landed=tally.landed,
                 tombstones=tally.tombstones,
@@ -216,15 +202,45 @@ class Landing:
                 sums={currency: str(amount) for currency, amount in tally.sums},
                 reasons=tally.reasons,
                 seconds=round(time.monotonic() - began, 3),
-                sha256=_sha256(rows) if rows.exists() else None,
+                sha256=sha256_of(rows) if rows.exists() else None,
+                bytes=rows.stat().st_size if rows.exists() else None,
                 parents=len(delivery.parents.keys) if delivery and delivery.parents else None,
             )
-            _write_text(staging / "manifest.json", json.dumps(asdict(manifest), indent=1, ensure_ascii=False))
             (staging / "raw.parquet").unlink(missing_ok=True)
-            final = self.folder / dataset.name / load_id
-            final.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(staging, final)
+            with chain.held():
+                manifest = self._commit(chain, manifest, staging)
         return manifest
+
+    def _commit(self, chain: Chain, manifest: Manifest, staging: Path) -> Manifest:
+        """Link a load to the one before it and let it appear."""
+        tip = chain.tip()
+        linked = replace(manifest, sequence=tip.sequence + 1, previous=tip.load_id, previous_seal=tip.seal)
+        sealed = replace(linked, seal=seal_of(asdict(linked)))
+        _write_text(staging / MANIFEST, json.dumps(asdict(sealed), indent=1, ensure_ascii=False))
+        final = chain.folder / sealed.load_id
+        final.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(staging, final)
+        chain.write(replace(tip, sequence=sealed.sequence, load_id=sealed.load_id, seal=sealed.seal))
+        if sealed.landed:
+            chain.found_whole(final / ROWS)
+        return sealed
+
+    def _stamp(self, dataset: Dataset, as_of: date) -> datetime:
+        """The time, or just after the newest load for the morning: the later load must win whatever the clock says."""
+        now = _clock()
+        packs, loose = find(self.folder / dataset.name)
+        loads = [load for pack in packs for load in pack.loads] + loose
+        last = max(loads, key=lambda load: load.told.get("sequence", 0), default=None)
+        if last and last.loaded_at > now:
+            log.warning(
+                "%s: the clock went back: it is %s UTC, and the last load was made at %s UTC. What lands now counts as the later one; "
+                "set the clock right",
+                dataset.name,
+                f"{now:%Y-%m-%d %H:%M:%S}",
+                f"{last.loaded_at:%Y-%m-%d %H:%M:%S}",
+            )
+        after = [load.loaded_at + timedelta(microseconds=1) for load in loads if load.as_of == as_of]
+        return max([now, *after])
 
     @contextmanager
     def _staging(self, load_id: str) -> Iterator[Path]:
@@ -277,7 +293,7 @@ class Landing:
         if quarantined:
             reasons_by_count = self._quarantine(con, dataset, load_id)
         # A time that has not come yet is a typing error of somebody's: it must neither carry the cursor off nor look fresh.
-        newest = f"max(updated_at) filter (updated_at <= timestamp '{loaded_at}')" if dataset.has_cursor else "max(null)"
+        newest = f"max(updated_at) filter (updated_at <= timestamp '{_clock()}')" if dataset.has_cursor else "max(null)"
         newest_on = "max(null)"
         if dataset.dated_by:
             day = f"cast({quoted(dataset.dated_by)} as date)"
@@ -359,7 +375,7 @@ class Landing:
         if not any_rows:
             con.execute(f"create table kept as select {columns} from ({empty_select(dataset)})")
             con.execute("create view refused_keys as from kept")
-        before = [str(load.rows) for load in self.loads(dataset, as_of) if load.rows]
+        before = [load for load in self.loads(dataset, as_of) if load.rows]
         same_key = " and ".join(f"k.{quoted(name)} is not distinct from b.{quoted(name)}" for name in dataset.key)
         if before:
             key = ", ".join(map(quoted, dataset.key))
@@ -459,20 +475,28 @@ def _ahead(pages: Iterator[pa.Table]) -> Iterator[pa.Table]:
             yield page
 
 
-def _newest(*times: str | None) -> str | None:
-    """The latest of ISO texts, of which any may be missing."""
-    return max((time for time in times if time), default=None)
+def _clock() -> datetime:
+    """The time by the machine's clock, UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _newest_morning() -> date:
+    """The newest morning that has come anywhere."""
+    return (_clock() + timedelta(hours=14)).date()
+
+
+_T = TypeVar("_T", date, datetime)
+
+
+def _newest(*times: _T | None) -> _T | None:
+    """The latest of those that are there."""
+    return max((time for time in times if time is not None), default=None)
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
     row = con.execute(sql).fetchone()
     assert row is not None
     return row
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from nights import AS_OF, NEXT_DAY, House, Said, ledger, read_csv
 
@@ -319,3 +320,33 @@ def test_the_four_required_datasets_are_enough(bare: House) -> None:
     assert bare.ask("select state, tied from control_reconciliation") == [("unverified", None)]
     assert bare.ask("select count(*) > 0 from dunning_worklist") == [(True,)]
     assert len(read_csv(bare.worklist(AS_OF) / "worklist.csv")) > 5
+
+
+# --- what is landed is not what was --------------------------------------------------------------------------------------
+
+
+def test_a_damaged_load_stops_the_night_and_everything_asked_again_mends_it(next_morning: House, phone: Any) -> None:
+    house = next_morning.copy(next_morning.home.with_name("damaged")).with_(alert_webhook=f"{phone.url}/alert")
+    before = house.outside()
+    (load,) = house.loads("invoices")
+    rows = house.home / "landing" / "invoices" / str(load["load_id"]) / "rows.parquet"
+    table = pq.read_table(rows)
+    pq.write_table(table.slice(1), rows)
+
+    verified = house.command("verify")
+    stopped = house.command("run", "--date", NEXT_DAY.isoformat())
+
+    assert (verified.code, stopped.code) == (1, 1)
+    for said in (verified.out, stopped.err, told(phone), (house.worklist(NEXT_DAY) / NOTE).read_text("utf-8")):
+        assert f"invoices: {rows.parent} has a rows.parquet" in said
+        assert "make run FULL=1 REFRESH=1" in said
+    assert {name: digest for name, digest in house.outside().items() if NOTE not in name} == before, "nothing was built on it"
+    assert len(house.loads("invoices")) == 1, "and nothing landed on it"
+
+    mended = house.command("run", "--date", NEXT_DAY.isoformat(), "--full", "--refresh")
+
+    assert mended.code == 0, mended.err
+    assert house.command("verify").code == 0
+    untouched = next_morning.run(NEXT_DAY)
+    assert untouched.success, untouched.reasons
+    assert house.marts()["open_items"] == next_morning.marts()["open_items"]

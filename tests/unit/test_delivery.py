@@ -89,10 +89,10 @@ def send(root: Path, landing: Landing, marts: Mapping[str, pa.Table], as_of: dat
 
 
 def remembered(landing: Landing) -> list[tuple[Any, ...]]:
-    files = [str(load.rows) for load in landing.loads(ISSUED_STEPS) if load.rows]
+    loads = landing.loads(ISSUED_STEPS)
     columns = "worklist_date, item_id, step, customer_id, invoice_id, policy, open_amount, currency"
     with warehouse.scratch(landing.folder) as con:
-        return con.execute(f"select {columns} from ({rows_select(ISSUED_STEPS, con, files)}) order by all").fetchall()
+        return con.execute(f"select {columns} from ({rows_select(ISSUED_STEPS, con, loads)}) order by all").fetchall()
 
 
 def visible(root: Path) -> list[str]:

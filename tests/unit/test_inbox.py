@@ -430,10 +430,10 @@ def run(issued: Path, landing: Landing, morning: date = MORNING) -> TakenIn:
 
 def known(landing: Landing, *columns: str) -> list[tuple[Any, ...]]:
     """What staging makes of the loads: the newest version of each row."""
-    files = [str(load.rows) for load in landing.loads(WORKLIST_OUTCOMES) if load.rows]
+    loads = landing.loads(WORKLIST_OUTCOMES)
     with warehouse.scratch(landing.folder) as con:
         return con.execute(
-            f"select {', '.join(columns)} from ({rows_select(WORKLIST_OUTCOMES, con, files)}) "
+            f"select {', '.join(columns)} from ({rows_select(WORKLIST_OUTCOMES, con, loads)}) "
             "qualify row_number() over (partition by outcome_id order by _as_of desc, _loaded_at desc) = 1 order by all"
         ).fetchall()
 

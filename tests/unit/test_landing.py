@@ -75,9 +75,9 @@ def payment(number: int, amount: str = "10.00", **more: str | None) -> dict[str,
 
 def rows(landing: Landing, dataset: Dataset, as_of: date | None = None, **known: Any) -> list[dict[str, Any]]:
     """Everything landed, oldest first."""
-    files = [str(load.rows) for load in landing.loads(dataset, as_of, **known) if load.rows]
+    loads = landing.loads(dataset, as_of, **known)
     with warehouse.scratch(landing.folder) as con:
-        found = con.sql(f"select * from ({rows_select(dataset, con, files)}) order by _loaded_at, {', '.join(dataset.key)}")
+        found = con.sql(f"select * from ({rows_select(dataset, con, loads)}) order by _loaded_at, {', '.join(dataset.key)}")
         return found.to_arrow_table().to_pylist()
 
 
@@ -636,7 +636,7 @@ def test_what_landed_has_the_same_columns_and_types_in_the_file_and_when_read(la
     assert load.rows is not None
 
     with warehouse.scratch(tmp_path) as con:
-        read = con.sql(rows_select(EVERYTHING, con, [str(load.rows)])).to_arrow_table().schema
+        read = con.sql(rows_select(EVERYTHING, con, [load])).to_arrow_table().schema
     for schema in (read, pq.read_schema(load.rows)):
         assert dict(zip(schema.names, schema.types, strict=True)) == expected_schema(EVERYTHING)
 

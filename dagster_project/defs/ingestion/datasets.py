@@ -70,8 +70,12 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
         as_of = date.fromisoformat(context.partition_key)
         expectations.start()
         wanted = [d for d in sources(group) if key_of(d) in context.selected_asset_keys]
-        asked = [d for d in wanted if landing.asks(d, as_of, settings.today(), refresh=config.refresh)]
-        replayed = [d for d in wanted if d not in asked]
+        try:
+            asked = [d for d in wanted if landing.asks(d, as_of, settings.today(), refresh=config.refresh)]
+            replayed = [d for d in wanted if d not in asked]
+            landing.sound(as_of, replayed if config.full else wanted)
+        except LandingError as damaged:
+            raise dg.Failure(str(damaged), allow_retries=False) from damaged
         if replayed:
             log.info("%s: replayed from what is landed for %s or later", ", ".join(d.name for d in replayed), as_of)
         for dataset in replayed:
@@ -86,7 +90,7 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
                 since = None if config.full else landing.cursor(dataset, as_of)
                 delivery = source.fetch(dataset, since) if source else None
                 share = limits_of(dataset.name, settings.policy, as_of).max_quarantined_share
-                manifest = landing.land(dataset, delivery, as_of, since=since, quarantine_share=share)
+                manifest = landing.land(dataset, delivery, as_of, since=since, quarantine_share=share, anew=config.full)
                 _tell(manifest)
                 expectations.ask(facts_of(landing, dataset, landing.loads(dataset, as_of)[-1], as_of, settings.policy))
                 yield dg.MaterializeResult(asset_key=key_of(dataset), metadata=_metadata(manifest))

@@ -18,7 +18,7 @@ from dagster_project import dbt_build, morning
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.gates import ASKED_FOR
-from dagster_project.landing import Known, Landing
+from dagster_project.landing import Known, Landing, LandingError
 from dagster_project.policy import PolicyError, refuse_gaps
 from dagster_project.settings import Settings
 from dagster_project.warehouse import Warehouse, export, marts_of
@@ -93,7 +93,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
                 threads=config.threads,
                 memory_limit=settings.memory_limit,
             )
-        except (PolicyError, morning.NothingKnown, dbt_build.DbtError) as refused:
+        except (PolicyError, morning.NothingKnown, LandingError, dbt_build.DbtError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
         _tell(results)
         looked_at = _looked_at(warehouse.marts)

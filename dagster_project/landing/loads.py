@@ -1,0 +1,214 @@
+"""What a load is, and which there are: found by the names of folders, read when asked.
+
+Belongs here: manifests, loads and packs as they lie on disk. Does not belong here: making one (`store.py`, `compact.py`), holding them
+against each other (`chain.py`).
+
+    <dataset>/<as_of>_<loaded_at>_<nonce>/manifest.json   what was asked, received, kept, refused
+                                          rows.parquet    the changed rows; absent where nothing changed
+    <dataset>/pack-<first>-<last>.<nonce>/pack.json       the manifests of consecutive loads, as they were
+                                          rows.parquet    the rows of all of them, in their order; absent where there are none
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+STAMP = "%Y%m%dT%H%M%S.%f"
+
+MANIFEST, ROWS, PACK = "manifest.json", "rows.parquet", "pack.json"
+
+
+class LandingError(Exception):
+    """A delivery cannot be landed. The message says what, which records, and what to do; nothing of it landed."""
+
+
+class UnreadableError(LandingError):
+    """A manifest or a pack is not what was written. `path` says which file, the message why."""
+
+    def __init__(self, path: Path, why: str):
+        super().__init__(f"{path} {why}")
+        self.path = path
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a load was. `received = landed − tombstones + unchanged + repeated + quarantined`, always.
+
+    Of all loads the morning knows, `cursor` is the newest `updated_at` and `newest_on` the newest day a record speaks of; `sums` are the
+    amounts landed now per currency, as text. `parents` is of how many the delivery had all that hangs on them.
+
+    `sequence` counts a dataset's loads from 1 in the order in which they were committed;
+    `previous` and `previous_seal` name the one before; `bytes` and `sha256` are those of the rows' file; `seal` is over all the rest.
+    Loads from before there were seals have none of these but `sha256`.
+    """
+
+    load_id: str
+    dataset: str
+    as_of: str
+    loaded_at: str
+    origin: str
+    absent: bool
+    full: bool
+    since: str | None
+    cursor: str | None
+    newest_on: str | None
+    received: int
+    landed: int
+    tombstones: int
+    unchanged: int
+    repeated: int
+    quarantined: int
+    sums: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    sha256: str | None = None
+    parents: int | None = None
+    bytes: int | None = None
+    sequence: int = 0
+    previous: str | None = None
+    previous_seal: str | None = None
+    seal: str = ""
+
+
+@dataclass(frozen=True)
+class Load:
+    """A committed load, known by its name alone; the manifest is read when asked for. `pack`: the pack it lies in, if in one."""
+
+    load_id: str
+    folder: Path
+    as_of: date
+    loaded_at: datetime
+    pack: Pack | None = field(default=None, compare=False)
+
+    @property
+    def rows(self) -> Path | None:
+        """The file that holds its rows, and where it is a pack's those of other loads too; None where it brought none."""
+        path = self.folder / ROWS
+        if self.pack:
+            return path if self.told["landed"] else None
+        return path if path.exists() else None
+
+    @cached_property
+    def told(self) -> Mapping[str, Any]:
+        """The manifest's fields as they are written.
+
+        Raises:
+            UnreadableError: the file is no manifest.
+        """
+        return self.pack.told_of(self.load_id) if self.pack else read_json(self.folder / MANIFEST)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        try:
+            return Manifest(**self.told)
+        except TypeError as unknown:
+            raise UnreadableError(self.folder / MANIFEST, f"is no manifest of a load: {unknown}") from None
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Consecutive loads in one file. `told` is `pack.json`: `first` and `last` sequence, `loads` (their manifests as they were), `rows`,
+    `sha256` and `bytes` of the file, `forgotten` (what was blanked in it), `seal`."""
+
+    folder: Path
+    told: Mapping[str, Any]
+
+    @property
+    def first(self) -> int:
+        return int(self.told["first"])
+
+    @property
+    def last(self) -> int:
+        return int(self.told["last"])
+
+    @cached_property
+    def loads(self) -> list[Load]:
+        return [_named(told["load_id"], self.folder, self) for told in self.told["loads"]]
+
+    @cached_property
+    def _told(self) -> Mapping[str, Mapping[str, Any]]:
+        return {told["load_id"]: told for told in self.told["loads"]}
+
+    def told_of(self, load_id: str) -> Mapping[str, Any]:
+        return self._told[load_id]
+
+
+def find(folder: Path) -> tuple[list[Pack], list[Load]]:
+    """The packs of a dataset and its loads in none, in no order. What a pack was made of may lie beside it for a while and does not count.
+
+    Raises:
+        UnreadableError: a pack cannot be read, so that nobody knows what it stands for.
+    """
+    packs: list[Pack] = []
+    found = sorted(_packs(folder), key=lambda pack: (pack.first, -pack.last, -pack.told["made"]))
+    for pack in found:  # the widest first; of two of the same loads the newer
+        if not packs or pack.last > packs[-1].last:
+            packs.append(pack)
+    packed = {load.load_id for pack in packs for load in pack.loads}
+    loose = [_named(path.name, path) for path in folder.glob("*_*_*") if path.name not in packed]
+    return packs, loose
+
+
+def superseded(folder: Path) -> list[Path]:
+    """What lies beside the pack it was put into."""
+    packs, _ = find(folder)
+    packed = {load.load_id for pack in packs for load in pack.loads}
+    kept = {pack.folder for pack in packs}
+    return [path for path in folder.glob("pack-*") if path not in kept] + [
+        path for path in folder.glob("*_*_*") if path.name in packed
+    ]
+
+
+def _packs(folder: Path) -> list[Pack]:
+    return [_read_pack(path, (path / PACK).stat().st_mtime_ns) for path in folder.glob("pack-*") if (path / PACK).exists()]
+
+
+@lru_cache(maxsize=1_000)
+def _read_pack(folder: Path, written: int) -> Pack:
+    """Nothing writes into a pack that is there: one that was read is as it was, unless its file says it is another."""
+    told = read_json(folder / PACK)
+    try:
+        pack = Pack(folder, told)
+        _ = (pack.first, pack.last, pack.loads, told["made"], told["rows"])
+    except (KeyError, TypeError, ValueError) as broken:
+        raise UnreadableError(folder / PACK, f"is no description of a pack: {broken!r}") from None
+    return pack
+
+
+def _named(load_id: str, folder: Path, pack: Pack | None = None) -> Load:
+    try:
+        made_for, loaded_at, _ = load_id.split("_")
+        return Load(load_id, folder, date.fromisoformat(made_for), datetime.fromisoformat(loaded_at), pack)
+    except ValueError:
+        raise UnreadableError(folder, "is not named like a load") from None
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """A file that holds one JSON object.
+
+    Raises:
+        UnreadableError: it is not there, or holds something else.
+    """
+    try:
+        told = json.loads(path.read_text("utf-8"))
+    except OSError as gone:
+        raise UnreadableError(path, f"cannot be read: {gone.strerror}") from None
+    except ValueError:
+        raise UnreadableError(path, "is damaged: it holds no JSON") from None
+    if not isinstance(told, dict):
+        raise UnreadableError(path, "is damaged: it holds no JSON object")
+    return told
+
+
+def seal_of(told: Mapping[str, Any]) -> str:
+    """The fingerprint of everything a manifest says but its own seal."""
+    said = {name: value for name, value in told.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
