@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from dagster_project.contract import Dataset
-from dagster_project.sources import Connector, Opening, Source, demo, files, rest, sql
+from dagster_project.sources import Connector, Opening, Source, demo, files, rest, sql, tryton
 
 if TYPE_CHECKING:
     from dagster_project.settings import Settings
@@ -19,6 +19,7 @@ CONNECTORS: dict[str, Connector] = {
         files.CONNECTOR,
         rest.CONNECTOR,
         sql.CONNECTOR,
+        tryton.CONNECTOR,
     )
 }
 
