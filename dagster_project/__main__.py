@@ -114,12 +114,12 @@ def _policy(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _verify(settings: Settings, options: argparse.Namespace) -> int:
-    from dagster_project.contract import TABLES
+    from dagster_project.contract import LANDED
     from dagster_project.landing import Landing
 
     landing = Landing(settings.landing, settings.quarantine, settings.memory_limit)
     damaged = 0
-    for name, dataset in TABLES.items():
+    for name, dataset in LANDED.items():
         damages = landing.give_up(dataset, accepted=True) if options.accept else landing.damages(datasets=[dataset], whole=True)
         damaged += len(damages)
         if damages:

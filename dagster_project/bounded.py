@@ -28,6 +28,9 @@ from dagster_project.paths import ROOT
 
 T = TypeVar("T")
 
+_STARTING: Final = 120
+"""Seconds for the process to start, on a machine that is busy with something else."""
+
 _ITEM, _END, _RAISED = "item", "end", "raised"
 
 _SPENT: Final = 77
@@ -142,6 +145,11 @@ class Bounded:
                 env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
             self._line = Connection(ours.detach())
+        if not self._line.poll(_STARTING):  # what it imports is no fault of what is read
+            self.stop()
+            raise OutOfBounds("waits for what reads it, which does not start on this machine")
+        with suppress(EOFError, OSError):
+            self._line.recv_bytes()
 
 
 # ---- the other side
@@ -149,6 +157,7 @@ class Bounded:
 
 def _serve(line: Connection) -> None:
     with suppress(EOFError, OSError):  # whoever asked is gone
+        line.send_bytes(b"ready")
         while True:
             function, arguments, seconds, megabytes, each = pickle.loads(line.recv_bytes())
             _bound(seconds, megabytes)

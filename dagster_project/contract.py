@@ -317,6 +317,16 @@ ISSUED_STEPS = Dataset(
 )
 """Written by delivery, never asked of a source; read back only by mornings after the one that wrote it."""
 
+ISSUED_CUSTOMERS = Dataset(
+    "issued_customers",
+    "delivery",
+    ("worklist_date", "customer_id", "currency"),
+    _columns("worklist_date:date* customer_id* currency* policy* collector owed:amount*"),
+    description="Whom a morning's list was about, whose list it was, and what they owed in each currency: what an answer is held "
+    "against when it comes back.",
+)
+"""Written by delivery as `ISSUED_STEPS`; read where answers come back, and by nothing that decides about the book."""
+
 WORKLIST_OUTCOMES = Dataset(
     "worklist_outcomes",
     "delivery",
@@ -333,6 +343,10 @@ WORKLIST_OUTCOMES = Dataset(
 TABLES: Mapping[str, Dataset] = MappingProxyType(
     {**DATASETS, **{dataset.name: dataset for dataset in (ISSUED_STEPS, WORKLIST_OUTCOMES)}}
 )
+
+
+LANDED: Mapping[str, Dataset] = MappingProxyType({**TABLES, ISSUED_CUSTOMERS.name: ISSUED_CUSTOMERS})
+"""Everything that lies in landing: the tables of the dbt sources, and what only we ourselves read."""
 
 
 def sources(group: str) -> Iterator[Dataset]:

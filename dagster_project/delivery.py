@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from dagster_project.contract import ISSUED_STEPS
+from dagster_project.contract import ISSUED_CUSTOMERS, ISSUED_STEPS, Dataset
 from dagster_project.landing import Landing
 from dagster_project.outgoing import Manifest, export, recover, swap_into_place, write_no_worklist
 from dagster_project.sources import Delivery, page_schema
@@ -35,8 +35,9 @@ def deliver(
     rejected: Mapping[str, int],
     payment_link: str = "",
     warnings: Sequence[str] = (),
+    key: bytes,
 ) -> Manifest:
-    """Write the worklists of a morning under `root` and remember the steps they issue.
+    """Write the worklists of a morning under `root` and remember the steps they issue and whom they are about. `key` seals their rows.
 
     The steps are remembered before the list is seen: a kill in between costs a reminder, which the next run of the morning
     brings back; the other way round it would be sent twice.
@@ -51,8 +52,9 @@ def deliver(
             rejected=rejected,
             payment_link=payment_link,
             warnings=warnings,
+            key=key,
         )
-        _remember(landing, marts["dunning_items"], as_of, policy)
+        _remember(landing, marts, as_of, policy)
         swap_into_place(aside, root / as_of.isoformat())
     return manifest
 
@@ -88,17 +90,35 @@ def _alone(root: Path, as_of: date) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _remember(landing: Landing, items: pa.Table, as_of: date, policy: str) -> None:
-    """Land the steps that go out this morning, unless a later morning has issued steps already: then this is a replay."""
+def _remember(landing: Landing, marts: Mapping[str, pa.Table], as_of: date, policy: str) -> None:
+    """Land whom this morning is about and the steps that go out, unless a later morning has issued steps already: then this is a replay."""
     if landing.later(ISSUED_STEPS, as_of):
         return
+    owed = _owed(marts)
+    given = {name: owed[name] for name in ("customer_id", "currency", "collector", "owed")}
+    _land(landing, ISSUED_CUSTOMERS, given, as_of, policy)
+    items = marts["dunning_items"]
     acted = items.filter(pc.is_null(items["held_reason"]))
-    columns = {
-        "worklist_date": pa.array([as_of.isoformat()] * len(acted), pa.string()),
-        "policy": pa.array([policy] * len(acted), pa.string()),
-    }
-    for name in ("item_id", "step", "customer_id", "invoice_id", "open_amount", "currency"):
-        columns[name] = pc.cast(acted[name], pa.string())
-    schema = page_schema(ISSUED_STEPS)
-    page = pa.table([columns.get(name, pa.nulls(len(acted), pa.string())) for name in schema.names], schema=schema)
-    landing.land(ISSUED_STEPS, Delivery(pages=iter([page]), full=False, origin="worklists"), as_of)
+    names = ("item_id", "step", "customer_id", "invoice_id", "open_amount", "currency")
+    _land(landing, ISSUED_STEPS, {name: acted[name] for name in names}, as_of, policy)
+
+
+def _owed(marts: Mapping[str, pa.Table]) -> pa.Table:
+    """What each customer on the call list owes in each currency: all documents that are open, due or not, before any credit."""
+    book = marts.get("open_items", marts["dunning_items"]).select(["customer_id", "currency", "open_amount"])
+    book = (
+        book.filter(pc.greater(book["open_amount"], 0)).group_by(["customer_id", "currency"]).aggregate([("open_amount", "sum")])
+    )
+    who = marts["dunning_worklist"].select(["customer_id", "collector"])
+    listed = book.rename_columns({"open_amount_sum": "owed"}).join(who, "customer_id", join_type="inner")
+    return listed.sort_by([("customer_id", "ascending"), ("currency", "ascending")])
+
+
+def _land(landing: Landing, dataset: Dataset, given: Mapping[str, pa.ChunkedArray], as_of: date, policy: str) -> None:
+    count = len(given["customer_id"])
+    columns = {name: pc.cast(values, pa.string()) for name, values in given.items()}
+    columns["worklist_date"] = pa.array([as_of.isoformat()] * count, pa.string())
+    columns["policy"] = pa.array([policy] * count, pa.string())
+    schema = page_schema(dataset)
+    page = pa.table([columns.get(name, pa.nulls(count, pa.string())) for name in schema.names], schema=schema)
+    landing.land(dataset, Delivery(pages=iter([page]), full=False, origin="worklists"), as_of)

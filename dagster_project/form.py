@@ -29,6 +29,10 @@ ITEM_KEY_HEADER: Final = "Item ID"
 """The sheet of documents, and its column that holds an item's id: where a dispute names what it is about."""
 
 
+SEAL_HEADER: Final = "Seal"
+"""The hidden column, on both sheets, that holds the row's seal: without it an answer is nobody's."""
+
+
 class Answer(StrEnum):
     """What kind of answer a column takes, which decides its validation in the workbook and its parsing on the way back."""
 

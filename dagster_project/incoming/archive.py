@@ -6,7 +6,10 @@ here: what stands in the cells (`inbox.py`).
 
 from __future__ import annotations
 
+import lzma
+import os
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -26,8 +29,16 @@ UNTOLD_ROWS: Final = 100_000
 
 _SHEETS: Final = "xl/worksheets/"
 _RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-_FAR: Final = re.compile(rb"""\sr\s*=\s*["'](?:([A-Z]{1,3})([0-9]{6,7})["']|([A-Z]{2,3})[0-9]|([0-9]{1,7})["'])""")
+_FAR: Final = re.compile(rb"""\sr\s*=\s*["'](?:([A-Za-z]+)([0-9]{6,})["']|([A-Za-z]{2,})[0-9]|([0-9]+)["'])""")
 """A cell right of column Z, or one far down, or a row: to know how far a sheet reaches, the other cells need not be looked at."""
+
+_NO_RESULT: Final = re.compile(
+    rb"""<c\s[^<>]*?\br="([A-Z]+[0-9]+)"[^<>]*>\s*<f\b[^<>]*(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v\s*>\s*</v>)?\s*</c>"""
+)
+"""A cell with a formula that whoever saved the file did not work out, as programs write it that are no spreadsheets."""
+
+_OVERLAP: Final = 1 << 16
+"""More than a cell with the longest formula takes."""
 
 
 class Refused(Exception):
@@ -52,7 +63,11 @@ class Archive:
         Raises:
             Refused: the file is too large, packed or unpacked, or no whole workbook.
         """
-        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+        try:
+            size = path.stat().st_size
+        except OSError as gone:
+            raise Unreadable("it cannot be opened here: it is gone, or nobody may read it") from gone
+        if size > MAX_FILE_BYTES:
             limit = MAX_FILE_BYTES // 2**20
             raise Refused(f"it has {size / 2**20:,.0f} MB and at most {limit} are read: send back the collector's own list")
         with _opened(path) as archive:
@@ -75,10 +90,25 @@ class Archive:
         with _opened(self.path) as archive:
             for chunk in _chunks(archive, part):
                 for far_out, far_down, letters, row in set(_FAR.findall(kept + chunk)):
-                    wide = max(wide, sum((byte - 64) * 26**power for power, byte in enumerate(reversed(letters or far_out))))
-                    deep = max(deep, int(far_down or row or 0))
+                    column = (letters or far_out).upper()
+                    wide = max(wide, sum((byte - 64) * 26**power for power, byte in enumerate(reversed(column[:8]))))
+                    deep = max(deep, int((far_down or row or b"0")[:20]))
                 kept = chunk[-32:]
         return wide * (deep or UNTOLD_ROWS)
+
+    def without_result(self, sheet: str) -> frozenset[str]:
+        """The cells of a sheet that hold a formula and not what it comes to, as `B7`."""
+        part = self.parts.get(sheet)
+        if part is None:
+            return frozenset()
+        found: set[str] = set()
+        kept = b""
+        with _opened(self.path) as archive:
+            for chunk in _chunks(archive, part):
+                if b"<f" in (text := kept + chunk):
+                    found.update(cell.decode("ascii") for cell in _NO_RESULT.findall(text))
+                kept = text[-_OVERLAP:]
+        return frozenset(found)
 
 
 @contextmanager
@@ -86,12 +116,14 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as broken:
+    except OSError as kept:
+        raise Unreadable(f"it cannot be opened here: {os.strerror(kept.errno) if kept.errno else 'reading it failed'}") from kept
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, struct.error) as broken:
         raise Unreadable(
-            f"it is no whole .xlsx workbook ({broken}): it may be protected by a password, damaged, or of another kind. Save it again "
-            "as .xlsx without a password"
+            "it is no whole .xlsx workbook: it may be protected by a password, damaged, or of another kind. Save it again as .xlsx "
+            "without a password"
         ) from broken
-    except (KeyError, ElementTree.ParseError, ValueError) as foreign:
+    except (LookupError, ElementTree.ParseError, ValueError) as foreign:
         raise Unreadable("it is no workbook that a spreadsheet would open: only .xlsx workbooks are read back") from foreign
 
 

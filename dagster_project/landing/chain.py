@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from dagster_project import warehouse
-from dagster_project.contract import TABLES, Dataset
+from dagster_project.contract import LANDED, Dataset
 from dagster_project.landing.judge import text
 from dagster_project.landing.loads import MANIFEST, PACK, ROWS, Load, Pack, UnreadableError, find, read_json, seal_of
 
@@ -53,7 +53,7 @@ class Damage:
     moves: bool = True
 
     def __str__(self) -> str:
-        if TABLES[self.dataset].group == "delivery" if self.dataset in TABLES else False:
+        if self.dataset in LANDED and LANDED[self.dataset].group == "delivery":
             out = "nobody else has it: restore it from a backup, or do without it: make verify ACCEPT=1"
         else:
             out = "restore it from a backup, or ask the source for everything again: make run FULL=1 REFRESH=1"

@@ -37,7 +37,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project import warehouse
-from dagster_project.contract import SQL_TYPES, TABLES, Dataset
+from dagster_project.contract import LANDED, SQL_TYPES, Dataset
 from dagster_project.landing import judge
 from dagster_project.landing.chain import Chain, Damage, sha256_of
 from dagster_project.landing.judge import CONTRADICTION, kind_of, quoted
@@ -99,13 +99,13 @@ class Landing:
         return None
 
     def damages(
-        self, as_of: date | None = None, *, datasets: Iterable[Dataset] = TABLES.values(), whole: bool = False
+        self, as_of: date | None = None, *, datasets: Iterable[Dataset] = LANDED.values(), whole: bool = False
     ) -> list[Damage]:
         """What of those datasets is not as it was landed, or was lost and not made up for by what a morning knows."""
         now = _clock()
         return [damage for dataset in datasets for damage in Chain(self.folder, dataset).damages(as_of, whole=whole, now=now)]
 
-    def sound(self, as_of: date | None = None, datasets: Iterable[Dataset] = TABLES.values()) -> None:
+    def sound(self, as_of: date | None = None, datasets: Iterable[Dataset] = LANDED.values()) -> None:
         """Make sure that what is landed is what was.
 
         Raises:

@@ -29,6 +29,7 @@ from dagster_project.outgoing.letters import drafts
 from dagster_project.outgoing.names import distinct_slugs
 from dagster_project.outgoing.workbook.mart_sheets import COLLECTOR, MART_SHEETS
 from dagster_project.outgoing.workbook.process import EVERYONE, of, workbooks
+from dagster_project.seals import seal
 
 MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -81,7 +82,8 @@ class Totals:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `manifest.json` says. Amounts are in the reporting currency unless said otherwise, and texts in the file."""
+    """What `manifest.json` says. Amounts are in the reporting currency unless said otherwise, and texts in the file. `sealed`: the rows to
+    fill in carry seals."""
 
     schema_version: int
     as_of: date
@@ -91,6 +93,7 @@ class Manifest:
     files: tuple[File, ...]
     run: Mapping[str, str]
     warnings: tuple[str, ...]
+    sealed: bool = False
 
     def as_json(self) -> str:
         """The file's text: keys in a fixed order, exact amounts as texts."""
@@ -107,13 +110,15 @@ def export(
     rejected: Mapping[str, int] = MappingProxyType({}),
     payment_link: str = "",
     warnings: Sequence[str] = (),
+    key: bytes | None = None,
 ) -> Manifest:
     """Write the morning's worklists into the new folder `target` and return what its manifest says.
 
     `marts` are tables by name, as `MARTS` lists them; all but the two dunning marts may be missing, and the summary then says
     less. `rejected` counts the records in quarantine by dataset. `payment_link` goes into the drafts (see `write_drafts`). `run`
     identifies the run and goes into the manifest as it is. `warnings`: what was found wrong with the morning and is passed by policy;
-    a control account that does not tie, or is not verified, joins them.
+    a control account that does not tie, or is not verified, joins them. `key` seals the rows that are filled in (`seals.py`); without one
+    nothing that comes back can be told from what somebody made up.
     Raises `WorklistError` where the call list and its items do not add up, before anything is written.
     """
     actions = marts["dunning_worklist"].sort_by([("rank", "ascending"), ("customer_id", "ascending")])
@@ -143,7 +148,8 @@ def export(
 
     names = file_names(_collectors(actions, items))
     others = {sheet.mart: marts[sheet.mart] for sheet in MART_SHEETS if sheet.mart in marts}
-    with workbooks(target, facts, Listing(None, actions, acted, held, others), names):
+    calls, listed = (_sealed(table, key, as_of, policy) if key else table for table in (actions, acted))
+    with workbooks(target, facts, Listing(None, calls, listed, held, others), names):
         actions = drafts.write_drafts(target, as_of, policy, actions, acted, book, payment_link)
         written(f"{drafts.FOLDER}/{drafts.CHECKSUMS}", actions.num_rows)
         for_machines("worklist", actions)
@@ -157,7 +163,15 @@ def export(
         written(name, of(actions.select([COLLECTOR]), collector).num_rows, collector)
 
     manifest = Manifest(
-        form.SCHEMA_VERSION, as_of, policy, facts.currency, totals, tuple(files), dict(run), tuple(facts.warnings)
+        form.SCHEMA_VERSION,
+        as_of,
+        policy,
+        facts.currency,
+        totals,
+        tuple(files),
+        dict(run),
+        tuple(facts.warnings),
+        key is not None,
     )
     (target / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
     return manifest
@@ -192,6 +206,14 @@ def write_no_worklist(
 def file_names(collectors: Iterable[str]) -> dict[str, str]:
     """A workbook name for each collector: plain ASCII, short, and never two the same, whatever a collector is called."""
     return {collector: f"worklist-{slug}.xlsx" for collector, slug in distinct_slugs(collectors).items()}
+
+
+def _sealed(rows: pa.Table, key: bytes, as_of: date, policy: str) -> pa.Table:
+    """The rows of the call list, or of its items, each with its seal."""
+    columns = [rows.column(name).to_pylist() for name in ("collector", "customer_id")]
+    columns += [rows.column("item_id").to_pylist()] if "item_id" in rows.column_names else []
+    made = [seal(key, as_of, policy, collector or "", *ids) for collector, *ids in zip(*columns, strict=True)]
+    return rows.append_column(form.SEAL_HEADER, pa.chunked_array([pa.array(made, pa.string())]))
 
 
 def _collectors(*lists: pa.Table) -> list[str]:

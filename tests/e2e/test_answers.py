@@ -16,10 +16,12 @@ from dagster_project.contract import DATASETS
 from dagster_project.delivery import deliver
 from dagster_project.incoming.intake import take_in
 from dagster_project.landing import Landing
+from dagster_project.seals import seal
 from dagster_project.sources import Delivery, page_schema
 from tests import compiled
 
 MONDAY, TUESDAY, WEEK_AFTER = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 10)
+KEY = b"the key of the house, 32 bytes.."
 CUSTOMERS = ("promises", "paid", "contests", "partly", "silent")
 
 
@@ -52,11 +54,11 @@ def mornings(tmp_path_factory: pytest.TempPathFactory) -> dict[date, compiled.Bu
 
     first = built(MONDAY)
     marts = {name: first.table(name) for name in ("dunning_worklist", "dunning_items")}
-    deliver(folder / "worklists", landing, marts, as_of=MONDAY, policy="net_terms", run={}, rejected={})
+    deliver(folder / "worklists", landing, marts, as_of=MONDAY, policy="net_terms", run={}, rejected={}, key=KEY)
     fill(
         folder / "inbox" / "worklist-anna.xlsx", {row["invoice_id"]: row["item_id"] for row in marts["dunning_items"].to_pylist()}
     )
-    taken = take_in(folder / "inbox", folder / "worklists", landing, TUESDAY)
+    taken = take_in(folder / "inbox", folder / "worklists", landing, TUESDAY, KEY)
     assert (taken.outcomes, taken.rejected, taken.refused) == (5, {}, {})
     return {as_of: built(as_of) for as_of in (TUESDAY, WEEK_AFTER)}
 
@@ -66,22 +68,29 @@ def fill(path: Path, items: dict[str, str]) -> None:
     path.parent.mkdir()
     with Workbook(str(path)) as book:
         calls, contested = book.add_worksheet(form.CALL_LIST), book.add_worksheet(form.ITEM_LIST)
-        calls.write_row(0, 0, [form.KEY_HEADER, *(question.header for question in form.QUESTIONS)])
-        calls.write_row(1, 0, ["promises", "Yes", "Promised to pay", "2025-06-05", 200])
-        calls.write_row(2, 0, ["paid", "Yes", "Says it is paid"])
-        calls.write_row(3, 0, ["contests", "Yes", "Disputes it"])
-        calls.write_row(4, 0, ["partly", "Yes", "Disputes it"])
-        contested.write_row(0, 0, [form.ITEM_KEY_HEADER, *(question.header for question in form.ITEM_QUESTIONS)])
-        contested.write_row(1, 0, [items["partly-1"], "Price", 100])
-        identity = book.add_worksheet(form.IDENTITY_SHEET)
+        calls.write_row(0, 0, [form.SEAL_HEADER, form.KEY_HEADER, *(question.header for question in form.QUESTIONS)])
         said = {
+            "promises": ["Yes", "Promised to pay", "2025-06-05", 200],
+            "paid": ["Yes", "Says it is paid"],
+            "contests": ["Yes", "Disputes it"],
+            "partly": ["Yes", "Disputes it"],
+        }
+        for row, (name, answers) in enumerate(said.items(), 1):
+            calls.write_row(row, 0, [seal(KEY, MONDAY, "net_terms", "anna", name), name, *answers])
+        contested.write_row(
+            0, 0, [form.SEAL_HEADER, form.ITEM_KEY_HEADER, *(question.header for question in form.ITEM_QUESTIONS)]
+        )
+        item = items["partly-1"]
+        contested.write_row(1, 0, [seal(KEY, MONDAY, "net_terms", "anna", "partly", item), item, "Price", 100])
+        identity = book.add_worksheet(form.IDENTITY_SHEET)
+        where = {
             "schema_version": "1",
             "as_of": MONDAY.isoformat(),
             "policy": "net_terms",
             "collector": "anna",
             "sheet": form.CALL_LIST,
         }
-        for row, pair in enumerate(said.items()):
+        for row, pair in enumerate(where.items()):
             identity.write_row(row, 0, pair)
 
 

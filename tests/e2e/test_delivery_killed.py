@@ -52,7 +52,7 @@ def deliver_built(settings: Settings, as_of: date, deadly: int) -> int:
         publish(built.marts, settings.published, as_of, run)
         marts = read(built.parquet, MARTS)
         landing = Landing(settings.landing, settings.quarantine)
-        deliver(settings.worklists, landing, marts, as_of=as_of, policy=settings.policy, run={}, rejected={})
+        deliver(settings.worklists, landing, marts, as_of=as_of, policy=settings.policy, run={}, rejected={}, key=b"k" * 32)
     finally:
         for name, step in kept.items():
             setattr(os, name, step)

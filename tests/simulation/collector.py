@@ -17,6 +17,9 @@ from typing import Any
 from xlsxwriter import Workbook
 
 from dagster_project import form
+from dagster_project.seals import seal
+
+KEY = b"the key of the simulated company"
 
 Row = Mapping[str, Any]
 
@@ -31,6 +34,7 @@ class Answer:
     items: frozenset[str]
     promised_date: date | None = None
     amount: Decimal | None = None
+    seal: str = ""
 
 
 class Collector:
@@ -44,16 +48,18 @@ class Collector:
             owed = [item for item in items if item["customer_id"] == action["customer_id"]]
             acted = frozenset(item["item_id"] for item in owed if item["held_reason"] is None)
             about = (as_of, action["customer_id"])
+            mark = seal(KEY, as_of, "net_terms", action["collector"] or "", action["customer_id"])
             roll = self.chance.randrange(12)
             if roll == 0 and {item["currency"] for item in owed} == {"EUR"}:
                 amount = sum((item["dunnable_amount"] for item in owed), Decimal(0))
                 everything = frozenset(item["item_id"] for item in owed)
                 day = as_of + timedelta(days=self.chance.randint(3, 12))
-                answers.append(Answer(*about, "Promised to pay", everything, day, amount))
+                answers.append(Answer(*about, "Promised to pay", everything, day, amount, mark))
             elif roll == 1:
-                answers.append(Answer(*about, "Disputes it", acted))
+                answers.append(Answer(*about, "Disputes it", acted, seal=mark))
             elif roll <= 4:
-                answers.append(Answer(*about, self.chance.choice(("No answer", "Says it is paid", "Left a message")), acted))
+                said = self.chance.choice(("No answer", "Says it is paid", "Left a message"))
+                answers.append(Answer(*about, said, acted, seal=mark))
         return answers
 
 
@@ -63,12 +69,12 @@ def fill(path: Path, as_of: date, answers: Sequence[Answer]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with Workbook(str(path)) as book:
         calls, identity = book.add_worksheet(form.CALL_LIST), book.add_worksheet(form.IDENTITY_SHEET)
-        calls.write_row(0, 0, [form.KEY_HEADER, *headers])
+        calls.write_row(0, 0, [form.KEY_HEADER, *headers, form.SEAL_HEADER])
         for row, answer in enumerate(answers, start=1):
             said = {"Contacted": "No" if answer.outcome in ("No answer", "Left a message") else "Yes", "Outcome": answer.outcome}
             if answer.promised_date:
                 said |= {"Promised date": answer.promised_date.isoformat(), "Promised amount": f"{answer.amount:.2f}"}
-            calls.write_row(row, 0, [answer.customer_id, *(said.get(header) for header in headers)])
+            calls.write_row(row, 0, [answer.customer_id, *(said.get(header) for header in headers), answer.seal])
         where = {"schema_version": str(form.SCHEMA_VERSION), "as_of": as_of.isoformat(), "policy": "net_terms", "collector": ""}
         for row, pair in enumerate({**where, "sheet": form.CALL_LIST, "header_row": "1", "key": form.KEY_HEADER}.items()):
             identity.write_row(row, 0, pair)

@@ -25,7 +25,7 @@ from dagster_project.sources.files import FilesSource
 from tests import compiled
 from tests.reference.proof import write_files
 
-from .collector import Answer, Collector, fill
+from .collector import KEY, Answer, Collector, fill
 from .law import PARAMETERS, STEPS, Ledger, spacing_faults
 from .world import World
 
@@ -87,7 +87,7 @@ class Night:
 
     def take_in(self, as_of: date) -> int:
         """Read the inbox; how many answers it gave."""
-        taken = take_in(self.inbox, self.worklists, self.landing, as_of)
+        taken = take_in(self.inbox, self.worklists, self.landing, as_of, KEY)
         assert not taken.refused and not taken.rejected, taken
         return taken.outcomes
 
@@ -96,7 +96,7 @@ class Night:
         built = compiled.build(self.nodes, self.landing, as_of, self.folder / "warehouse" / f"{as_of}.{self.builds}", test=False)
         marts = {name: built.table(name) for name in SHOWN}
         built.con.close()
-        deliver(self.worklists, self.landing, marts, as_of=as_of, policy="net_terms", run={}, rejected={})
+        deliver(self.worklists, self.landing, marts, as_of=as_of, policy="net_terms", run={}, rejected={}, key=KEY)
         return {name: table.to_pylist() for name, table in marts.items()}
 
     def state(self, as_of: date) -> tuple[Mapping[str, str], set[tuple[str, str, date]]]:

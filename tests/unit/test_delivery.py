@@ -85,7 +85,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def send(root: Path, landing: Landing, marts: Mapping[str, pa.Table], as_of: date) -> Any:
-    return deliver(root, landing, marts, as_of=as_of, policy="net_terms", run={"run_id": "r1"}, rejected={})
+    return deliver(root, landing, marts, as_of=as_of, policy="net_terms", run={"run_id": "r1"}, rejected={}, key=b"k" * 32)
 
 
 def remembered(landing: Landing) -> list[tuple[Any, ...]]:

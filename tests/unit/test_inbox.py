@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import time
 import zipfile
 from collections.abc import Callable, Mapping
@@ -20,22 +21,26 @@ import xlsxwriter
 
 from dagster_project import form, warehouse
 from dagster_project.contract import DATASETS, WORKLIST_OUTCOMES
-from dagster_project.incoming import answers, archive, inbox, intake
+from dagster_project.delivery import deliver
+from dagster_project.incoming import answers, archive, intake, workbook
 from dagster_project.incoming.archive import Archive, Refused, Unreadable
-from dagster_project.incoming.inbox import Filled, Issued, read
+from dagster_project.incoming.inbox import Filled, judged
 from dagster_project.incoming.intake import TakenIn, reads, take_in
+from dagster_project.incoming.issued import issued_on
 from dagster_project.landing import Landing, rows_select
 from dagster_project.outgoing import export
+from dagster_project.seals import seal
 from dagster_project.sources import Delivery, page_schema
 
 LISTED, MORNING = date(2025, 6, 2), date(2025, 6, 3)
 NAMES = {"0017": "Ångström & Söhne", "=1+1": "Kestrel Ltd", "C3": "Nordwind GmbH", "C4": "Bianchi S.p.A."}
 CALL, ITEMS = form.CALL_LIST, form.ITEM_LIST
+KEY = b"the key of this house, of 32 bytes"
 
 
 @pytest.fixture
-def issued(mart: Callable[..., pa.Table], tmp_path: Path) -> Path:
-    """The folder of a morning's worklists: four customers, the last with documents in two currencies."""
+def marts(mart: Callable[..., pa.Table]) -> dict[str, pa.Table]:
+    """A morning's marts: four customers who owe 100 a document, the last in two currencies."""
 
     def item(number: int, customer: str, currency: str) -> dict[str, Any]:
         money = dict.fromkeys(
@@ -66,10 +71,15 @@ def issued(mart: Callable[..., pa.Table], tmp_path: Path) -> Path:
         }
         for rank, ((customer, name), count) in enumerate(zip(NAMES.items(), (2, 1, 1, 2), strict=True), 1)
     ]
-    folder = tmp_path / "worklists" / LISTED.isoformat()
-    marts = {"dunning_worklist": mart("dunning_worklist", *calls), "dunning_items": mart("dunning_items", *items, held)}
-    export(folder, marts, as_of=LISTED, policy="net_terms", run={"run_id": "r1"})
-    return folder
+    return {"dunning_worklist": mart("dunning_worklist", *calls), "dunning_items": mart("dunning_items", *items, held)}
+
+
+@pytest.fixture
+def issued(marts: dict[str, pa.Table], landing: Landing, tmp_path: Path) -> Path:
+    """The folder of the morning's worklists, which is remembered as well."""
+    root = tmp_path / "worklists"
+    deliver(root, landing, marts, as_of=LISTED, policy="net_terms", run={"run_id": "r1"}, rejected={}, key=KEY)
+    return root / LISTED.isoformat()
 
 
 ROW = dict(zip(NAMES, range(5, 9), strict=True))
@@ -98,9 +108,9 @@ def fill(issued: Path, tmp_path: Path) -> Callable[..., Path]:
 
 def headers(path: Path, sheet: str) -> dict[str, str]:
     """The column letter of each header."""
-    with inbox.CalamineWorkbook.from_path(str(path)) as book:
+    with workbook.CalamineWorkbook.from_path(str(path)) as book:
         row = book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)[3 if sheet == CALL else 2]
-    return {str(header): inbox._letter(place) for place, header in enumerate(row) if header}
+    return {str(header): workbook.letter(place) for place, header in enumerate(row) if header}
 
 
 def put(source: Path, target: Path, cells: Mapping[tuple[str, str], Any]) -> None:
@@ -129,7 +139,14 @@ def stored(cell: str, value: Any) -> Callable[[re.Match[str]], str]:
 
 
 def back(path: Path, issued: Path, morning: date = MORNING) -> Filled:
-    return read(path, lambda day: Issued.of(issued.parent / day.isoformat()), morning=morning, max_age_days=45)
+    landing = Landing(issued.parent.parent / "landing", issued.parent.parent / "quarantine")
+    found = lambda day: issued_on(day, landing, issued.parent)  # noqa: E731
+    return judged(workbook.opened(path), found, KEY, morning=morning, max_age_days=45)
+
+
+def sealed(who: str, item: str = "") -> str:
+    """The seal of a row of the list, as any program may write it into a workbook of its own."""
+    return seal(KEY, LISTED, "net_terms", "anna", who, item)
 
 
 def said(filled: Filled) -> dict[str, dict[str, Any]]:
@@ -310,7 +327,8 @@ def sheet_of(
 
 def test_headers_and_ids_find_the_answers_wherever_they_have_gone(issued: Path, tmp_path: Path) -> None:
     """Columns in another order, rows sorted, a line on top, another sheet name, ids that have become numbers."""
-    rows = [[], ["my list"], ["note", "Name", "OUTCOME", "customer id"], ["x", "", "Refuses to pay", "C3"], ["y", "", "", 17]]
+    head = ["note", "Name", "OUTCOME", "customer id", "seal"]
+    rows = [[], ["my list"], head, ["x", "", "Refuses to pay", "C3", sealed("C3")], ["y", "", "", 17, sealed("0017")]]
 
     filled = back(sheet_of(tmp_path / "inbox" / "other.xlsx", rows), issued)
 
@@ -322,8 +340,9 @@ def test_headers_and_ids_find_the_answers_wherever_they_have_gone(issued: Path, 
 
 
 def test_answers_that_belong_to_nobody_come_back(issued: Path, tmp_path: Path) -> None:
-    head = ["Customer ID", *(question.header for question in form.QUESTIONS), "Note"]
-    rows = [head, ["C3", "Yes"], ["C9", "Yes"], ["", "No"], ["C3", "No"], ["Total", "", "", "", ""]]
+    head = ["Customer ID", *(question.header for question in form.QUESTIONS), "Note", "Seal"]
+    mine, blank = sealed("C3"), [""] * 6
+    rows = [head, ["C3", "Yes", *blank, mine], ["C9", "Yes"], ["", "No"], ["C3", "No", *blank, mine], ["Total", "", "", "", ""]]
 
     filled = back(sheet_of(tmp_path / "inbox" / "other.xlsx", rows), issued)
 
@@ -340,12 +359,13 @@ def test_a_cell_merged_over_rows_counts_for_the_first_and_says_so(issued: Path, 
     path = tmp_path / "merged.xlsx"
     with xlsxwriter.Workbook(str(path)) as book:
         sheet = book.add_worksheet("Calls")
-        for number, row in enumerate([["Customer ID", "Contacted"], ["C3", ""], ["C4", ""]]):
+        for number, row in enumerate([["Customer ID", "Contacted", "Seal"], ["C3", "", sealed("C3")], ["C4", "", sealed("C4")]]):
             sheet.write_row(number, 0, row)
         sheet.merge_range(1, 1, 2, 1, "Yes")
         sheet.write_formula(3, 1, '=A1&""', None, "No")
         sheet.write(3, 0, "=1+1", book.add_format({"num_format": "@"}))
         sheet.write_string(3, 0, "=1+1")
+        sheet.write_string(3, 2, sealed("=1+1"))
         hidden = book.add_worksheet(form.IDENTITY_SHEET)
         hidden.write_column(0, 0, ["schema_version", "as_of", "policy"])
         hidden.write_column(0, 1, ["1", LISTED.isoformat(), "net_terms"])
@@ -425,7 +445,7 @@ def test_a_cell_far_out_does_not_fill_the_memory(issued: Path, tmp_path: Path) -
 
 
 def run(issued: Path, landing: Landing, morning: date = MORNING) -> TakenIn:
-    return take_in(issued.parent.parent / "inbox", issued.parent, landing, morning)
+    return take_in(issued.parent.parent / "inbox", issued.parent, landing, morning, KEY)
 
 
 def known(landing: Landing, *columns: str) -> list[tuple[Any, ...]]:
@@ -535,3 +555,280 @@ def test_a_replay_of_an_older_morning_leaves_the_inbox_alone(landing: Landing) -
     assert not reads(landing, LISTED, MORNING + timedelta(days=9))
     assert reads(landing, MORNING, MORNING + timedelta(days=9)), "the newest morning, run again"
     assert reads(landing, LISTED, LISTED)
+
+
+# --- whose row it is --------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_counts_for_the_row_it_was_written_into_and_for_no_other(
+    fill: Callable[..., Path], issued: Path, tmp_path: Path
+) -> None:
+    """Ids edited, a row without its seal, a seal of another customer, of another morning, of another house."""
+    path = fill({"C3": {"Contacted": "Yes"}, "C4": {"Contacted": "Yes"}}, {5: {"Dispute reason": "Price"}})
+    at = headers(path, CALL)
+    with zipfile.ZipFile(path) as packed:
+        xml = packed.read(Archive.of(path).parts[CALL]).decode()
+    other = re.sub(r"(<is><t[^>]*>)C4(</t>)", r"\g<1>0017\2", xml, count=1)
+    with zipfile.ZipFile(path) as packed, zipfile.ZipFile(tmp_path / "edited.xlsx", "w") as edited:
+        for name in packed.namelist():
+            edited.writestr(name, other if name == Archive.of(path).parts[CALL] else packed.read(name))
+
+    filled = back(tmp_path / "edited.xlsx", issued)
+
+    assert said(filled) == {"C3": {"contacted": "yes"}, "I2/1": {"dispute_reason": "price"}}
+    ((cell, customer, _, why),) = sent_back(filled)
+    assert (cell, customer) == (f"{at['Customer ID']}8", "0017")
+    assert "is not the one that was issued about 0017" in why
+
+    head = ["Customer ID", "Contacted", "Seal"]
+    foreign = [
+        ["C3", "Yes", seal(b"the key of another house" * 2, LISTED, "net_terms", "anna", "C3")],
+        ["C4", "Yes", seal(KEY, LISTED - timedelta(days=1), "net_terms", "anna", "C4")],
+        ["0017", "Yes", ""],
+        ["C4", "Yes", sealed("C4", "I5/1")],
+    ]
+    filled = back(sheet_of(tmp_path / "inbox" / "made-up.xlsx", [head, *foreign]), issued)
+    assert said(filled) == {}
+    assert sum("so that nothing in it was read: fill in the list" in cell.message for cell in filled.rejected) == 4
+    assert sum("has no seal" in cell.message for cell in filled.rejected) == 1
+
+
+def test_a_promise_or_a_dispute_of_more_than_is_owed_comes_back_with_the_figure(fill: Callable[..., Path], issued: Path) -> None:
+    """0017 owes 200, C4 100 in each of two currencies; the document in dispute has 100 open."""
+    promise = {"Contacted": "Yes", "Promised date": date(2025, 6, 12)}
+    path = fill(
+        {
+            "0017": {**promise, "Promised amount": 999_999_999},
+            "=1+1": {**promise, "Promised amount": 100},
+            "C4": {**promise, "Promised amount": 100.01},
+        },
+        {5: {"Dispute reason": "Price", "Disputed amount": 100.01}},
+    )
+
+    filled = back(path, issued)
+
+    assert said(filled) == {
+        "0017": {"contacted": "yes"},
+        "=1+1": {"contacted": "yes", "promised_date": date(2025, 6, 12), "promised_amount": Decimal("100.00"), "currency": "USD"},
+        "C4": {"contacted": "yes"},
+        "I2/1": {"dispute_reason": "price"},
+    }
+    assert [message for *_, message in sent_back(filled)] == [
+        "999,999,999.00 is more than the customer owed when the list was made, 200.00 EUR: write how much of that was promised",
+        "100.01 is more than the customer owed when the list was made, 100.00 EUR: write how much of that was promised",
+        "100.01 is more than is open of the document, 100.00 EUR: write how much of it is contested, or leave the cell empty for all "
+        "of it",
+    ]
+
+
+def test_whoever_tidies_the_worklists_takes_nobody_their_answers(
+    fill: Callable[..., Path], issued: Path, landing: Landing
+) -> None:
+    fill({"C3": {"Contacted": "Yes"}}, {5: {"Dispute reason": "Price"}})
+    shutil.rmtree(issued.parent)
+
+    taken = run(issued, landing)
+
+    assert (taken.outcomes, taken.refused, taken.rejected) == (2, {}, {})
+
+
+def test_a_list_from_before_rows_were_sealed_is_still_read(marts: dict[str, pa.Table], tmp_path: Path) -> None:
+    folder = tmp_path / "worklists" / LISTED.isoformat()
+    export(folder, marts, as_of=LISTED, policy="net_terms", run={})
+    path = sheet_of(tmp_path / "inbox" / "old.xlsx", [["Customer ID", "Contacted"], ["C3", "Yes"]])
+
+    assert said(back(path, folder)) == {"C3": {"contacted": "yes"}}
+
+
+def test_a_list_that_was_only_replayed_is_read_by_its_folder_and_its_seals(marts: dict[str, pa.Table], tmp_path: Path) -> None:
+    folder = tmp_path / "worklists" / LISTED.isoformat()
+    export(folder, marts, as_of=LISTED, policy="net_terms", run={}, key=KEY)
+    rows = [["Customer ID", "Contacted", "Seal"], ["C3", "Yes", sealed("C3")], ["C4", "Yes", sealed("C3")]]
+
+    assert said(back(sheet_of(tmp_path / "inbox" / "replayed.xlsx", rows), folder)) == {"C3": {"contacted": "yes"}}
+
+
+def test_a_row_given_to_another_collector_since_is_still_the_one_that_was_issued(
+    fill: Callable[..., Path], issued: Path, landing: Landing, marts: dict[str, pa.Table]
+) -> None:
+    fill({"C3": {"Contacted": "Yes"}})
+    for name in marts:
+        place = marts[name].schema.get_field_index("collector")
+        marts[name] = marts[name].set_column(place, "collector", pa.array(["bert"] * marts[name].num_rows, pa.string()))
+    deliver(issued.parent, landing, marts, as_of=LISTED, policy="net_terms", run={}, rejected={}, key=KEY)
+
+    assert run(issued, landing).rejected == {}
+    assert known(landing, "customer_id", "collector") == [("C3", "bert")]
+
+
+# --- files that break what reads them ---------------------------------------------------------------------------------
+
+
+def hostile(source: Path, target: Path, cell: str) -> Path:
+    """A good workbook with one more cell on its call list."""
+    with zipfile.ZipFile(source) as packed, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as written:
+        place = Archive.of(source).parts[CALL]
+        for name in packed.namelist():
+            content = packed.read(name)
+            written.writestr(
+                name, content.replace(b"</sheetData>", cell.encode() + b"</sheetData>") if name == place else content
+            )
+    return target
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '<row r="9"><c r="xfd1048576"><v>1</v></c></row>',
+        '<row r="9999999999"><c r="A9999999999"><v>1</v></c></row>',
+        '<row r="99999999999999999999"><c r="A5"><v>1</v></c></row>',
+        '<row r="9"><c r="ZZZZZZZZZZ9"><v>1</v></c></row>',
+        "<row r='9'><c r='A4294967295'><v>1</v></c></row>",
+        '<row r="9"><c r="&#88;FD1048576"><v>1</v></c></row>',
+    ],
+)
+def test_a_file_that_breaks_what_reads_it_is_its_own_fault_alone(
+    cell: str, fill: Callable[..., Path], issued: Path, landing: Landing
+) -> None:
+    good = fill({"C3": {"Contacted": "Yes"}})
+    bad = hostile(good, good.with_name("bad.xlsx"), cell)
+    os.utime(bad, (1_000_000, 1_000_000))
+
+    taken = run(issued, landing)
+
+    assert (taken.files, taken.outcomes) == (2, 1)
+    assert list(taken.refused) == ["bad.xlsx"]
+    assert files(bad.parent) == ["bad.errors.csv", "done/bad.xlsx", "done/worklist-anna.xlsx"]
+    assert "nothing of this file was read: " in bad.with_name("bad.errors.csv").read_text("utf-8")
+
+
+def test_a_reader_that_dies_or_hangs_is_said_of_the_file_and_the_next_file_is_read(
+    fill: Callable[..., Path], issued: Path, landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = fill({"C3": {"Contacted": "Yes"}}, name="a.xlsx")
+    fill({"C4": {"Contacted": "Yes"}}, name="b.xlsx")
+    os.utime(first, (1_000_000, 1_000_000))
+    real = intake.Bounded.call
+    asked = []
+
+    def once(self: Any, function: Any, path: Path) -> Any:
+        asked.append(path.name)
+        return real(self, os.abort if len(asked) == 1 else function, *(() if len(asked) == 1 else (path,)))
+
+    monkeypatch.setattr(intake.Bounded, "call", once)
+
+    taken = run(issued, landing)
+
+    assert (taken.outcomes, list(taken.refused)) == (1, ["a.xlsx"])
+    assert taken.refused["a.xlsx"].startswith("it breaks what reads it")
+
+
+def test_an_empty_inbox_starts_no_process(issued: Path, landing: Landing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake.Bounded, "_start", lambda self: pytest.fail("a process was started"))
+
+    assert run(issued, landing) == TakenIn(0, 0, {}, {}, None)
+
+
+NAMES_OF_FILES = (
+    b"list \xff\xfe.xlsx",
+    b"a\x1b[31mred\x07.xlsx",
+    b"line\nbreak.xlsx",
+    b"x" * 245 + b".xlsx",
+    "ä".encode() * 120 + b".xlsx",
+    "list\u202exslx.xlsx".encode(),
+    b"-rf.xlsx",
+)
+
+
+@pytest.mark.parametrize("name", NAMES_OF_FILES)
+def test_whatever_a_file_is_called_it_is_read_and_put_away(
+    name: bytes, fill: Callable[..., Path], issued: Path, landing: Landing
+) -> None:
+    good = fill({"C3": {"Contacted": "Yes"}, "C4": {"Outcome": "perhaps"}})
+    os.rename(good, os.path.join(os.fsencode(good.parent), name))
+
+    taken = run(issued, landing)
+
+    assert (taken.outcomes, list(taken.rejected.values())) == (1, [1])
+    (shown,) = taken.rejected
+    shown.encode()
+    assert shown.isprintable()
+    assert len(files(good.parent)) == 2
+    assert known(landing, "customer_id", "file_name") == [("C3", shown)]
+
+
+def test_two_files_of_one_name_and_two_endings_both_get_their_errors(
+    fill: Callable[..., Path], issued: Path, landing: Landing
+) -> None:
+    good = fill({"C4": {"Outcome": "perhaps"}}, name="list.xlsx")
+    good.with_name("list.xls").write_bytes(b"old")
+
+    run(issued, landing)
+
+    assert files(good.parent) == ["done/list.xls", "done/list.xlsx", "list (2).errors.csv", "list.errors.csv"]
+
+
+def test_a_link_is_not_followed(fill: Callable[..., Path], issued: Path, landing: Landing, tmp_path: Path) -> None:
+    good = fill({"C3": {"Contacted": "Yes"}})
+    good.rename(tmp_path / "elsewhere.xlsx")
+    good.symlink_to(tmp_path / "elsewhere.xlsx")
+
+    taken = run(issued, landing)
+
+    assert "it is a link to another file" in taken.refused["worklist-anna.xlsx"]
+    assert (tmp_path / "elsewhere.xlsx").exists()
+
+
+def test_a_file_that_cannot_be_put_away_does_not_stop_the_night(
+    fill: Callable[..., Path], issued: Path, landing: Landing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = fill({"C3": {"Contacted": "Yes"}})
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(intake, "_put_away", full)
+        assert run(issued, landing).outcomes == 1
+    assert "was read and cannot be put away (No space left on device)" in caplog.text
+    assert path.exists()
+
+
+def test_a_formula_that_nobody_worked_out_comes_back(issued: Path, tmp_path: Path) -> None:
+    path = tmp_path / "formula.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet("Calls")
+        sheet.write_row(0, 0, ["Customer ID", "Contacted", "Note", "Seal"])
+        sheet.write_row(1, 0, ["C3", "Yes", "", sealed("C3")])
+        sheet.write_formula("C2", "=1+1", None, "")
+        hidden = book.add_worksheet(form.IDENTITY_SHEET)
+        hidden.write_column(0, 0, ["schema_version", "as_of", "policy"])
+        hidden.write_column(0, 1, ["1", LISTED.isoformat(), "net_terms"])
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    sheet_xml = re.sub(rb"<f>1\+1</f><v></v>|<f>1\+1</f><v/>", b"<f>1+1</f>", parts["xl/worksheets/sheet1.xml"])
+    assert b"<f>1+1</f></c>" in sheet_xml
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, content in parts.items():
+            packed.writestr(name, sheet_xml if name == "xl/worksheets/sheet1.xml" else content)
+
+    filled = back(path, issued)
+
+    assert said(filled) == {"C3": {"contacted": "yes"}}
+    assert ("C2", "C3", "Note") in [(cell.cell, cell.customer_id, cell.header) for cell in filled.rejected]
+    assert any("a formula without its result" in cell.message for cell in filled.rejected)
+
+
+def test_what_comes_back_is_no_longer_than_somebody_may_read(tmp_path: Path) -> None:
+    from dagster_project.incoming.inbox import write_rejected
+
+    cells = [workbook.Rejected("Items", f"A{n}", "C3", "Note", "\x1b[2J" + "x" * 5_000 + "\ud800", "wrong") for n in range(1_500)]
+
+    write_rejected(tmp_path / "errors.csv", cells)
+
+    with (tmp_path / "errors.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 1_001
+    assert rows[-1]["message"].startswith("500 more cells")
+    assert "\x1b" not in rows[0]["value"]
+    assert len(rows[0]["value"]) == 500

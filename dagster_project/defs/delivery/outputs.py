@@ -12,6 +12,7 @@ from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
 from dagster_project.outgoing import MARTS
+from dagster_project.seals import key_in
 from dagster_project.settings import Settings
 from dagster_project.warehouse import Warehouse, last_finished, publish, read, row_counts
 
@@ -82,6 +83,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             rejected={name: load.quarantined for name, load in newest.items() if load.quarantined},
             payment_link=settings.payment_link,
             warnings=warnings_of(context.instance, context.run_id),
+            key=key_in(settings.home),
         )
         totals, folder = manifest.totals, settings.worklists / as_of.isoformat()
         log.info(

@@ -10,6 +10,7 @@ from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.defs.ingestion.datasets import GROUP, key_of
 from dagster_project.incoming.intake import TakenIn, reads, take_in
 from dagster_project.landing import Landing, LandingError
+from dagster_project.seals import SealError, key_in
 from dagster_project.settings import Settings
 
 log = logging.getLogger("arrears.ingestion")
@@ -34,8 +35,8 @@ def filled_worklists(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         if not reads(landing, as_of, settings.today()):
             return dg.MaterializeResult(metadata={"replayed": True})
         try:
-            taken = take_in(settings.inbox, settings.worklists, landing, as_of, settings.policy)
-        except LandingError as refused:
+            taken = take_in(settings.inbox, settings.worklists, landing, as_of, key_in(settings.home), settings.policy)
+        except (LandingError, SealError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
         _tell(taken)
         return dg.MaterializeResult(

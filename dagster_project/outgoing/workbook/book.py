@@ -130,6 +130,11 @@ def _open(currency: str) -> Column:
     return Column(f"Open ({currency})", "open_amount_reporting", Kind.MONEY, 15)
 
 
+def _seal(rows: pa.Table) -> tuple[Column, ...]:
+    """The column that says whose row it is; nobody looks at it, and everybody copies it along."""
+    return (Column(form.SEAL_HEADER, form.SEAL_HEADER, Kind.TEXT, 20),) if form.SEAL_HEADER in rows.column_names else ()
+
+
 def _item_columns(currency: str) -> tuple[Column, ...]:
     return (
         *_who(everyone=False, kind=Kind.LINKED),
@@ -264,7 +269,7 @@ class _Book:
 
     def _columns(self, sheet: Sheet, row: int, columns: Iterable[Column], background: str = NAVY, first: int = 0) -> None:
         for index, column in enumerate(columns, first):
-            sheet.set_column(index, index, column.width)
+            sheet.set_column(index, index, column.width, None, {"hidden": column.header == form.SEAL_HEADER})
             sheet.write_string(row, index, column.header, self.look.header(column.kind, background))
 
     def _cells(self, columns: Sequence[Column], first: int = 0) -> Callable[[pa.Table, pa.Array], list[pa.Array]]:
@@ -296,7 +301,7 @@ class _Book:
     def _call_list(self, sheet: Sheet) -> None:
         actions, everyone = self.listing.actions.slice(0, MAX_ROWS), self.listing.collector is None
         call = _call_columns(self.facts.currency, everyone)
-        background = _background_columns(self.facts.currency)
+        background = (*_background_columns(self.facts.currency), *_seal(actions))
         head, asked = 3, len(call)
         after = asked + len(form.QUESTIONS)
         amount = total(actions, "past_due_amount")
@@ -447,7 +452,7 @@ class _Book:
         yield _List(
             form.ITEM_LIST,
             "Every item of the call list, by customer in the list's order · contested ones: say so in the yellow cells",
-            _item_columns(money),
+            (*_item_columns(money), *_seal(acted)),
             _with_firsts(acted),
             form.ITEM_QUESTIONS,
         )
@@ -529,10 +534,10 @@ class _Book:
         sheet.set_row(head, 32)
         self._columns(sheet, head, plan.columns)
         asked, last = len(plan.columns), head + rows.num_rows
+        width = asked + len(plan.questions)
         self._ask(sheet, head, plan.questions, asked)
         if rows.num_rows:
             listed, answers = self._cells(plan.columns), self._answers(plan.questions, asked)
-            width = asked + len(plan.questions)
             sheet.write_rows(_FIRST_ITEM, rows, lambda batch, rows: [*listed(batch, rows), *answers(rows)], width, 16.5)
             for index, question in enumerate(plan.questions, asked):
                 self._validate(sheet, question, _FIRST_ITEM, last, index)
@@ -540,7 +545,7 @@ class _Book:
             sheet.write_string(_FIRST_ITEM, 0, "Nothing here this morning.", self.look(font_color=GREY, italic=True))
         if plan.name == form.ITEM_LIST:
             self._links_to_calls(sheet)
-        sheet.autofilter(head, 0, max(last, _FIRST_ITEM), len(plan.columns) - 1)
+        sheet.autofilter(head, 0, max(last, _FIRST_ITEM), width - 1)  # sorted by it, a row keeps what was written into it
         sheet.freeze_panes(_FIRST_ITEM, 2)
         sheet.repeat_rows(head)
         sheet.ignore_errors({"number_stored_as_text": f"A1:{xl_col_to_name(len(plan.columns) - 1)}{last + 2}"})
