@@ -66,9 +66,10 @@ def vars_of(as_of: date, policy: str, reporting_currency: str) -> str:
 
 
 def build_args(variables: str, target: Path, select: Sequence[str] = ()) -> list[str]:
-    """The arguments of the nightly build: everything but unit tests, which belong to the test command. Of a part (`select`, in
-    dbt's words), those tests that need no more than the part."""
-    args = ["build", "--exclude-resource-type", "unit_test", "--vars", variables, "--no-write-json"]
+    """The arguments of the nightly build: everything but unit tests, which belong to the test command, and exposures, which build
+    nothing. Of a part (`select`, in dbt's words), those tests that need no more than the part."""
+    left_out = ["--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure"]
+    args = ["build", *left_out, "--vars", variables, "--no-write-json"]
     args += ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     args += ["--target-path", str(target), "--log-path", str(target), *QUIET]
     return args + (["--select", *select, "--indirect-selection", "buildable"] if select else [])
