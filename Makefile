@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compare policy test live lint docs dev demo bench lock clean
+.PHONY: help setup run compare policy test live faults lint docs dev serve demo bench lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -45,6 +45,10 @@ live: setup ## Run the tests that need a server on this machine; each says what 
 	@$(BIN)/python -m dagster_project prepare
 	@$(BIN)/python -m pytest -rs tests/live
 
+faults: setup ## Run the nights that are killed, starved and lied to: minutes each, beside the quick half in `make test`
+	@$(BIN)/python -m dagster_project prepare
+	@$(BIN)/python -m pytest tests/faults -m "faults or not faults"
+
 lint: setup ## Check style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -57,6 +61,9 @@ docs: setup ## Build the site into docs/_build: marts, policy tables, decisions,
 dev: setup ## Open the Dagster UI on HOST:PORT, by default 127.0.0.1:3000
 	@$(BIN)/python -m dagster_project prepare
 	@DAGSTER_HOME="$$($(BIN)/python -m dagster_project instance)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -w workspace.yaml -h $(HOST) -p $(PORT)
+
+serve: setup ## Run the web server on HOST:PORT and the daemon that starts the nights, as a service does
+	@exec $(BIN)/python -m dagster_project serve --host $(HOST) --port $(PORT)
 
 demo: setup ## Serve the demo's ERP and bureau alone, to point ARREARS_SOURCE=rest at
 	@$(BIN)/python -m dagster_project.demo $(if $(DATE),--as-of $(DATE)) $(if $(DEMO_PORT),--port $(DEMO_PORT))

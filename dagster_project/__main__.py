@@ -1,6 +1,6 @@
 """The command line behind `make`: run a night, prepare the dbt project, compare the policy packs, write one out.
 
-Belongs here: arguments, what a person sees while the night runs, exit codes. Does not belong here: the work.
+Belongs here: arguments, what a person sees at the end, exit codes. Does not belong here: the work.
 
 Exit codes: 0 everything is there · 1 the night stopped, with the reason · 2 the settings or the arguments mean nothing.
 """
@@ -16,8 +16,9 @@ import time
 import warnings
 from datetime import date
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import NoReturn
 
+from dagster_project import console
 from dagster_project import settings as environment
 from dagster_project.settings import Settings, SettingsError
 
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     run.add_argument("--date", type=_date, help="the morning, YYYY-MM-DD; today where left out")
     run.add_argument("--full", action="store_true", help="ask the source for everything, not for what changed")
-    run.add_argument("--refresh", action="store_true", help="ask the source also for a past morning that was loaded before")
+    run.add_argument("--refresh", action="store_true", help="ask the source also for a past morning that is out already")
     run.add_argument(
         "--known", choices=("then", "now"), default="then", help="what a past morning knows: what was known then, or now"
     )
@@ -58,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(command=_verify)
     verify.add_argument("--accept", action="store_true", help="put what is damaged aside and do without it")
     commands.add_parser("prepare", help="parse the dbt project where it changed").set_defaults(command=_prepare)
+    serve = commands.add_parser("serve", help="run the web server and the daemon, which starts the nights, until told to end")
+    serve.set_defaults(command=_serve)
+    serve.add_argument("--host", default="127.0.0.1", help="the address the web server listens on")
+    serve.add_argument("--port", type=int, default=3000)
     commands.add_parser("instance", help="prepare the Dagster instance's folder and print it").set_defaults(command=_instance)
     return parser
 
@@ -81,10 +86,20 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _instance(settings: Settings, options: argparse.Namespace) -> int:
-    from dagster_project.defs.automation.launch import use_instance
+    from dagster_project.night import look_after_nights
 
-    print(use_instance(settings))
+    for line in look_after_nights(settings):
+        print(line, file=sys.stderr)
+    print(os.environ["DAGSTER_HOME"])
     return 0
+
+
+def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    if _prepare(settings, options) or _instance(settings, options):
+        return 1
+    from dagster_project.serve import serve
+
+    return serve(options.host, options.port)
 
 
 def _compare(settings: Settings, options: argparse.Namespace) -> int:
@@ -148,67 +163,32 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     for line in environment.not_understood():
         print(line, file=sys.stderr)
     print(f"Arrears · the night of {as_of} · source {settings.source} · policy {settings.policy}", flush=True)
-    if settings.source == "demo":
-        from dagster_project import demo
+    from dagster_project.warmup import Warmup
 
-        demo.start_early(as_of)  # it builds its book while this process is still importing
-    from dagster_project import quality
+    warmup = Warmup.begin(settings, as_of)  # these processes import and prepare while this one still imports
+    console.show_progress()
+    from dagster_project import notice
+    from dagster_project.night import run_night
 
-    quality.start_early()  # so does this: it imports what takes longest
-    _show_progress()
-    if _prepare(settings, options):
-        return 1
-
-    from dagster_project.run_history import spare_the_disk
-
-    spare_the_disk()
-    from dagster_project.defs.automation.launch import run_night
-
-    night = run_night(settings, as_of, full=options.full, refresh=options.refresh, known=options.known, threads=options.threads)
+    how = {"full": options.full, "refresh": options.refresh, "known": options.known, "threads": options.threads}
+    night = run_night(settings, as_of, **how, begun=warmup)
+    console.clear_progress()
     if not night.success:
         print(f"\nThe night of {as_of} stopped:", file=sys.stderr)
         for reason in night.reasons:
             print(f"  {reason}", file=sys.stderr)
-        print(f"Nothing was published; the previous morning's outputs stay. The log, with traces: {night.log}", file=sys.stderr)
-        print(f"Once that is mended: make run DATE={as_of}", file=sys.stderr)
+        for line in notice.what_is_there(settings, as_of, night.run_id):
+            print(line, file=sys.stderr)
+        if night.log:
+            print(f"The log, with traces: {night.log}", file=sys.stderr)
+        for line in notice.what_to_do(settings, as_of):
+            print(line, file=sys.stderr)
         return 1
 
     from dagster_project.summary import summary_of
 
     print(f"\n{summary_of(settings, as_of)}\n\nlog        {night.log}\ndone in    {time.monotonic() - began:.1f} s")
     return 0
-
-
-class _Stages(logging.Formatter):
-    """Messages under a heading a stage, which is the logger's name."""
-
-    HEADINGS: ClassVar = {
-        "ingestion": "Landing",
-        "morning": "Preparing",
-        "transformation": "Building the marts",
-        "delivery": "Delivering",
-    }
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.began = time.monotonic()
-        self.stage = ""
-
-    def format(self, record: logging.LogRecord) -> str:
-        stage = self.HEADINGS.get(record.name.rpartition(".")[2], self.stage)
-        heading = f"\n{stage}  ({time.monotonic() - self.began:.1f} s)\n" if stage != self.stage else ""
-        self.stage = stage
-        mark = "! " if record.levelno >= logging.WARNING else "  "
-        return f"{heading}{mark}{record.getMessage().rstrip()}"
-
-
-def _show_progress() -> None:
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Stages())
-    logger = logging.getLogger("arrears")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    logger.propagate = False  # Dagster listens on this very logger, and the root belongs to the libraries
 
 
 def _leave(code: int) -> NoReturn:

@@ -1,6 +1,7 @@
-"""Tell somebody that a night failed: a webhook, an e-mail, or both, as the environment says.
+"""Tell somebody that a night failed: a webhook, an e-mail, or both, as the environment says; and that one went well, to a listener
+that alarms when it hears nothing.
 
-Belongs here: sending one short text. Does not belong here: deciding what failed (`defs/automation/`).
+Belongs here: sending one short text, calling one address. Does not belong here: deciding what failed (`defs/automation/`).
 """
 
 from __future__ import annotations
@@ -40,3 +41,15 @@ def send(settings: Settings, subject: str, text: str) -> list[str]:
         except (OSError, smtplib.SMTPException) as unreachable:
             log.error("the alert e-mail could not be sent: %s", unreachable)
     return told
+
+
+def beat(settings: Settings) -> bool:
+    """Call the heartbeat's address, if there is one; returns whether it answered. A listener out of reach is logged: it will alarm."""
+    if not settings.heartbeat_url:
+        return False
+    try:
+        requests.get(settings.heartbeat_url, timeout=TIMEOUT).raise_for_status()
+    except requests.RequestException as unreachable:
+        log.error("the heartbeat could not be sent: %s", unreachable)
+        return False
+    return True

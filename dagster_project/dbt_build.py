@@ -13,6 +13,8 @@ import hashlib
 import json
 import logging
 import os
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -28,6 +30,7 @@ from dagster_project.paths import DBT_PROJECT
 from dagster_project.settings import MEMORY_LIMIT
 
 log = logging.getLogger("arrears.dbt")
+progress = logging.getLogger("arrears.progress")
 
 TARGET = DBT_PROJECT / "target"
 MANIFEST = TARGET / "manifest.json"
@@ -35,6 +38,10 @@ _PARSED = TARGET / "partial_parse.msgpack"
 _STATE = TARGET / "prepared.sha256"
 
 QUIET = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-use-colors", "--no-version-check")
+
+
+THREADS = min(os.cpu_count() or 2, 4)
+"""How many nodes are built at a time, where nobody says."""
 
 
 class DbtError(Exception):
@@ -109,9 +116,14 @@ def asked_for() -> frozenset[tuple[str, str]]:
 
 
 def build(
-    folder: Path, variables: str, threads: int = 2, select: Sequence[str] = (), memory_limit: str = MEMORY_LIMIT
+    folder: Path,
+    variables: str,
+    threads: int = 2,
+    select: Sequence[str] = (),
+    memory_limit: str = MEMORY_LIMIT,
+    early: Future[tuple[str, Any]] | None = None,
 ) -> list[NodeResult]:
-    """Build everything, or what `select` names, into a run's private folder and test it.
+    """Build everything, or what `select` names, into a run's private folder and test it; `early` is the project read early.
 
     Raises:
         DbtError: dbt stopped before it could run the nodes, or the engine broke down at one, which is named.
@@ -121,20 +133,16 @@ def build(
     os.environ["ARREARS_THREADS"] = str(threads)
     os.environ["ARREARS_MEMORY_LIMIT"] = memory_limit
 
-    errors: list[str] = []
-
-    def remember(event: Any) -> None:
-        if event.info.name == "NodeFinished" and event.data.node_info.node_status == "error":
-            errors.append(event.data.node_info.unique_id)
-
+    project = _parsed(early)
+    listener = _Listener(project)
     try:
-        outcome = _runner(_parsed(), [remember]).invoke(build_args(variables, folder / "dbt", select))
+        outcome = _runner(project, [listener]).invoke(build_args(variables, folder / "dbt", select))
         _force_marts()
     finally:
         _close_adapters()
     results = getattr(outcome.result, "results", None)
     if results is None:
-        raise DbtError(f"dbt stopped{f' at {errors[0]}' if errors else ''}: {outcome.exception}")
+        raise DbtError(f"dbt stopped{f' at {listener.broken[0]}' if listener.broken else ''}: {outcome.exception}")
     return [
         NodeResult(
             unique_id=result.node.unique_id,
@@ -150,19 +158,47 @@ def build(
     ]
 
 
-_early: list[Future[tuple[str, Any]]] = []
+class _Listener:
+    """Hears what dbt does: which nodes broke, how far it is, and what it has been at for longest."""
+
+    def __init__(self, project: Any) -> None:
+        self.broken: list[str] = []
+        self.running: dict[str, float] = {}
+        self.done: Counter[str] = Counter()
+        self.all = Counter(str(node.resource_type) for node in project.nodes.values())
+
+    def __call__(self, event: Any) -> None:
+        if event.info.name not in ("NodeStart", "NodeFinished"):
+            return
+        node = event.data.node_info
+        if event.info.name == "NodeStart":
+            self.running[node.unique_id] = time.monotonic()
+        else:
+            self.running.pop(node.unique_id, None)
+            self.done[str(node.resource_type)] += 1
+            if node.node_status == "error":
+                self.broken.append(node.unique_id)
+        if progress.isEnabledFor(logging.DEBUG):
+            progress.debug("%s", self._told())
+
+    def _told(self) -> str:
+        parts = [f"{kind}s {self.done[kind]} of {self.all[kind]}" for kind in ("model", "test")]
+        for name, began in sorted(self.running.items(), key=lambda at: at[1])[:1]:
+            parts.append(f"{name.split('.')[2]} {time.monotonic() - began:.0f} s")
+        return ", ".join(parts)
 
 
-def start_early() -> None:
-    """Import dbt and read the prepared manifest beside the caller, for the next build: together they take seconds."""
+def read_early() -> Future[tuple[str, Any]]:
+    """Import dbt and read the prepared manifest beside the caller, for a build to come: together they take seconds."""
     reader = ThreadPoolExecutor(1)
-    _early[:] = [reader.submit(_read)]
+    project = reader.submit(_read)
     reader.shutdown(wait=False)
+    return project
 
 
-def _parsed() -> Any:
+def _parsed(early: Future[tuple[str, Any]] | None) -> Any:
     """The prepared manifest: the one read early, unless the project was prepared anew since."""
-    state, manifest = _early.pop().result() if _early else _read()
+    state, manifest = early.result() if early else _read()
     return manifest if state == _STATE.read_text("utf-8") else _read()[1]
 
 

@@ -63,17 +63,23 @@ def hold_back(root: Path, *, as_of: date, reasons: Sequence[str], look_at: Seque
     """Leave the note that there is no worklist; None where the morning already has a good one, which stays."""
     target = root / as_of.isoformat()
     with _alone(root, as_of) as aside:
-        if _has_list(target):
+        if has_list(target):
             return None
-        earlier = [date.fromisoformat(path.name) for path in root.glob("????-??-??") if _has_list(path)]
-        previous = max((day for day in earlier if day < as_of), default=None)
+        previous = last_list(root, before=as_of)
         note = write_no_worklist(aside, as_of=as_of, reasons=reasons, look_at=look_at, previous=previous)
         swap_into_place(aside, target)
     return target / note.name
 
 
-def _has_list(folder: Path) -> bool:
+def has_list(folder: Path) -> bool:
+    """Whether a morning's folder has its worklist, and not the note that there is none."""
     return (folder / "manifest.json").exists()
+
+
+def last_list(root: Path, before: date) -> date | None:
+    """The newest earlier morning that has its worklist."""
+    earlier = [date.fromisoformat(path.name) for path in root.glob("????-??-??") if has_list(path)]
+    return max((day for day in earlier if day < before), default=None)
 
 
 @contextmanager

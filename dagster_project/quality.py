@@ -344,21 +344,6 @@ class Worker:
             self._process = None
 
 
-_early: list[Worker] = []
-
-
-def start_early() -> None:
-    """Start the worker that the next run takes: it imports while the caller still does."""
-    worker = Worker()
-    worker.start()
-    _early.append(worker)
-
-
-def started_early() -> Worker | None:
-    """The worker that waits for a run, for the one that takes it; None where none was started."""
-    return _early.pop() if _early else None
-
-
 def _worker_ended(facts: LoadFacts) -> RuntimeError:
     return RuntimeError(f"the expectations of {facts.dataset} could not be run: the worker process ended")
 

@@ -10,7 +10,7 @@ import os
 from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     keep_warehouses: int = Field(default=3, ge=0)
     memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^[1-9]\d*(\.\d+)?(MB|GB|TB)$")
     payment_link: str = Field(default="", pattern=r"^(https://[^\s{}]+\{customer_id\}[^\s{}]*)?$")
+    environment: Literal["development", "production"] = "development"
+    heartbeat_url: str | None = None
     alert_webhook: str | None = None
     alert_email_to: str | None = None
     alert_email_from: str = "arrears@localhost"

@@ -128,6 +128,10 @@ def marts_of(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         con.close()
 
 
+A_LOOK = 2
+"""Seconds that a run waits for its morning: somebody may only be looking whether it is free."""
+
+
 class AlreadyAtWork(Exception):
     """Another run is at work on the same morning. The message says which, since when, and in which process."""
 
@@ -142,15 +146,37 @@ def at_work_on(root: Path, as_of: date, run_id: str) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     lock, card = FileLock(root / f".{as_of}.lock", thread_local=False), root / f".{as_of}.run"
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=A_LOOK)
     except Timeout:
-        who = card.read_text("utf-8").strip() if card.exists() else "another run"
-        raise AlreadyAtWork(f"{who or 'another run'} is already at work on the morning of {as_of}") from None
+        raise AlreadyAtWork(f"{_card(root, as_of)} is already at work on the morning of {as_of}") from None
     try:
         card.write_text(f"run {run_id} (process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC)\n", "utf-8")
         yield
     finally:
         lock.release()
+
+
+def at_work(root: Path, as_of: date) -> str | None:
+    """Who is at work on a morning, as on its card; None where nobody is, which proves that whoever was is dead or done."""
+    if not (root / f".{as_of}.lock").exists():
+        return None
+    lock = FileLock(root / f".{as_of}.lock", thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return _card(root, as_of)
+    lock.release()
+    return None
+
+
+def was_at_work(root: Path, as_of: date, run_id: str) -> bool:
+    """Whether a run is the last that was at work on a morning."""
+    return f"run {run_id} " in _card(root, as_of)
+
+
+def _card(root: Path, as_of: date) -> str:
+    card = root / f".{as_of}.run"
+    return (card.read_text("utf-8").strip() if card.exists() else "") or "another run"
 
 
 def last_finished(root: Path, as_of: date) -> Warehouse | None:
@@ -295,6 +321,12 @@ def published_as_of(published: Path) -> date | None:
     """The morning that is published now; None where nothing is."""
     path = published / "parquet" / "run.parquet"
     return pq.read_table(path)["as_of"][0].as_py() if path.exists() else None
+
+
+def published_run(folder: Path) -> str | None:
+    """Which run built what is published into a folder; None where nothing is."""
+    path = folder / "parquet" / "run.parquet"
+    return str(pq.read_table(path)["run_id"][0].as_py()) if path.exists() else None
 
 
 def _swap_link(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the assets are given: settings, the landing store, the expectations' worker, the run's warehouse folder.
+"""What the assets are given: settings, the landing store, the night, the expectations' worker, the run's warehouse folder.
 
 Belongs here: resources and their lifetimes. They hand out plain objects of the domain, which know nothing of Dagster.
 """
@@ -11,47 +11,71 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_project import notice
+from dagster_project.defs.automation import ending
+from dagster_project.defs.history import spare_the_disk
 from dagster_project.landing import Landing
-from dagster_project.quality import Worker, started_early
+from dagster_project.quality import Worker
 from dagster_project.settings import Settings
 from dagster_project.sources.catalogue import Sources
-from dagster_project.warehouse import Warehouse, at_work_on, tidy
+from dagster_project.warehouse import AlreadyAtWork, Warehouse, at_work_on, tidy
+from dagster_project.warmup import Warmup
 
 
-def default_resources(settings: Settings) -> Mapping[str, Any]:
-    """Every resource by its key, for one environment."""
+def default_resources(settings: Settings, begun: Warmup | None = None) -> Mapping[str, Any]:
+    """Every resource by its key, for one environment; `begun` is what the command line began before it imported Dagster."""
 
-    @dg.resource(description="The expectations, in a process of their own that starts with the run.")
-    def expectations() -> Iterator[Worker]:
-        worker = started_early() or Worker()
+    @dg.resource(description="The night itself: its morning to itself, what takes seconds begun early, its ending told.")
+    def night(context: dg.InitResourceContext) -> Iterator[Warmup]:
+        assert context.run is not None and context.instance is not None
+        as_of, run_id, warmup = _as_of(context), context.run.run_id, begun or Warmup.begin(settings, _as_of(context))
+        warmup.read_project()
+        spare_the_disk(context.instance)
         try:
-            yield worker
+            with at_work_on(settings.warehouse, as_of, run_id):  # from the start of the run, before anything is landed
+                try:
+                    yield warmup
+                finally:
+                    warmup.told = True
+                    ending.end(context.instance, settings, as_of, run_id)
+        except AlreadyAtWork:
+            warmup.told = True  # by that run, once it ends
+            context.instance.add_run_tags(run_id, {ending.TOLD: "by another run"})
+            raise
+        except Exception as broken:
+            if not warmup.told:
+                warmup.told = True
+                notice.stopped(settings, as_of, [notice.in_words(f"{type(broken).__name__}: {broken}")], run_id)
+            raise
         finally:
-            worker.stop()
+            warmup.end()
 
-    @dg.resource(description="The ERP and the bureau, opened when first asked.")
+    @dg.resource(description="The expectations, in a process of their own.", required_resource_keys={"night"})
+    def expectations(context: dg.InitResourceContext) -> Worker:
+        return context.resources.night.expectations
+
+    @dg.resource(description="The ERP and the bureau, opened when first asked.", required_resource_keys={"night"})
     def open_sources(context: dg.InitResourceContext) -> Iterator[Sources]:
-        sources = Sources(settings, _as_of(context))
+        sources = Sources(settings, _as_of(context), context.resources.night.demo)
         try:
             yield sources
         finally:
             sources.close()
 
-    @dg.resource(description="The run's private folder of DuckDB files, and the morning to itself.")
+    @dg.resource(description="The run's private folder of DuckDB files.", required_resource_keys={"night"})
     def warehouse(context: dg.InitResourceContext) -> Iterator[Warehouse]:
         assert context.run is not None
-        as_of, run_id = _as_of(context), context.run.run_id
-        with at_work_on(settings.warehouse, as_of, run_id):  # from the start of the run, before anything is landed
-            folder = Warehouse(settings.warehouse / f"{as_of}.{run_id[:8]}")
-            try:
-                yield folder
-            finally:
-                folder.release()
-                tidy(settings.warehouse, settings.keep_warehouses)
+        folder = Warehouse(settings.warehouse / f"{_as_of(context)}.{context.run.run_id[:8]}")
+        try:
+            yield folder
+        finally:
+            folder.release()
+            tidy(settings.warehouse, settings.keep_warehouses)
 
     return {
         "settings": settings,
         "landing": Landing(settings.landing, settings.quarantine, settings.memory_limit),
+        "night": night,
         "expectations": expectations,
         "open_sources": open_sources,
         "warehouse": warehouse,

@@ -13,8 +13,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -95,19 +93,3 @@ class Demo:
 def start(as_of: date, *, seed: str | None = None, scale: float | None = None) -> Demo:
     """Start the server for a morning and return at once: call early, `wait()` late."""
     return Demo(as_of, seed=seed, scale=scale)
-
-
-_early: dict[date, Demo] = {}
-
-
-def start_early(as_of: date) -> None:
-    """Start the server that the next `serve` of this morning will use: its book is made while the caller still imports."""
-    if as_of not in _early:
-        _early[as_of] = start(as_of)
-
-
-@contextmanager
-def serve(as_of: date, *, seed: str | None = None, scale: float | None = None) -> Iterator[Endpoint]:
-    """The demo for the length of the `with`."""
-    with _early.pop(as_of, None) or start(as_of, seed=seed, scale=scale) as demo:
-        yield demo.wait()

@@ -37,7 +37,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project import warehouse
-from dagster_project.contract import LANDED, SQL_TYPES, Dataset
+from dagster_project.contract import ISSUED_STEPS, LANDED, SQL_TYPES, Dataset
 from dagster_project.landing import judge
 from dagster_project.landing.chain import Chain, Damage, sha256_of
 from dagster_project.landing.judge import CONTRADICTION, kind_of, quoted
@@ -80,12 +80,16 @@ class Landing:
         """Whether anything was landed for a later morning that has come: one that a clock far ahead made up does not count."""
         return any(as_of < load.as_of <= _newest_morning() for load in self.loads(dataset))
 
-    def asks(self, dataset: Dataset, as_of: date, today: date, *, refresh: bool = False) -> bool:
+    def asks(self, as_of: date, today: date, *, published: date | None, refresh: bool = False) -> bool:
         """Whether a run for a morning asks the source, or replays what was known.
 
-        Today's run always asks; a past one only where nothing was ever loaded for that morning or a later one.
+        Today's run always asks; a past one only where neither that morning nor a later one ever went out: `published` is the newest
+        whose marts did, and lists that did are remembered here. A night that failed is so asked again.
         """
-        return refresh or as_of >= today or not any(as_of <= load.as_of <= max(today, as_of) for load in self.loads(dataset))
+        if refresh or as_of >= today:
+            return True
+        listed = [load.as_of for load in self.loads(ISSUED_STEPS)]
+        return not any(as_of <= day <= today for day in (*listed, published or date.min))
 
     def cursor(self, dataset: Dataset, as_of: date) -> datetime | None:
         """The newest `updated_at` that a morning knows of (UTC): where its next incremental load goes on from.

@@ -11,12 +11,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dagster_project.contract import DECIMALS, Dataset, Type
+
+if TYPE_CHECKING:
+    from dagster_project.demo import Demo
 
 EXTRA = "_extra"
 """Column of a page that keeps what the contract does not know, as JSON text, so that quarantine can show a record as received."""
@@ -71,11 +74,13 @@ class ConnectorSettings(BaseSettings):
 
 @dataclass(frozen=True)
 class Opening:
-    """What a connector is opened for: a morning, the folder it may keep a memory of its own under, and who closes what it opened."""
+    """What a connector is opened for: a morning, the folder it may keep a memory of its own under, and who closes what it opened. `demo` is
+    the demo's server where one was started early."""
 
     as_of: date
     home: Path
     stack: ExitStack
+    demo: Demo | None = None
 
 
 @dataclass(frozen=True)

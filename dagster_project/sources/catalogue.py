@@ -10,6 +10,7 @@ from dagster_project.contract import Dataset
 from dagster_project.sources import Connector, Opening, Source, demo, files, rest, sql, tryton
 
 if TYPE_CHECKING:
+    from dagster_project.demo import Demo
     from dagster_project.settings import Settings
 
 CONNECTORS: dict[str, Connector] = {
@@ -32,7 +33,9 @@ def names(gives: str) -> list[str]:
 class Sources:
     """A run's sources, each opened when it is first asked for and closed with the rest. The demo's server lives as long."""
 
-    def __init__(self, settings: Settings, as_of: date):
+    def __init__(self, settings: Settings, as_of: date, demo: Demo | None = None):
+        """`demo` is the demo's server where one was started early."""
+        self._demo = demo
         self._settings = settings
         self._as_of = as_of
         self._opened: dict[str, Source] = {}
@@ -49,7 +52,7 @@ class Sources:
             return None
         if name not in self._opened:
             connector = CONNECTORS[name]
-            opening = Opening(self._as_of, self._settings.home, self._stack)
+            opening = Opening(self._as_of, self._settings.home, self._stack, self._demo)
             self._opened[name] = connector.opened(self._settings.own(connector), opening)
         return self._opened[name]
 

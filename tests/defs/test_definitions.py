@@ -50,6 +50,8 @@ def described(defs: dg.Definitions) -> Iterator[str]:
             f"schedule {schedule.name} of {schedule.job_name} at {schedule.cron_schedule} in {schedule.execution_timezone}, "
             f"{schedule.default_status.value.lower()} by default"
         )
+    for sensor in defs.sensors or []:
+        yield f"sensor {sensor.name} every {sensor.minimum_interval_seconds} s, {sensor.default_status.value.lower()} by default"
 
 
 def test_dagster_knows_what_the_text_says_it_knows(defs: dg.Definitions) -> None:
@@ -171,6 +173,14 @@ def test_a_tick_asks_for_the_date_where_the_company_is(
         assert request.partition_key in mornings_of(settings).get_partition_keys(current_time=tick)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 5 * * *", zone)
     assert tick.astimezone(ZoneInfo(zone)).hour == 5
+
+
+@pytest.mark.parametrize(("environment", "status"), [("development", "STOPPED"), ("production", "RUNNING")])
+def test_the_schedule_starts_by_itself_in_production_only(
+    environment: str, status: str, make_settings: Callable[..., Settings]
+) -> None:
+    assert nightly_schedule(make_settings(environment=environment)).default_status.value == status
+    assert make_settings().environment == "development"
 
 
 def requests(schedule: dg.ScheduleDefinition, at: datetime) -> list[dg.RunRequest]:

@@ -9,15 +9,11 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-import sqlalchemy
-from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from filelock import FileLock
 from nights import AS_OF, House
 
-from dagster_project import dbt_build
-from dagster_project.defs import resources
+from dagster_project import dbt_build, warmup
 from dagster_project.quality import Worker
-from dagster_project.run_history import spare_the_disk
 from dagster_project.settings import Settings
 
 
@@ -28,14 +24,6 @@ def nobodys_environment() -> Iterator[None]:
     with mock.patch.dict(os.environ, kept, clear=True), mock.patch.dict(Settings.model_config, {"env_file": None}):
         with FileLock(Path(tempfile.gettempdir()) / "arrears-tests-prepare.lock"):  # the tests may run in several processes
             dbt_build.prepare()
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def run_history_as_in_a_night() -> Iterator[None]:
-    """What the command line does before it imports Dagster, which here is imported already."""
-    spare_the_disk()
-    with mock.patch.object(sqlite_event_log, "create_engine", sqlalchemy.create_engine):
         yield
 
 
@@ -52,7 +40,7 @@ class KeptWorker(Worker):
 @pytest.fixture(scope="session", autouse=True)
 def one_worker_for_all_nights() -> Iterator[None]:
     worker = KeptWorker()
-    with mock.patch.object(resources, "Worker", return_value=worker):
+    with mock.patch.object(warmup, "Worker", return_value=worker):
         yield
     Worker.stop(worker)
 

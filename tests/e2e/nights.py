@@ -30,7 +30,7 @@ from unittest import mock
 import duckdb
 
 from dagster_project import __main__ as command_line
-from dagster_project.defs.automation.launch import Night, run_night
+from dagster_project.night import Night, run_night
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings
 

@@ -144,9 +144,7 @@ def test_a_manifest_read_early_is_read_again_where_the_project_was_prepared_sinc
         answers = [("first", "read early"), ("second", "read again")]
         monkeypatch.setattr(dbt_build, "_read", lambda answers=answers: answers.pop(0))
 
-        dbt_build.start_early()
-
-        assert dbt_build._parsed() == used
+        assert dbt_build._parsed(dbt_build.read_early()) == used
         assert len(answers) == 2 - reads
 
 

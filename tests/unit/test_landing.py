@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dagster_project import warehouse
-from dagster_project.contract import DATASETS, LANDING_COLUMNS, SQL_TYPES, Column, Dataset, Type
+from dagster_project.contract import DATASETS, ISSUED_STEPS, LANDING_COLUMNS, SQL_TYPES, Column, Dataset, Type
 from dagster_project.landing import Landing, LandingError, Manifest, empty_select, rows_select, store
 from dagster_project.sources import EXTRA, Delivery, Parents, SourceError, page_schema
 
@@ -556,23 +556,32 @@ def test_a_morning_knows_what_was_loaded_for_it_or_before_unless_asked_for_all_k
     assert known(date(2025, 6, 1)) == []
 
 
-def test_todays_run_asks_every_time_and_a_past_ones_only_where_nothing_later_was_loaded(landing: Landing) -> None:
-    assert landing.asks(PAYMENTS, MONDAY, WEDNESDAY), "nothing was ever loaded"
+@pytest.mark.parametrize(
+    ("as_of", "published", "asked"),
+    [
+        (MONDAY, None, True),  # nothing was ever published, whatever was landed: the night failed
+        (MONDAY, TUESDAY, False),
+        (TUESDAY, TUESDAY, False),
+        (TUESDAY, MONDAY, True),
+        (WEDNESDAY, WEDNESDAY, True),  # today, although it was published an hour ago
+    ],
+)
+def test_todays_run_asks_every_time_and_a_past_ones_where_neither_it_nor_a_later_one_went_out(
+    as_of: date, published: date | None, asked: bool, landing: Landing
+) -> None:
+    for day in (MONDAY, TUESDAY):
+        landing.land(PAYMENTS, delivery(PAYMENTS, [payment(1)]), day)
 
-    landing.land(PAYMENTS, delivery(PAYMENTS, [payment(1)]), TUESDAY)
-
-    assert not landing.asks(PAYMENTS, MONDAY, WEDNESDAY), "known as of Tuesday: Monday is a replay"
-    assert not landing.asks(PAYMENTS, TUESDAY, WEDNESDAY)
-    assert landing.asks(PAYMENTS, WEDNESDAY, WEDNESDAY)
-    assert landing.asks(PAYMENTS, TUESDAY, TUESDAY), "today, although it was loaded an hour ago"
-    assert landing.asks(PAYMENTS, MONDAY, WEDNESDAY, refresh=True)
-    assert landing.asks(COMPANIES, MONDAY, WEDNESDAY), "each dataset for itself"
+    assert landing.asks(as_of, WEDNESDAY, published=published) is asked
+    assert landing.asks(as_of, WEDNESDAY, published=published, refresh=True)
 
 
-def test_a_past_morning_that_lies_after_the_last_load_is_asked_for(landing: Landing) -> None:
-    landing.land(PAYMENTS, delivery(PAYMENTS, [payment(1)]), MONDAY)
+def test_a_list_that_went_out_is_remembered_where_the_published_marts_are_gone(landing: Landing) -> None:
+    landing.land(ISSUED_STEPS, delivery(ISSUED_STEPS, [], full=False), TUESDAY)
 
-    assert landing.asks(PAYMENTS, TUESDAY, WEDNESDAY)
+    assert not landing.asks(MONDAY, WEDNESDAY, published=None)
+    assert not landing.asks(TUESDAY, WEDNESDAY, published=None)
+    assert landing.asks(WEDNESDAY, WEDNESDAY, published=None)
 
 
 def test_the_cursor_is_the_newest_change_ever_landed_and_never_goes_back(landing: Landing) -> None:

@@ -14,26 +14,28 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-import sqlalchemy
 import xlsxwriter
-from sqlalchemy.pool import NullPool
 
 from dagster_project import tables
 from dagster_project.paths import DBT_PROJECT, ROOT
 
 
-def test_dagster_makes_an_engine_an_event_through_the_name_that_is_replaced() -> None:
-    """For `run_history.py`: one engine a SQLite file saves some 12 s a night. Until Dagster keeps its engines itself."""
-    from dagster._core.storage.event_log.sqlite import sqlite_event_log
+def test_dagsters_sqlite_files_are_opened_where_ours_are_instead() -> None:
+    """For `defs/history.py`: one engine a file saves some 12 s a night. Until Dagster keeps its engines itself."""
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+    from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 
-    made = inspect.getsource(sqlite_event_log)
-
-    assert re.search(r"\bcreate_engine\([^)]*poolclass=NullPool", made), "it asks for an engine without a pool, by this name"
-    assert sqlalchemy.create_engine("sqlite://", poolclass=NullPool).dispose() is None
+    for store, opens, inside in (
+        (SqliteEventLogStorage, "_connect", {"_db_lock", "_initialized_dbs", "_initdb"}),
+        (SqliteRunStorage, "connect", {"_conn_string"}),
+    ):
+        made = inspect.getsource(getattr(store, opens))
+        assert re.search(r"\bcreate_engine\([^)]*poolclass=NullPool", made), "an engine an event"
+        assert inside <= set(re.findall(r"self\.(_\w+)", made)), "what ours uses as it does"
 
 
 def test_sqlite_knows_the_mode_that_spares_the_disk() -> None:
-    """For `run_history.py`: `synchronous = normal` under write-ahead logging. As long as Dagster's store is SQLite."""
+    """For `defs/history.py`: `synchronous = normal` under write-ahead logging. As long as Dagster's store is SQLite."""
     with sqlite3.connect(":memory:") as connection:
         connection.execute("pragma synchronous = normal")
         assert connection.execute("pragma synchronous").fetchone() == (1,)
@@ -153,5 +155,6 @@ def test_every_reach_into_private_parts_is_known_here() -> None:
     assert found == {
         "__main__.py": {"_run_exitfuncs"},
         "dbt_build.py": {"_ENV"},
+        "defs/history.py": {"_conn_string", "_db_lock", "_initdb", "_initialized_dbs"},
         "outgoing/workbook/book.py": {"_get_xf_index"},
     }

@@ -19,7 +19,7 @@ import pytest
 from dagster_project.contract import DATASETS, LANDING_COLUMNS, TABLES, Dataset, Type
 from dagster_project.landing import Landing
 from dagster_project.policy import LandingLimits, limits_of, rows_in_force
-from dagster_project.quality import LoadFacts, Verdict, Worker, facts_of, start_early, started_early, validate
+from dagster_project.quality import LoadFacts, Verdict, Worker, facts_of, validate
 from dagster_project.sources import Delivery, page_schema
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 6, 2), date(2025, 6, 3), date(2025, 6, 4)
@@ -255,19 +255,6 @@ def test_a_worker_that_died_is_an_error_and_not_a_pass(worker: Worker) -> None:
 
     with pytest.raises(RuntimeError, match="expectations of payments could not be run"):
         worker.verdict(facts(PAYMENTS, load_id="too late"))
-
-
-def test_a_worker_started_early_is_taken_by_one_run_only() -> None:
-    start_early()
-
-    taken = started_early()
-
-    assert taken is not None
-    try:
-        assert taken.verdict(facts(PAYMENTS, load_id="stale", age_days=90)).broken
-        assert started_early() is None
-    finally:
-        taken.stop()
 
 
 def test_only_a_load_with_nothing_broken_passes() -> None:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 import dagster as dg
 
 from dagster_project.contract import DATASETS
-from dagster_project.defs.automation.failures import warnings_of
+from dagster_project.defs.automation.ending import warnings_of
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing

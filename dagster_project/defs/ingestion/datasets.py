@@ -1,11 +1,13 @@
 """The datasets of the ERP and the bureau, pulled and landed; an asset's key is its dbt source."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from dagster_project import dbt_build
 from dagster_project.contract import DATASETS, Dataset, sources
@@ -15,17 +17,19 @@ from dagster_project.landing import Landing, LandingError, Manifest
 from dagster_project.policy import PolicyError, ever_blocks, limits_of, refuse_gaps
 from dagster_project.quality import Worker, facts_of
 from dagster_project.settings import Settings
-from dagster_project.sources import SourceError
+from dagster_project.sources import Delivery, SourceError
 from dagster_project.sources.catalogue import Sources
+from dagster_project.warehouse import published_as_of
 
 log = logging.getLogger("arrears.ingestion")
+progress = logging.getLogger("arrears.progress")
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
 
 
 class IngestionConfig(dg.Config):
-    """How to ask: `full` for everything instead of what changed, `refresh` also where the morning was loaded before."""
+    """How to ask: `full` for everything instead of what changed, `refresh` also where the morning or a later one is out already."""
 
     full: bool = False
     refresh: bool = False
@@ -70,14 +74,15 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
         as_of = date.fromisoformat(context.partition_key)
         expectations.start()
         wanted = [d for d in sources(group) if key_of(d) in context.selected_asset_keys]
+        out = published_as_of(settings.published)
+        asks = landing.asks(as_of, settings.today(), published=out, refresh=config.refresh)
+        asked, replayed = (wanted, []) if asks else ([], wanted)
         try:
-            asked = [d for d in wanted if landing.asks(d, as_of, settings.today(), refresh=config.refresh)]
-            replayed = [d for d in wanted if d not in asked]
             landing.sound(as_of, replayed if config.full else wanted)
         except LandingError as damaged:
             raise dg.Failure(str(damaged), allow_retries=False) from damaged
         if replayed:
-            log.info("%s: replayed from what is landed for %s or later", ", ".join(d.name for d in replayed), as_of)
+            log.info("%s: replayed as it was known, for %s or a later morning is out", ", ".join(d.name for d in replayed), as_of)
         for dataset in replayed:
             known = landing.loads(dataset, as_of)
             yield dg.MaterializeResult(
@@ -88,7 +93,7 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
             for dataset in asked:
                 source = open_sources.of(dataset)
                 since = None if config.full else landing.cursor(dataset, as_of)
-                delivery = source.fetch(dataset, since) if source else None
+                delivery = _counted(source.fetch(dataset, since), dataset) if source else None
                 share = limits_of(dataset.name, settings.policy, as_of).max_quarantined_share
                 manifest = landing.land(dataset, delivery, as_of, since=since, quarantine_share=share, anew=config.full)
                 _tell(manifest)
@@ -98,6 +103,19 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
             raise dg.Failure(str(refused), allow_retries=False) from refused
 
     return land
+
+
+def _counted(delivery: Delivery | None, dataset: Dataset) -> Delivery | None:
+    """The same, saying how many records came while they come."""
+
+    def pages(given: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        count = 0
+        for page in given:
+            count += len(page)
+            progress.debug("%s: %s records pulled", dataset.name, f"{count:,}")
+            yield page
+
+    return delivery and replace(delivery, pages=pages(delivery.pages))
 
 
 def _tell(manifest: Manifest) -> None:

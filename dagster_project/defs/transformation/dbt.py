@@ -22,6 +22,7 @@ from dagster_project.landing import Known, Landing, LandingError
 from dagster_project.policy import PolicyError, refuse_gaps
 from dagster_project.settings import Settings
 from dagster_project.warehouse import Warehouse, export, marts_of
+from dagster_project.warmup import Warmup
 
 log = logging.getLogger("arrears.transformation")
 
@@ -31,11 +32,15 @@ ROWS_TOLD, ROW_LENGTH = 3, 1000
 """How much of what a failed test found is in the reason: more is in the run's private files."""
 
 
+SLOW = 1.0
+"""Seconds from which on a node is worth naming."""
+
+
 class MorningConfig(dg.Config):
     """What the morning knows: `then` reads the loads made for it or earlier, `now` everything learned since."""
 
     known: str = "then"
-    threads: int = 2
+    threads: int = dbt_build.THREADS
 
 
 class Translator(DagsterDbtTranslator):
@@ -79,6 +84,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         settings: dg.ResourceParam[Settings],
         landing: dg.ResourceParam[Landing],
         warehouse: dg.ResourceParam[Warehouse],
+        night: dg.ResourceParam[Warmup],
     ) -> Iterator[Any]:
         as_of = date.fromisoformat(context.partition_key)
         known: Known = "now" if config.known == "now" else "then"
@@ -92,6 +98,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
                 dbt_build.vars_of(as_of, settings.policy, settings.reporting_currency),
                 threads=config.threads,
                 memory_limit=settings.memory_limit,
+                early=night.project,
             )
         except (PolicyError, morning.NothingKnown, LandingError, dbt_build.DbtError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
@@ -117,6 +124,9 @@ def _tell(results: list[NodeResult]) -> None:
         log.info(
             "%-18s %8d nodes: %s  %.1f s", layer, len(nodes), ", ".join(f"{n} {state}" for state, n in states.items()), seconds
         )
+    slow = sorted((result for result in results if result.seconds >= SLOW), key=lambda result: -result.seconds)[:ROWS_TOLD]
+    if slow:
+        log.info("%-18s %s", "slowest", ", ".join(f"{result.name} {result.seconds:.1f} s" for result in slow))
     for result in results:
         if result.broken or result.status == "warn":
             log.warning("%s: %s", result.name, result.message)

@@ -1,0 +1,76 @@
+"""Where Dagster remembers runs and their events: its own SQLite files, kept off the night's clock.
+
+Belongs here: how the process of a night talks to those files. Does not belong here: what is remembered, whether the files are whole
+(`history.py` of the package).
+
+Dagster makes an engine for every event it stores, opens a connection, commits, closes it, and each time SQLite waits for the disk:
+some 15 ms an event, and a night has 800. Here a file has one engine, which keeps the compiled statements and an open connection. The
+files are in write-ahead mode, where `synchronous = normal` cannot corrupt them: a power cut may lose the last events of a run, never
+the ledger. This leans on Dagster's own classes, until it keeps its engines itself; `tests/unit/test_leans.py` says when they moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from typing import Any
+
+import dagster as dg
+import sqlalchemy
+import sqlalchemy.event
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
+from sqlalchemy.engine import Connection, Engine
+
+PATIENCE = 30
+"""Seconds to wait for another process that writes."""
+
+
+def spare_the_disk(instance: dg.DagsterInstance) -> None:
+    """Take effect for an open instance whose history is Dagster's own SQLite files, until it is closed; harmless to call again, and
+    where the history is kept elsewhere."""
+    events, runs = instance.event_log_storage, instance.run_storage
+    if type(events) is SqliteEventLogStorage and "_connect" not in vars(events):
+        vars(events)["_connect"] = _events(events)
+    if type(runs) is SqliteRunStorage and "connect" not in vars(runs):
+        vars(runs)["connect"] = _runs(runs)
+
+
+def _events(storage: Any) -> Callable[[str], AbstractContextManager[Connection]]:
+    """For the events of runs: a file a run, and an index over all of them."""
+    engine_of = cache(_engine)
+
+    @contextmanager
+    def connect(shard: str) -> Iterator[Connection]:
+        with storage._db_lock:
+            engine = engine_of(storage.conn_string_for_shard(shard))
+            if shard not in storage._initialized_dbs:
+                storage._initdb(engine)
+                storage._initialized_dbs.add(shard)
+            with engine.connect() as connection, connection.begin():
+                yield connection
+
+    return connect
+
+
+def _runs(storage: Any) -> Callable[[], AbstractContextManager[Connection]]:
+    """For the runs: one file."""
+    engine = _engine(storage._conn_string)
+
+    @contextmanager
+    def connect() -> Iterator[Connection]:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+
+    return connect
+
+
+def _engine(file: str) -> Engine:
+    engine = sqlalchemy.create_engine(file, connect_args={"timeout": PATIENCE, "check_same_thread": False})
+    sqlalchemy.event.listen(engine, "connect", _relaxed)
+    return engine
+
+
+def _relaxed(connection: Any, record: Any) -> None:
+    connection.execute("pragma synchronous = normal")
