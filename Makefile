@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compare policy test live faults lint docs dev serve demo bench lock clean
+.PHONY: help setup run verify compare policy test live faults lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,7 +33,6 @@ compare: setup ## Hold the policy packs against the published book, all or WITH=
 policy: setup ## Write the credit policy out, PACK=segments DATE=2025-06-30 OUT=policy.md
 	@$(BIN)/python -m dagster_project policy $(if $(PACK),--pack $(PACK)) $(if $(DATE),--date $(DATE)) $(if $(OUT),--out $(OUT))
 
-.PHONY: verify
 verify: setup ## Read everything that is landed and hold it against what was; ACCEPT=1 does without what is damaged
 	@$(BIN)/python -m dagster_project verify $(if $(ACCEPT),--accept)
 
@@ -72,6 +71,9 @@ bench: setup ## Measure the fixed cost of a night, nights on invented books of S
 	@$(BIN)/python tests/benchmarks/fixed_cost.py
 	@$(BIN)/python tests/benchmarks/volumes.py --sizes $(or $(SIZES),100000,1000000)
 	@$(BIN)/python tests/benchmarks/worklists.py
+
+audit: setup ## List the licences, write the bill of materials to SBOM=sbom.json, ask what is known against the packages [OFFLINE=1]
+	@$(BIN)/python .ci/audit.py $(if $(SBOM),--sbom $(SBOM)) $(if $(OFFLINE),--offline)
 
 lock: setup ## Choose the newest allowed versions again and pin them
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev --group docs pyproject.toml -o requirements.lock
