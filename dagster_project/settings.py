@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     reporting_currency: str = Field(default="", pattern=r"^([A-Z]{3})?$")
     timezone: str = "UTC"
     keep_warehouses: int = Field(default=3, ge=0)
+    published_group: str | None = None
     memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^[1-9]\d*(\.\d+)?(MB|GB|TB)$")
     payment_link: str = Field(default="", pattern=r"^(https://[^\s{}]+\{customer_id\}[^\s{}]*)?$")
     environment: Literal["development", "production"] = "development"

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from dagster_project.home import give
 from dagster_project.settings import MEMORY_LIMIT
 
 MARTS = "marts"
@@ -189,13 +190,28 @@ def tidy(root: Path, keep: int) -> None:
     """Remove the private folders of runs that ended, killed ones too, but for the newest `keep`."""
     folders = sorted((path for path in root.glob("*.*") if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True)
     for folder in folders[keep:]:
-        lock = FileLock(folder / "in-use.lock", thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        lock.release()
-        shutil.rmtree(folder, ignore_errors=True)
+        if nobody_works_in(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def nobody_works_in(folder: Path) -> bool:
+    """Whether the run that a private folder belongs to has ended, or was killed."""
+    return _free(folder / "in-use.lock")
+
+
+def nobody_at_work(root: Path) -> bool:
+    """Whether no run is at work on any morning."""
+    return all(_free(path) for path in root.glob(".????-??-??.lock"))
+
+
+def _free(path: Path) -> bool:
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    return True
 
 
 def mart_names(con: duckdb.DuckDBPyConnection) -> list[str]:
@@ -266,19 +282,22 @@ def _write_parquet(con: duckdb.DuckDBPyConnection, rows: str, path: Path) -> Non
     con.execute(f"copy (select * from {rows}) to '{path}' (format parquet, compression zstd)")
 
 
-def publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], memory_limit: str = MEMORY_LIMIT) -> Path:
+def publish(
+    marts: Path, published: Path, as_of: date, run: Mapping[str, str], memory_limit: str = MEMORY_LIMIT, group: str | None = None
+) -> Path:
     """Give a built file of marts its public name, and the same as Parquet, exported first where it was not yet. Returns the folder that
     was published into.
 
     The newest morning is `published/` itself; an older one goes under `published/history/<as_of>/` and leaves the newer alone.
-    A reader that has the old file open keeps it; one that opens the path gets a whole new one.
+    A reader that has the old file open keeps it; one that opens the path gets a whole new one. `group` may read what is published,
+    besides whoever may read the home.
     """
     published.mkdir(parents=True, exist_ok=True)
     with FileLock(published / ".lock", timeout=600):
-        return _publish(marts, published, as_of, run, memory_limit)
+        return _publish(marts, published, as_of, run, memory_limit, group)
 
 
-def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], memory_limit: str) -> Path:
+def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], memory_limit: str, group: str | None) -> Path:
     _take_back(marts)
     exported = marts.with_name("parquet")
     if not exported.exists():
@@ -298,6 +317,11 @@ def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], 
     target = published / "history" / as_of.isoformat() if out and as_of < out <= come else published
     parquet = target / ".sets" / f"{marts.parent.name}.{secrets.token_hex(3)}"
     parquet.mkdir(parents=True)
+    for folder in (published, target.parent, target, parquet.parent, parquet):
+        if folder.is_relative_to(published):
+            give(folder, group)
+    for file in (marts, *exported.iterdir()):
+        give(file, group)  # before it has a name that its readers know
     for file in exported.iterdir():
         _second_name(file, parquet / file.name)
     previous = (target / "parquet").resolve()

@@ -26,6 +26,7 @@ from filelock import FileLock
 
 from dagster_project.bounded import Bounded, OutOfBounds
 from dagster_project.contract import TABLES, WORKLIST_OUTCOMES
+from dagster_project.home import opened_inbox
 from dagster_project.incoming.archive import Refused, Unreadable
 from dagster_project.incoming.inbox import Outcome, judged, write_rejected
 from dagster_project.incoming.issued import issued_on
@@ -79,7 +80,8 @@ def take_in(inbox: Path, worklists: Path, landing: Landing, as_of: date, key: by
     answer to the same row is the same record. Nothing in a workbook stops the night: it is read in a process of its own, and whatever
     happens there is said of that file.
     """
-    (inbox / DONE).mkdir(parents=True, exist_ok=True)
+    opened_inbox(inbox)
+    (inbox / DONE).mkdir(exist_ok=True)
     with FileLock(inbox / ".lock", timeout=LONGEST_WAIT):
         issued = cache(lambda day: issued_on(day, landing, worklists))
         max_age_days = limits_of(WORKLIST_OUTCOMES.name, pack, as_of).max_age_days or 0

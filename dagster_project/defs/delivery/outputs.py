@@ -40,7 +40,9 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
     ) -> dg.MaterializeResult[None]:
         as_of = date.fromisoformat(context.partition_key)
         built = _built(settings, warehouse, as_of)
-        target = publish(built.marts, settings.published, as_of, _run_row(context, settings), settings.memory_limit)
+        target = publish(
+            built.marts, settings.published, as_of, _run_row(context, settings), settings.memory_limit, settings.published_group
+        )
         rows = row_counts(built.parquet)
         log.info("%-18s %s rows in %d marts: %s", "marts", f"{sum(rows.values()):,}", len(rows), target / "marts.duckdb")
         return dg.MaterializeResult(
