@@ -33,6 +33,10 @@ compare: setup ## Hold the policy packs against the published book, all or WITH=
 policy: setup ## Write the credit policy out, PACK=segments DATE=2025-06-30 OUT=policy.md
 	@$(BIN)/python -m dagster_project policy $(if $(PACK),--pack $(PACK)) $(if $(DATE),--date $(DATE)) $(if $(OUT),--out $(OUT))
 
+.PHONY: compact
+compact: setup ## Put old loads together and remove what policy no longer keeps; nights do so by themselves when due
+	@$(BIN)/python -m dagster_project compact
+
 verify: setup ## Read everything that is landed and hold it against what was; ACCEPT=1 does without what is damaged
 	@$(BIN)/python -m dagster_project verify $(if $(ACCEPT),--accept)
 
@@ -59,7 +63,7 @@ docs: setup ## Build the site into docs/_build: marts, policy tables, decisions,
 
 dev: setup ## Open the Dagster UI on HOST:PORT, by default 127.0.0.1:3000
 	@$(BIN)/python -m dagster_project prepare
-	@DAGSTER_HOME="$$($(BIN)/python -m dagster_project instance)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -w workspace.yaml -h $(HOST) -p $(PORT)
+	@umask 027; DAGSTER_HOME="$$($(BIN)/python -m dagster_project instance)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -w workspace.yaml -h $(HOST) -p $(PORT)
 
 serve: setup ## Run the web server on HOST:PORT and the daemon that starts the nights, as a service does
 	@exec $(BIN)/python -m dagster_project serve --host $(HOST) --port $(PORT)

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from dagster_project import console
 from dagster_project import settings as environment
+from dagster_project.home import keep_private
 from dagster_project.settings import Settings, SettingsError
 
 
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = environment.load()
+        keep_private(settings)
         return int(options.command(settings, options))
     except SettingsError as unusable:
         print(f"\nThe settings do not describe a run:\n{unusable}", file=sys.stderr)
@@ -55,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     policy.add_argument("--pack", help="the pack; ARREARS_POLICY where left out")
     policy.add_argument("--date", type=_date, help="the day whose policy it is, YYYY-MM-DD; today where left out")
     policy.add_argument("--out", type=Path, help="the file to write it to, instead of printing it")
+    commands.add_parser("compact", help="put old loads together and remove what policy no longer keeps").set_defaults(
+        command=_compact
+    )
     verify = commands.add_parser("verify", help="read everything that is landed and hold it against what was")
     verify.set_defaults(command=_verify)
     verify.add_argument("--accept", action="store_true", help="put what is damaged aside and do without it")
@@ -125,6 +130,24 @@ def _policy(settings: Settings, options: argparse.Namespace) -> int:
         options.out.write_text(text, "utf-8")
     else:
         print(text, end="")
+    return 0
+
+
+def _compact(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project import upkeep
+    from dagster_project.landing import Landing, LandingError
+
+    landing = Landing(settings.landing, settings.quarantine, settings.memory_limit)
+    try:
+        together = upkeep.compact(settings, landing, after=1)
+        removed = upkeep.clear(settings, landing, settings.today())
+    except LandingError as damaged:
+        print(damaged, file=sys.stderr)
+        return 1
+    for name, loads in together.items():
+        print(f"{name:<18} {loads:>6,} loads put together")
+    for kind, count in removed.items():
+        print(f"{kind:<18} {count:>6,} removed")
     return 0
 
 

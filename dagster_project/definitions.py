@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_project import settings as environment
 from dagster_project.defs.automation.mornings import mornings_of
 from dagster_project.defs.automation.nightly import nightly_job, nightly_schedule
+from dagster_project.defs.automation.upkeep import upkeep_job, upkeep_schedule
 from dagster_project.defs.automation.watch import watch_over_nights
 from dagster_project.defs.delivery.outputs import delivery_assets
 from dagster_project.defs.ingestion.datasets import landed_assets, landed_checks
@@ -30,8 +31,8 @@ def build_defs(
     return dg.Definitions(
         assets=[filled_worklists(mornings), *landed_assets(mornings), morning, *delivery_assets(mornings, marts)],
         asset_checks=[landed_checks()],
-        jobs=[nightly_job(mornings)],
-        schedules=[nightly_schedule(settings)],
+        jobs=[nightly_job(mornings), upkeep_job()],
+        schedules=[nightly_schedule(settings), upkeep_schedule(settings)],
         sensors=[watch_over_nights(settings)],
         resources={**default_resources(settings, begun), **(resources or {})},
         executor=dg.in_process_executor,

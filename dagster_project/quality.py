@@ -114,19 +114,21 @@ def validate(facts: LoadFacts) -> Verdict:
     if facts.rows_path:
         rules = list(_row_expectations(dataset))
         looked_at = [name for name in dataset.column_names if any(name in _columns_of(rule) for rule in rules)]
-        for batch in _batches(Path(facts.rows_path), looked_at):
+        for batch in _batches(Path(facts.rows_path), looked_at, facts.load_id):
             quick, told = _quick(batch, dataset)
             count, found = _run(quick, rules, told)
             evaluated, broken = evaluated + count, broken + found
     return Verdict(dataset.name, facts.load_id, evaluated, broken)
 
 
-def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Those columns of the rows a load brought, without the rows that only say that a key is gone."""
+def _batches(path: Path, columns: Sequence[str], load_id: str) -> Iterator[pa.Table]:
+    """Those columns of the rows a load brought, without the rows that only say that a key is gone. The file may be one it shares."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[*columns, "_deleted"]):
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[*columns, "_deleted", "_load_id"]):
             table = pa.Table.from_batches([batch])
-            yield table.filter(pc.invert(table["_deleted"])).select(columns)
+            table = table.filter(pc.and_(pc.invert(table["_deleted"]), pc.equal(table["_load_id"], load_id)))
+            if len(table) or file.metadata.num_row_groups == 1:
+                yield table.select(columns)
 
 
 def _quick(table: pa.Table, dataset: Dataset) -> tuple[pa.Table, Mapping[str, Callable[[float], Any]]]:

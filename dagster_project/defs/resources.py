@@ -11,9 +11,10 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project import notice
+from dagster_project import notice, upkeep
 from dagster_project.defs.automation import ending
 from dagster_project.defs.history import spare_the_disk
+from dagster_project.home import keep_private
 from dagster_project.landing import Landing
 from dagster_project.quality import Worker
 from dagster_project.settings import Settings
@@ -24,6 +25,7 @@ from dagster_project.warmup import Warmup
 
 def default_resources(settings: Settings, begun: Warmup | None = None) -> Mapping[str, Any]:
     """Every resource by its key, for one environment; `begun` is what the command line began before it imported Dagster."""
+    landing = Landing(settings.landing, settings.quarantine, settings.memory_limit)
 
     @dg.resource(description="The night itself: its morning to itself, what takes seconds begun early, its ending told.")
     def night(context: dg.InitResourceContext) -> Iterator[Warmup]:
@@ -32,12 +34,14 @@ def default_resources(settings: Settings, begun: Warmup | None = None) -> Mappin
         warmup.read_project()
         spare_the_disk(context.instance)
         try:
+            keep_private(settings)
             with at_work_on(settings.warehouse, as_of, run_id):  # from the start of the run, before anything is landed
                 try:
                     yield warmup
                 finally:
                     warmup.told = True
                     ending.end(context.instance, settings, as_of, run_id)
+                    upkeep.tend(settings, landing)
         except AlreadyAtWork:
             warmup.told = True  # by that run, once it ends
             context.instance.add_run_tags(run_id, {ending.TOLD: "by another run"})
@@ -74,7 +78,7 @@ def default_resources(settings: Settings, begun: Warmup | None = None) -> Mappin
 
     return {
         "settings": settings,
-        "landing": Landing(settings.landing, settings.quarantine, settings.memory_limit),
+        "landing": landing,
         "night": night,
         "expectations": expectations,
         "open_sources": open_sources,

@@ -102,7 +102,7 @@ class Chain:
     def __init__(self, landing: Path, dataset: Dataset):
         self.dataset = dataset
         self.folder = landing / dataset.name
-        self._landing = landing
+        self.landing = landing
         self._file = landing / ".chain" / f"{dataset.name}.json"
         self._seen_file = landing / ".chain" / f"{dataset.name}.seen.json"
 
@@ -231,7 +231,7 @@ class Chain:
             return f"has lost its {ROWS} with {rows:,} rows" if rows else None
         if not rows:
             return f"has a {ROWS} although nothing was landed with it"
-        name = str(path.relative_to(self._landing))
+        name = str(path.relative_to(self.landing))
         state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         if seen.is_as_it_was(name, state) and not whole:
             return None
@@ -337,7 +337,7 @@ class Chain:
         return given_up
 
     def _put_aside(self, path: Path, now: datetime) -> None:
-        aside = self._landing / ".damaged" / f"{self.dataset.name}.{now:%Y%m%dT%H%M%S}.{path.name}"
+        aside = self.landing / ".damaged" / f"{self.dataset.name}.{now:%Y%m%dT%H%M%S}.{path.name}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         number = 1
         while aside.exists():
@@ -349,7 +349,7 @@ class Chain:
         """Remember a file that was hashed by whoever wrote it."""
         seen = _Seen.read(self._seen_file)
         stat = path.stat()
-        seen.files[str(path.relative_to(self._landing))] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        seen.files[str(path.relative_to(self.landing))] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         seen.write(self._seen_file, None)
 
 

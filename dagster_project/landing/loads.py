@@ -116,7 +116,8 @@ class Load:
 @dataclass(frozen=True)
 class Pack:
     """Consecutive loads in one file. `told` is `pack.json`: `first` and `last` sequence, `loads` (their manifests as they were), `rows`,
-    `sha256` and `bytes` of the file, `forgotten` (what was blanked in it), `seal`."""
+    `sha256` and `bytes` of the file, `generation` (one more than that of any pack it was made of), `forgotten` (the records of what was
+    blanked in it), `seal`."""
 
     folder: Path
     told: Mapping[str, Any]
@@ -148,8 +149,8 @@ def find(folder: Path) -> tuple[list[Pack], list[Load]]:
         UnreadableError: a pack cannot be read, so that nobody knows what it stands for.
     """
     packs: list[Pack] = []
-    found = sorted(_packs(folder), key=lambda pack: (pack.first, -pack.last, -pack.told["made"]))
-    for pack in found:  # the widest first; of two of the same loads the newer
+    found = sorted(_packs(folder), key=lambda pack: (pack.first, -pack.last, -pack.told["generation"]))
+    for pack in found:  # the widest first; of two of the same loads the one made from the other
         if not packs or pack.last > packs[-1].last:
             packs.append(pack)
     packed = {load.load_id for pack in packs for load in pack.loads}
@@ -177,7 +178,7 @@ def _read_pack(folder: Path, written: int) -> Pack:
     told = read_json(folder / PACK)
     try:
         pack = Pack(folder, told)
-        _ = (pack.first, pack.last, pack.loads, told["made"], told["rows"])
+        _ = (pack.first, pack.last, pack.loads, told["generation"], told["rows"])
     except (KeyError, TypeError, ValueError) as broken:
         raise UnreadableError(folder / PACK, f"is no description of a pack: {broken!r}") from None
     return pack

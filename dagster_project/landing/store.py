@@ -40,6 +40,7 @@ from dagster_project import warehouse
 from dagster_project.contract import ISSUED_STEPS, LANDED, SQL_TYPES, Dataset
 from dagster_project.landing import judge
 from dagster_project.landing.chain import Chain, Damage, sha256_of
+from dagster_project.landing.compact import compact
 from dagster_project.landing.judge import CONTRADICTION, kind_of, quoted
 from dagster_project.landing.loads import MANIFEST, ROWS, STAMP, LandingError, Load, Manifest, find, seal_of
 from dagster_project.landing.read import empty_select, rows_select
@@ -80,6 +81,15 @@ class Landing:
         """Whether anything was landed for a later morning that has come: one that a clock far ahead made up does not count."""
         return any(as_of < load.as_of <= _newest_morning() for load in self.loads(dataset))
 
+    def still_counts(self, dataset: Dataset, load_id: str) -> bool:
+        """Whether what a load refused may still be the newest word on a record: no later delivery of everything has come."""
+        for load in reversed(self.loads(dataset)):
+            if load.load_id == load_id:
+                return True
+            if load.manifest.full and not load.manifest.absent:
+                return False
+        return False
+
     def asks(self, as_of: date, today: date, *, published: date | None, refresh: bool = False) -> bool:
         """Whether a run for a morning asks the source, or replays what was known.
 
@@ -117,6 +127,10 @@ class Landing:
         """
         if damages := self.damages(as_of, datasets=datasets):
             raise DamagedError("\n".join(map(str, damages)))
+
+    def compact(self, dataset: Dataset, *, after: int = 1) -> int:
+        """Put loads together where more than `after` lie by themselves: see `compact.py`. Returns how many were."""
+        return compact(self.folder, dataset, _clock(), after=after, memory_limit=self.memory_limit)
 
     def give_up(self, dataset: Dataset, *, accepted: bool = False) -> list[Damage]:
         """Go on without what is damaged: see `Chain.give_up`."""
