@@ -21,6 +21,10 @@ Record = dict[str, Any]
 Book = dict[str, list[Record]]
 
 CURRENCIES = ("EUR", "USD", "GBP", "JPY", "KWD")
+NUMBERS = ("INV-1000", "INV-1000-2", "F0001", "(2025/07)")
+"""Invoice numbers that several documents of a book may bear."""
+MARKS = ("/", "+", "'", '"', "\t", "\n", "\u00a0", "[", "#", "-", "–", "—", "|", "_", "?", "„")
+"""What may stand beside a number in a reference."""
 CENT = Decimal("0.01")
 IDS = frozenset(
     {"company_id", "customer_id", "invoice_id", "payment_id", "allocation_id", "refund_id", "source_id", "payment_terms"}
@@ -171,8 +175,10 @@ class _Author:
             {"payment_terms": name, "net_days": self.choice([0, 14, 30, 90])} for name in ("N1", "N2")[: self.choice(range(3))]
         ]
         documents = [self._document(place) for place in range(self.choice([1, 3, 5, 6, 7, 8, 9]))]
+        documents += self._numbered_again(documents)
         instalments = [part for document in documents for part in self._instalments(document)]
         payments = [self._payment(place, documents) for place in range(self.choice([0, 2, 3, 4, 5, 6]))]
+        payments += self._named_in_turn(len(payments), documents)
         # Some sources allocate nothing; what names its invoice is left to be matched by that, mostly.
         silent = self.one_in(4)
         told = [record for record in payments if not silent and (not record["reference"] or self.one_in(4))]
@@ -182,6 +188,8 @@ class _Author:
         refunds = [self._refund(place, payments, credit_memos) for place in range(self.choice([0, 0, 1, 2, 4]))]
         favourite = self.choice(invoices) if invoices else None  # much happens to one of them
         paid = [favourite if self.one_in(2) else self.choice(invoices) for _ in range(count)]
+        allocations = [self._allocation(place, invoice, instalments, told, credit_memos) for place, invoice in enumerate(paid)]
+        allocations += [] if silent else self._applied_later(len(allocations), payments, invoices)
         return {
             **({"companies": self.entities} if self.setting.entities == "own" else {}),
             "customers": self.customers,
@@ -190,10 +198,64 @@ class _Author:
             "instalments": instalments,
             "payments": payments,
             "refunds": refunds,
-            "allocations": [
-                self._allocation(place, invoice, instalments, told, credit_memos) for place, invoice in enumerate(paid)
-            ],
+            "allocations": allocations,
         }
+
+    def _numbered_again(self, documents: Sequence[Record]) -> list[Record]:
+        """Documents that bear the number of one that was there before, to the same customer."""
+        first = self.choice(documents)
+        again = []
+        for place in range(self.choice([0, 0, 1, 3])):
+            dated = first["invoice_date"] + timedelta(days=self.choice([0, 40, 90, 365]) * (place + 1))
+            due_date = dated + timedelta(days=30)
+            amount = self.choice([first["amount"], self.amount()])
+            again.append({**first, "invoice_id": f"I{len(documents) + place}", "invoice_date": dated, "due_date": due_date})
+            again[-1] |= {"amount": amount, "voided_on": self.end_of(dated, one_in=5)}
+        return again
+
+    def _named_in_turn(self, taken: int, documents: Sequence[Record]) -> list[Record]:
+        """Payments that name the same few documents one after the other: some come too late, some find room again."""
+        first = self.choice(documents)
+        own = [record for record in documents if record["customer_id"] == first["customer_id"]]
+        payments = []
+        for place in range(self.choice([0, 0, 2, 5])):
+            named = self.chance.sample(own, min(len(own), self.choice([1, 1, 2])))
+            paid_on = named[0]["invoice_date"] + timedelta(days=self.choice([-3, 0, 1, 20, 30]) + 10 * place)
+            payment = self._payment(taken + place, [named[0]])
+            payment |= {
+                "customer_id": first["customer_id"],
+                "payment_date": paid_on,
+                "reversed_on": self.end_of(paid_on, one_in=3),
+            }
+            payment |= {"company_id": self._company(first["customer_id"])}
+            payment |= {"reference": " ".join(record["invoice_number"] for record in named)}
+            payments.append(payment)
+        return payments
+
+    def _applied_later(self, taken: int, payments: Sequence[Record], invoices: Sequence[Record]) -> list[Record]:
+        """What a clerk did some days after the payment came: mostly what its reference says."""
+        applied = []
+        for payment in payments:
+            meant = [
+                record
+                for record in invoices
+                if record["currency"] == payment["currency"] and record["invoice_number"] in (payment["reference"] or "")
+            ]
+            if meant and self.one_in(4):
+                invoice = self.choice(meant)
+                amount = min(invoice["amount"], payment["amount"])
+                applied.append(
+                    {
+                        "allocation_id": f"A{taken + len(applied)}",
+                        "invoice_id": invoice["invoice_id"],
+                        "source_type": "payment",
+                        "source_id": payment["payment_id"],
+                        "allocated_on": payment["payment_date"] + timedelta(days=self.choice([0, 1, 5, 35])),
+                        "amount": self.choice([amount, amount, (amount / 2).quantize(CENT)]),
+                        "reversed_on": self.end_of(payment["payment_date"], one_in=6),
+                    }
+                )
+        return applied
 
     def _entities(self) -> list[Record]:
         if self.setting.entities != "own":
@@ -225,7 +287,7 @@ class _Author:
         dated = self.any_day()
         return {
             "invoice_id": f"I{place}",
-            "invoice_number": self.choice([f"INV-{1000 + place}"] * 4 + [f"N{place}", "INV-1000"]),
+            "invoice_number": self.choice([f"INV-{1000 + place}"] * 6 + [f"N{place}", *NUMBERS]),
             "customer_id": customer_id,
             "document_type": self.choice(["invoice"] * 5 + ["debit_memo", "credit_memo"]),
             "invoice_date": dated,
@@ -268,6 +330,7 @@ class _Author:
         told = [document["invoice_number"]] if document and self.one_in(2) else []
         own = [record for record in documents if record["customer_id"] == customer_id] or documents
         told += [self.choice(own)["invoice_number"] for _ in range(self.choice([0, 0, 1, 3]))]
+        told = [self.choice(["", "", "", *MARKS]) + number + self.choice(["", "", "", *MARKS, "-2", "1", "x"]) for number in told]
         return {
             "payment_id": f"P{place}",
             "customer_id": customer_id,

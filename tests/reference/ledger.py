@@ -25,7 +25,7 @@ Book = Mapping[str, Sequence[Record]]
 
 HISTORY_MONTHS = 24
 SHORTEST_NUMBER = 4
-SEPARATORS = ",;:.()#"
+DASHES = "‐‑‒–—―−﹘﹣－"
 EXACT = Context(prec=60)
 BUCKETS = (("current", None, 0), ("1-30", 1, 30), ("31-60", 31, 60), ("61-90", 61, 90), ("90+", 91, None))
 AMOUNT_COLUMNS = {
@@ -134,14 +134,23 @@ def paydex_equivalent(days: Fraction | None) -> Fraction | None:
     return Fraction(PAYDEX[-1][1])
 
 
-def _words(text: str) -> list[str]:
-    return "".join(" " if letter in SEPARATORS else letter for letter in text.lower()).split()
+def _spelt(text: str) -> str:
+    return "".join("-" if letter in DASHES else letter for letter in text.lower())
 
 
-def _names(reference: str, number: str) -> bool:
-    """Whether an invoice number stands in a payment's reference as words of its own."""
-    said, wanted = _words(reference), _words(number)
-    return bool(wanted) and any(said[at : at + len(wanted)] == wanted for at in range(len(said)))
+def _number(text: str) -> str:
+    """A number as it is compared: without what is printed before its first letter or digit and after its last."""
+    letters = [place for place, letter in enumerate(text) if letter.isalnum()]
+    return _spelt(text)[letters[0] : letters[-1] + 1] if letters else ""
+
+
+def _places(reference: str, number: str) -> set[tuple[int, int]]:
+    """From where to where a number stands in a payment's reference with no letter or digit on either side."""
+    said, found = f" {_spelt(reference)} ", set()
+    for at in range(len(said)):
+        if number and said.startswith(number, at) and not said[at - 1].isalnum() and not said[at + len(number)].isalnum():
+            found.add((at, at + len(number)))
+    return found
 
 
 class Ledger:
@@ -164,7 +173,7 @@ class Ledger:
         self._read_refunds(book.get("refunds", ()))
         self._read_rates(book)
         self._read_allocations(book.get("allocations", ()))
-        self._read_allocations([*book.get("allocations", ()), *self._reference_matches(book.get("allocations", ()))])
+        self._read_allocations(self._with_reference_matches(book.get("allocations", ())))
 
     # --- who, in which currency --------------------------------------------------------------------------------------
 
@@ -232,7 +241,9 @@ class Ledger:
         return document if is_credit else None
 
     def effective_on(self, allocation: Record) -> date:
-        """The latest of its own date, its source's and its invoice's."""
+        """The latest of its own date, its source's and its invoice's; the day of the match that it confirms."""
+        if allocation.get("confirms_since"):
+            return allocation["confirms_since"]
         source = self.source_of(allocation) or {}
         dates = [allocation["allocated_on"], self.documents[allocation["invoice_id"]]["invoice_date"]]
         dates += [source.get("payment_date"), source.get("invoice_date")]
@@ -306,40 +317,103 @@ class Ledger:
                 laid["refund", refund["refund_id"]] = left
         return laid
 
+    # --- reference matches -------------------------------------------------------------------------------------------
+
+    def _with_reference_matches(self, told: Sequence[Record]) -> list[Record]:
+        """What the source says, and what comes of payments that name invoices on the days on which it is silent about them. Where it
+        begins by allocating the very amount to the same invoice, once, that goes on from the day of the match."""
+        rows = list(told)
+        for match in self._reference_matches(told):
+            confirming = [
+                record
+                for record in self.onto[match["invoice_id"]]
+                if (record["source_type"], record["source_id"]) == ("payment", match["source_id"])
+                and record["amount"] == match["amount"]
+                and self.effective_on(record) == match["reversed_on"]
+                and self.stands(record, match["reversed_on"])
+            ]
+            if len(confirming) == 1:
+                rows = [{**row, "confirms_since": match["allocated_on"]} if row is confirming[0] else row for row in rows]
+            else:
+                rows.append(match)
+        return rows
+
     def _reference_matches(self, told: Sequence[Record]) -> Iterator[Record]:
-        """Payments the source has allocated nowhere go to the invoices their reference names, the earliest payment first, the
-        oldest due first, never more than is open this morning. A number borne by two open invoices of the customer names neither."""
-        silent_about = {record["source_id"] for record in told if record["source_type"] == "payment"}
-        left_open = {
-            invoice_id: self.open_amount(invoice_id, self.as_of)
-            for invoice_id, document in self.documents.items()
-            if document["document_type"] != "credit_memo" and len(document["invoice_number"]) >= SHORTEST_NUMBER
+        """Day by day: a payment that the source has not allocated yet goes to the invoices its reference names which are there and
+        open, as it comes or as they come, the earliest payment first, the oldest due first, never more than there is. A number borne
+        by two invoices open then names neither."""
+        spoken: dict[str, date] = {}
+        for record in told:
+            if record["source_type"] == "payment":
+                spoken[record["source_id"]] = min(record["allocated_on"], spoken.get(record["source_id"], date.max))
+        for customer_id, invoices in self.receivables_of.items():
+            silent = [
+                payment
+                for payment in sorted(self.payments.values(), key=lambda record: (record["payment_date"], record["payment_id"]))
+                if payment["customer_id"] == customer_id and payment.get("reference")
+            ]
+            made: list[Record] = []
+            for day in sorted(
+                {payment["payment_date"] for payment in silent} | {invoice["invoice_date"] for invoice in invoices}
+            ):
+                for payment in silent:
+                    if self.exists(payment, day) and spoken.get(payment["payment_id"], date.max) > day:
+                        made += self._matches_on(day, payment, invoices, made, spoken.get(payment["payment_id"]))
+            yield from made
+
+    def _matches_on(
+        self, day: date, payment: Record, invoices: Sequence[Record], made: Sequence[Record], spoken_on: date | None
+    ) -> list[Record]:
+        def matched(column: str, value: str) -> Decimal:
+            standing = [match for match in made if match[column] == value and self.stands(match, day)]
+            return sum((match["amount"] for match in standing), Decimal(0))
+
+        left = self._unused(("payment", payment["payment_id"]), day) - matched("source_id", payment["payment_id"])
+        named = self._named(payment, [invoice for invoice in invoices if invoice["invoice_date"] <= day])
+        room = {
+            invoice["invoice_id"]: self.open_amount(invoice["invoice_id"], day) - matched("invoice_id", invoice["invoice_id"])
+            for invoice in named
         }
-        candidates = [invoice_id for invoice_id, amount in left_open.items() if amount > 0]
-        for payment in sorted(self.payments.values(), key=lambda record: (record["payment_date"], record["payment_id"])):
-            if payment["payment_id"] in silent_about or not payment.get("reference"):
-                continue
-            left = self._unused(("payment", payment["payment_id"]), self.as_of)
-            named = defaultdict(list)
-            for invoice_id in candidates:
-                invoice = self.documents[invoice_id]
-                if (invoice["customer_id"], invoice["currency"]) == (payment["customer_id"], payment["currency"]) and _names(
-                    payment["reference"], invoice["invoice_number"]
-                ):
-                    named[tuple(_words(invoice["invoice_number"]))].append(invoice_id)
-            for invoice_id in sorted((bearers[0] for bearers in named.values() if len(bearers) == 1), key=self._oldest_due):
-                amount = min(left, left_open[invoice_id])
-                if amount > 0:
-                    left -= amount
-                    left_open[invoice_id] -= amount
-                    yield {
-                        "allocation_id": f"reference/{payment['payment_id']}/{invoice_id}",
-                        "invoice_id": invoice_id,
+        still_open = [invoice for invoice in named if room[invoice["invoice_id"]] > 0]
+        numbers = [_number(invoice["invoice_number"]) for invoice in still_open]
+        found: list[Record] = []
+        for invoice in sorted(still_open, key=lambda record: self._oldest_due(record["invoice_id"])):
+            is_its_day = max(payment["payment_date"], invoice["invoice_date"]) == day
+            amount = min(left, room[invoice["invoice_id"]])
+            if is_its_day and numbers.count(_number(invoice["invoice_number"])) == 1 and amount > 0:
+                left -= amount
+                found.append(
+                    {
+                        "allocation_id": f"reference/{payment['payment_id']}/{invoice['invoice_id']}",
+                        "invoice_id": invoice["invoice_id"],
                         "source_type": "payment",
                         "source_id": payment["payment_id"],
-                        "allocated_on": payment["payment_date"],
+                        "allocated_on": day,
+                        "reversed_on": spoken_on,
                         "amount": amount,
                     }
+                )
+        return found
+
+    def _named(self, payment: Record, invoices: Sequence[Record]) -> list[Record]:
+        """Those in the payment's currency, and of the entity it names, whose number stands in its reference, and not only as a part
+        of longer numbers that stand there too."""
+        names_entity = payment.get("company_id") and not self.assumed
+        may_be_meant = [
+            (invoice, _number(invoice["invoice_number"]))
+            for invoice in invoices
+            if invoice["currency"] == payment["currency"]
+            and (not names_entity or self.company_of(invoice) == payment["company_id"])
+            and len(invoice["invoice_number"]) >= SHORTEST_NUMBER
+        ]
+        places = {number: _places(payment["reference"], number) for _, number in may_be_meant}
+
+        def is_part(at: int, to: int) -> bool:
+            return any(
+                first <= at and to <= last and last - first > to - at for wider in places.values() for first, last in wider
+            )
+
+        return [invoice for invoice, number in may_be_meant if any(not is_part(*place) for place in places[number])]
 
     def _oldest_due(self, invoice_id: str) -> tuple[date, date, str]:
         invoice = self.documents[invoice_id]

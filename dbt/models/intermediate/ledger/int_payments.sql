@@ -15,6 +15,7 @@ owned as (
     select
         payments.payment_id,
         {{ owning_company('payments.company_id', 'customers.company_id') }} as company_id,
+        case when not coalesce(only_company.is_assumed, false) then payments.company_id end as named_company_id,
         payments.customer_id,
         payments.payment_date,
         payments.currency,
@@ -33,6 +34,7 @@ select
     -row_number() over () as document_key,
     owned.payment_id,
     owned.company_id,
+    owned.named_company_id,
     owned.customer_id,
     owned.payment_date,
     owned.currency,

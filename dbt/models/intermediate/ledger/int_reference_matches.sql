@@ -1,10 +1,10 @@
 {%- set rounds = 8 -%}
-with payments as (
-    select * from {{ ref('int_payments') }}
+with named_documents as (
+    select * from {{ ref('int_named_documents') }}
 ),
 
-allocations as (
-    select * from {{ ref('stg_erp__allocations') }}
+payments as (
+    select * from {{ ref('int_payments') }}
 ),
 
 documents as (
@@ -15,155 +15,359 @@ source_allocations as (
     select * from {{ ref('int_source_allocations') }}
 ),
 
-allocated_payments as (
-    select distinct source_id as payment_id
-    from allocations
-    where source_type = 'payment'
+refunds as (
+    select * from {{ ref('int_refunds') }}
+    where payment_id is not null
 ),
 
-{% set separators = ",;:.()#" -%}
--- A number counts where it stands in the reference as a word of its own.
-unallocated_payments as (
+-- What comes of a payment and an invoice it names is found on the day when both are there, and ends with the first of them, or when the
+-- source begins to apply the payment itself.
+named as (
     select
+        named_documents.source_key,
+        named_documents.document_key,
+        named_documents.number,
+        named_documents.named_on,
+        named_documents.allocated_on,
         payments.payment_id,
-        payments.customer_id,
-        payments.currency,
         payments.payment_date,
-        payments.amount,
-        ' ' || translate(lower(payments.reference), '{{ separators }}', '{{ ' ' * separators | length }}') || ' ' as reference_words
-    from payments
-    left join allocated_payments on payments.payment_id = allocated_payments.payment_id
-    where
-        payments.reference is not null
-        and allocated_payments.payment_id is null
-        and payments.reversed_on is null
-        and {{ policy_value('cash_application_policy', 'counted_matches', 'varchar') }} = 'reference'
-),
-
-standing as (
-    select
-        invoice_id,
-        sum(amount) as amount
-    from source_allocations
-    where ended_on is null
-    group by invoice_id
-),
-
-open_invoices as (
-    select
+        payments.amount as payment_amount,
         documents.invoice_id,
-        documents.customer_id,
-        documents.currency,
-        documents.due_date,
         documents.document_date,
-        documents.amount - coalesce(standing.amount, 0) as open_amount,
-        ' ' || trim(translate(lower(documents.document_number), '{{ separators }}', '{{ ' ' * separators | length }}')) || ' ' as number_words
-    from documents
-    left join standing on documents.invoice_id = standing.invoice_id
-    where
-        documents.document_type in ('invoice', 'debit_memo')
-        and documents.voided_on is null
-        and documents.amount > coalesce(standing.amount, 0)
-        and length(documents.document_number) >= {{ policy_value('cash_application_policy', 'shortest_number') }}
+        documents.due_date,
+        documents.amount as document_amount,
+        documents.voided_on,
+        least(payments.reversed_on, named_documents.allocated_on) as payment_ends_on
+    from named_documents
+    inner join payments on named_documents.source_key = payments.document_key
+    inner join documents on named_documents.document_key = documents.document_key
+    where {{ policy_value('cash_application_policy', 'counted_matches', 'varchar') }} = 'reference'
 ),
 
--- A number that two open invoices of the customer bear names neither.
-pairs as (
+paid_back as (
     select
-        unallocated_payments.payment_id,
-        unallocated_payments.payment_date,
-        unallocated_payments.amount as payment_amount,
-        open_invoices.invoice_id,
-        open_invoices.open_amount,
-        open_invoices.due_date,
-        open_invoices.document_date,
-        count(*) over (partition by unallocated_payments.payment_id, open_invoices.number_words) as bearers
-    from unallocated_payments
-    inner join open_invoices
-        on unallocated_payments.customer_id = open_invoices.customer_id
-        and unallocated_payments.currency = open_invoices.currency
-        and instr(unallocated_payments.reference_words, open_invoices.number_words) > 0
+        days.source_key,
+        days.named_on,
+        sum(refunds.amount) as amount
+    from (select distinct source_key, named_on from named where source_key in (select source_key from refunds)) as days
+    inner join refunds
+        on days.source_key = refunds.source_key
+        and refunds.effective_on <= days.named_on
+        and (refunds.ended_on is null or refunds.ended_on > days.named_on)
+    group by days.source_key, days.named_on
+),
+
+-- Each invoice is asked for itself, and so is every other that bears its number and is there that day: one that is open too makes it
+-- unclear which is meant.
+asked as (
+    select
+        named.source_key,
+        named.document_key,
+        named.named_on,
+        named.payment_id,
+        named.payment_date,
+        named.payment_amount - coalesce(paid_back.amount, 0) as payment_amount,
+        paid_back.amount is not null as is_paid_back,
+        named.invoice_id,
+        named.document_date,
+        named.due_date,
+        named.payment_ends_on,
+        named.voided_on,
+        bearers.document_key as asked_key,
+        bearers.document_amount as asked_amount,
+        named.document_key = bearers.document_key as is_meant
+    from named
+    inner join named as bearers
+        on named.source_key = bearers.source_key
+        and named.number = bearers.number
+        and bearers.document_date <= named.named_on
+        and (bearers.voided_on is null or bearers.voided_on > named.named_on)
+    left join paid_back
+        on named.source_key = paid_back.source_key
+        and named.named_on = paid_back.named_on
+    where
+        (named.payment_ends_on is null or named.payment_ends_on > named.named_on)
+        and (named.voided_on is null or named.voided_on > named.named_on)
+),
+
+open_that_day as (
+    select
+        asked.source_key,
+        asked.document_key,
+        asked.asked_key,
+        max(asked.asked_amount) - coalesce(sum(source_allocations.amount), 0) as open_amount
+    from asked
+    left join source_allocations
+        on asked.asked_key = source_allocations.document_key
+        and source_allocations.effective_on <= asked.named_on
+        and (source_allocations.ended_on is null or source_allocations.ended_on > asked.named_on)
+    group by asked.source_key, asked.document_key, asked.asked_key
+    having max(asked.asked_amount) > coalesce(sum(source_allocations.amount), 0)
+),
+
+candidates as (
+    select
+        asked.source_key,
+        asked.document_key,
+        asked.asked_key,
+        asked.is_meant,
+        asked.named_on,
+        asked.payment_id,
+        asked.payment_date,
+        asked.payment_amount,
+        asked.is_paid_back,
+        asked.payment_ends_on,
+        asked.invoice_id,
+        asked.document_date,
+        asked.due_date,
+        asked.voided_on,
+        open_that_day.open_amount,
+        count(*) over (partition by asked.asked_key) as askers,
+        count(*) over (partition by asked.source_key) as asks
+    from asked
+    inner join open_that_day
+        on asked.source_key = open_that_day.source_key
+        and asked.document_key = open_that_day.document_key
+        and asked.asked_key = open_that_day.asked_key
+),
+
+-- Most payments name one invoice that no other names. Some name several that no other names, or one that others name too: what is there
+-- goes to them in turn. The rest are looked at round by round: they name several, of which others name some too, or find room again
+-- because something ended.
+alone as (
+    select
+        source_key,
+        document_key,
+        least(payment_amount, open_amount) as amount
+    from candidates
+    where asks = 1 and askers = 1
+),
+
+entangled as (
+    select
+        source_key,
+        document_key,
+        asked_key,
+        is_meant,
+        named_on,
+        payment_id,
+        payment_date,
+        payment_amount,
+        payment_ends_on,
+        invoice_id,
+        document_date,
+        due_date,
+        voided_on,
+        open_amount,
+        max(case
+            when not is_meant then 1
+            when askers > 1 and (asks > 1 or payment_ends_on is not null) then 1
+            when asks > 1 and (voided_on is not null or is_paid_back) then 1
+            else 0
+        end) over (partition by asked_key) as is_entangled
+    from candidates
+    where asks > 1 or askers > 1
+),
+
+sorted_out as (
+    select
+        source_key,
+        document_key,
+        asked_key,
+        is_meant,
+        named_on,
+        payment_id,
+        payment_date,
+        payment_amount,
+        payment_ends_on,
+        invoice_id,
+        document_date,
+        due_date,
+        voided_on,
+        open_amount,
+        source_key in (select entangled_payments.source_key from entangled as entangled_payments where entangled_payments.is_entangled = 1)
+            as is_in_rounds
+    from entangled
 ),
 
 -- A payment fills the invoices it names, oldest due first; an invoice takes its payments in the order they came, and no more than is open.
--- What an invoice has no room for goes to the next one the payment names, which may push out a later payment: each round lays all
--- payments anew into the room that the round before leaves them. One round is enough where nobody names what somebody else pays.
-named as (
+in_turn as (
     select
-        payment_id,
-        payment_date,
-        payment_amount,
-        invoice_id,
-        open_amount,
-        row_number() over (
-            partition by payment_id
-            order by due_date nulls last, document_date, invoice_id
-        ) as place,
-        open_amount as room
-    from pairs
-    where bearers = 1
-),
-
-{% for round in range(rounds) -%}
-laid_{{ round }} as (
-    select
-        payment_id,
-        payment_date,
-        payment_amount,
-        invoice_id,
-        open_amount,
-        place,
+        source_key,
+        document_key,
         least(
-            room,
-            greatest(payment_amount - (sum(room) over (partition by payment_id order by place) - room), 0)
+            payment_amount,
+            open_amount,
+            payment_amount + open_amount - sum(open_amount) over (
+                partition by source_key
+                order by named_on, due_date nulls last, document_date, invoice_id
+                rows between unbounded preceding and current row
+            ),
+            open_amount + payment_amount - sum(payment_amount) over (
+                partition by asked_key
+                order by named_on, payment_date, payment_id
+                rows between unbounded preceding and current row
+            )
         ) as amount
-    from {{ 'named' if loop.first else 'left_by_' ~ (round - 1) }}
+    from sorted_out
+    where not is_in_rounds
 ),
 
-left_by_{{ round }} as (
+-- Each round lays anew what the round before leaves room for. What one pair gets depends on pairs before it only, so nothing that comes
+-- later changes what was found on an earlier day.
+laid_0 as (
     select
-        payment_id,
-        payment_date,
+        source_key,
+        document_key,
+        asked_key,
+        is_meant,
+        named_on,
+        least(payment_ends_on, voided_on) as ends_on,
+        row_number() over (
+            order by named_on, payment_date, payment_id, due_date nulls last, document_date, invoice_id, asked_key
+        ) as turn,
         payment_amount,
-        invoice_id,
         open_amount,
-        place,
-        amount,
-        greatest(
-            open_amount - (sum(amount) over (partition by invoice_id order by payment_date, payment_id) - amount),
-            0
-        ) as room
+        case when is_meant then least(payment_amount, open_amount) else 0 end as amount
+    from sorted_out
+    where is_in_rounds
+),
+
+begun_and_ended as (
+    select 1 as sign
+    union all
+    select -1 as sign
+),
+
+{% for round in range(rounds + 1) -%}
+used_{{ round }} as (
+    select
+        laid_{{ round }}.source_key,
+        laid_{{ round }}.document_key,
+        laid_{{ round }}.asked_key,
+        laid_{{ round }}.is_meant,
+        laid_{{ round }}.named_on,
+        laid_{{ round }}.ends_on,
+        laid_{{ round }}.turn,
+        laid_{{ round }}.payment_amount,
+        laid_{{ round }}.open_amount,
+        laid_{{ round }}.amount,
+        begun_and_ended.sign,
+        {%- for used, key in [('paid_before', 'asked_key'), ('spent_before', 'source_key')] %}
+        coalesce(sum(begun_and_ended.sign * laid_{{ round }}.amount) over (
+            partition by laid_{{ round }}.{{ key }}
+            order by
+                case when begun_and_ended.sign = 1 then laid_{{ round }}.named_on else laid_{{ round }}.ends_on end,
+                begun_and_ended.sign,
+                laid_{{ round }}.turn
+            rows between unbounded preceding and 1 preceding
+        ), 0) as {{ used }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from laid_{{ round }}
+    cross join begun_and_ended
+    where begun_and_ended.sign = 1 or laid_{{ round }}.ends_on is not null
+),
+
+{# In the last round nobody gets more than in the one before: where payments push each other on for longer than the rounds, the last of
+   them get what is certainly there, and the rest stays unapplied. -#}
+laid_{{ round + 1 }} as (
+    select
+        source_key,
+        document_key,
+        asked_key,
+        is_meant,
+        named_on,
+        ends_on,
+        turn,
+        payment_amount,
+        open_amount,
+        case
+            when max(case when not is_meant and open_amount > paid_before then 1 else 0 end) over (
+                partition by source_key, document_key
+            ) = 1 then 0
+            when not is_meant then 0
+            else greatest(least({{ 'amount, ' if loop.last }}open_amount - paid_before, payment_amount - spent_before), 0)
+        end as amount
+    from used_{{ round }}
+    where sign = 1
 ),
 
 {% endfor -%}
--- Where a chain of payments is longer than the rounds, the last of them get what is certainly there, and the rest stays unapplied.
-taken as (
+matched as (
+    select source_key, document_key, amount from alone where amount > 0
+    union all
+    select source_key, document_key, amount from in_turn where amount > 0
+    union all
+    select source_key, document_key, amount from laid_{{ rounds + 1 }} where amount > 0
+),
+
+-- Where the source begins by saying the same, one allocation confirms the match: what is paid is paid once, on the match's day.
+confirmed as (
     select
-        payment_id,
-        invoice_id,
-        least(amount, room) as amount
-    from left_by_{{ rounds - 1 }}
+        matched.source_key,
+        matched.document_key
+    from matched
+    inner join named_documents
+        on matched.source_key = named_documents.source_key
+        and matched.document_key = named_documents.document_key
+    inner join source_allocations
+        on matched.source_key = source_allocations.source_key
+        and matched.document_key = source_allocations.document_key
+        and named_documents.allocated_on = source_allocations.effective_on
+        and matched.amount = source_allocations.amount
+    group by matched.source_key, matched.document_key
+    having count(*) = 1
+),
+
+dated as (
+    select
+        matched.source_key,
+        matched.document_key,
+        matched.amount,
+        named_documents.named_on,
+        least(payments.reversed_on, named_documents.allocated_on, documents.voided_on) as ended_on,
+        payments.payment_id,
+        payments.company_id as source_company_id,
+        payments.customer_id as source_customer_id,
+        payments.payment_date,
+        payments.first_known_at,
+        greatest(payments.known_at, documents.known_at) as known_at,
+        documents.invoice_id,
+        documents.document_type,
+        documents.document_date,
+        documents.due_date,
+        documents.company_id,
+        documents.customer_id,
+        documents.currency
+    from matched
+    inner join named_documents
+        on matched.source_key = named_documents.source_key
+        and matched.document_key = named_documents.document_key
+    inner join payments on matched.source_key = payments.document_key
+    inner join documents on matched.document_key = documents.document_key
 )
 
 select
-    taken.payment_id,
-    taken.invoice_id,
-    documents.document_key,
-    payments.document_key as source_key,
-    payments.company_id as source_company_id,
-    payments.customer_id as source_customer_id,
-    documents.document_type,
-    documents.document_date,
-    documents.due_date,
-    documents.company_id,
-    documents.customer_id,
-    documents.currency,
-    cast(taken.amount as decimal(18, 4)) as amount,
-    greatest(payments.payment_date, documents.document_date) as effective_on,
-    payments.payment_date,
-    payments.first_known_at as known_at
-from taken
-inner join documents on taken.invoice_id = documents.invoice_id
-inner join payments on taken.payment_id = payments.payment_id
-where taken.amount > 0
+    dated.payment_id,
+    dated.invoice_id,
+    dated.document_key,
+    dated.source_key,
+    dated.source_company_id,
+    dated.source_customer_id,
+    dated.document_type,
+    dated.document_date,
+    dated.due_date,
+    dated.company_id,
+    dated.customer_id,
+    dated.currency,
+    cast(dated.amount as decimal(18, 4)) as amount,
+    dated.named_on as effective_on,
+    case when dated.ended_on <= {{ as_of() }} then dated.ended_on end as ended_on,
+    dated.payment_date,
+    confirmed.source_key is not null as is_confirmed,
+    dated.first_known_at as known_at,
+    case when dated.ended_on <= {{ as_of() }} then dated.known_at end as end_known_at
+from dated
+left join confirmed
+    on dated.source_key = confirmed.source_key
+    and dated.document_key = confirmed.document_key

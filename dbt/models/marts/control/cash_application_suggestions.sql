@@ -4,6 +4,7 @@ with open_items as (
 
 reference_matches as (
     select * from {{ ref('int_reference_matches') }}
+    where ended_on is null
 ),
 
 documents as (
