@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
@@ -59,6 +60,11 @@ class Column:
     signed: bool = False
     instead: str = ""
 
+    @property
+    def is_currency(self) -> bool:
+        """Whether its texts are codes of ISO 4217."""
+        return self.name in ("currency", "base_currency")
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -90,6 +96,9 @@ class Dataset:
         """Whether a source can be asked for what changed since a time (`updated_at`), instead of for everything."""
         return "updated_at" in self.by_name
 
+
+EARLIEST, LATEST = date(1900, 1, 1), date(2200, 1, 1)
+"""Days before the one, or from the other on, are typing errors of somebody's, or a program's way of saying that there is none."""
 
 LANDING_COLUMNS: tuple[Column, ...] = (
     Column("_load_id", Type.TEXT, required=True),

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dagster_project.contract import DATASETS, Column, Dataset, Type
+from dagster_project.contract import DATASETS, EARLIEST, LATEST, Column, Dataset, Type
 from dagster_project.landing import Landing, Load
 from dagster_project.policy import EVERY_PACK, LandingLimits, limits_of
 
@@ -37,12 +37,7 @@ TRAILING_LOADS = 14
 BATCH_ROWS = 250_000
 """Rows validated at a time: memory stays flat however large a load is."""
 
-EARLIEST, LATEST = date(1970, 1, 1), date(2200, 1, 1)
-"""Days outside these are typing errors of somebody's, not dates."""
-
 EPOCH = date(1970, 1, 1)
-
-CURRENCIES = ("currency", "base_currency")
 
 
 @dataclass(frozen=True)
@@ -165,7 +160,7 @@ def _word_of(words: pa.Array) -> Callable[[float], str]:
 
 def _is_read(column: Column) -> bool:
     """Whether an expectation looks at the words, and not only whether they are there, or twice."""
-    return bool(column.enum) or column.name in CURRENCIES
+    return bool(column.enum) or column.is_currency
 
 
 def _columns_of(expectation: Any) -> list[str]:
@@ -187,7 +182,7 @@ def _row_expectations(dataset: Dataset) -> Iterator[Any]:
         if column.type is Type.DATE:
             earliest, latest = ((day - EPOCH).days for day in (EARLIEST, LATEST))
             yield gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=earliest, max_value=latest)
-        if column.name in CURRENCIES:
+        if column.is_currency:
             yield gxe.ExpectColumnValuesToMatchRegex(column=column.name, regex="^[A-Z]{3}$")
         if column.type is Type.AMOUNT and column.required and not column.signed:
             yield gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=0)

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from dagster_project.contract import DECIMALS, SQL_TYPES, Column, Dataset, Type
+from dagster_project.contract import DECIMALS, EARLIEST, LATEST, SQL_TYPES, Column, Dataset, Type
+from dagster_project.sources import DAY_FIRST, MONTH_FIRST
 
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _TIMESTAMP = _DATE + r"[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?"
 
 
-def reasons(dataset: Dataset) -> Iterator[str]:
-    """One SQL expression a rule: null where the record keeps it, else the reason in words, the value at the end."""
+AMBIGUOUS_NUMBER = r"[+-]?[1-9]\d{0,2}[.,]\d{3}"
+"""What people write for thousands, or for a fraction of three digits."""
+_AMBIGUOUS_DATE = r"(0?[1-9]|1[0-2])[/-](0?[1-9]|1[0-2])[/-]\d{4}.*"
+"""The fourth of March, or the third of April."""
+
+
+def reasons(dataset: Dataset, by_hand: bool = False) -> Iterator[str]:
+    """One SQL expression a rule: null where the record keeps it, else the reason in words, the value at the end. `by_hand`: people wrote
+    it, so that what can be read in two ways is asked about."""
     for column in dataset.columns:
         value = raw(column)
-        broken = _broken(column, value)
-        shown = f"' «' || left({value}, 60) || '»'"
+        broken = [*(_two_ways(column, value) if by_hand else ()), *_broken(column, value)]
+        shown = f"' «' || left(regexp_replace({value}, '[[:cntrl:]]+', ' ', 'g'), 60) || '»'"
         cases = []
         if column.required:
             cases.append(f"when {value} is null then '{column.name} is missing'")
@@ -32,7 +40,7 @@ def reasons(dataset: Dataset) -> Iterator[str]:
         yield f"case when {none} then 'one of {' or '.join(dataset.any_of)} is needed' end"
 
 
-def plain(dataset: Dataset, texts: Set[str]) -> Iterator[str]:
+def plain(dataset: Dataset, texts: Set[str], by_hand: bool = False) -> Iterator[str]:
     """SQL conditions that a record written the usual way fulfils. One that fulfils all of them has no reason of `reasons`."""
     for column in dataset.columns:
         value = raw(column, column.name in texts)
@@ -41,7 +49,12 @@ def plain(dataset: Dataset, texts: Set[str]) -> Iterator[str]:
         elif column.type in DECIMALS:  # one pattern, a tenth of what those cost that tell what is wrong
             precision, scale = DECIMALS[column.type]
             sign = "-?" if column.signed else ""
-            looks = f"regexp_full_match({value}, '{sign}\\d{{1,{precision - scale}}}(\\.\\d{{1,{scale}}})?')"
+            digits = f"\\d{{1,{precision - scale}}}(\\.\\d{{1,{scale}}})?"
+            if by_hand:  # but for what could be thousands
+                digits = (
+                    f"\\d{{1,{precision - scale}}}(\\.(\\d{{1,2}}|\\d{{4,{scale}}}))?|(0|\\d{{4,{precision - scale}}})\\.\\d{{3}}"
+                )
+            looks = f"regexp_full_match({value}, '{sign}({digits})')"
             if column.type is Type.RATE:
                 looks += f" and {typed(column)} > 0"
         else:
@@ -63,7 +76,7 @@ def _within(column: Column, value: str) -> str:
         least = "> 0" if column.type is Type.RATE else f"> -{most}" if column.signed else ">= 0"
         return f"{value} < {most} and {value} {least}"
     if column.type in (Type.DATE, Type.TIMESTAMP):
-        return f"{value} >= '0001-01-01' and {value} < '10000-01-01'"
+        return f"{value} >= '{EARLIEST}' and {value} < '{LATEST}'"
     return ""
 
 
@@ -81,16 +94,20 @@ def _broken(column: Column, value: str) -> Iterator[tuple[str, str]]:
         case Type.TEXT:
             if column.enum:
                 yield f"{value} not in ({', '.join(map(text, column.enum))})", f"is none of {', '.join(column.enum)}:"
+            if column.is_currency:
+                yield f"not regexp_full_match({value}, '[A-Z]{{3}}')", "is not a currency (ISO 4217, such as EUR):"
         case Type.DATE:
             yield (
                 f"not regexp_full_match({value}, '{_DATE}') or try_cast({value} as date) is null",
                 "is not a date (YYYY-MM-DD):",
             )
+            yield _beyond(f"try_cast({value} as date)")
         case Type.TIMESTAMP:
             yield (
                 f"not regexp_full_match({value}, '{_TIMESTAMP}') or try_cast({value} as timestamptz) is null",
                 "is not a time (ISO 8601, UTC):",
             )
+            yield _beyond(f"try_cast({value} as timestamptz)")
         case Type.BOOLEAN:
             yield f"lower({value}) not in ('true', 'false', '1', '0')", "is neither true nor false:"
         case Type.INTEGER:
@@ -110,6 +127,29 @@ def _broken(column: Column, value: str) -> Iterator[tuple[str, str]]:
             if column.type is Type.RATE:
                 yield f"try_cast({value} as decimal({precision},{scale})) <= 0", "must be above zero:"
             yield f"try_cast({value} as decimal({precision},{scale})) is null", "is not a decimal number:"
+
+
+def _beyond(moment: str) -> tuple[str, str]:
+    return (
+        f"{moment} < '{EARLIEST}' or {moment} >= '{LATEST}'",
+        f"is no day anybody means (years {EARLIEST.year} to {LATEST.year - 1}; leave it empty where there is none):",
+    )
+
+
+def _two_ways(column: Column, value: str) -> Iterator[tuple[str, str]]:
+    """What people wrote and nothing in its file decides."""
+    if column.type in DECIMALS:
+        yield (
+            f"regexp_full_match({value}, '{AMBIGUOUS_NUMBER}')",
+            'can be thousands or a fraction; write decimal = "." or decimal = "," in files.toml beside the file, or the number without '
+            "thousands and with two digits after its sign:",
+        )
+    if column.type in (Type.DATE, Type.TIMESTAMP):
+        yield (
+            f"regexp_full_match({value}, '{_AMBIGUOUS_DATE}')",
+            f'can begin with the day or the month; write dates = "{DAY_FIRST}" or dates = "{MONTH_FIRST}" in files.toml beside the file, '
+            "or the date as 2025-08-31:",
+        )
 
 
 def raw(column: Column, text: bool = True) -> str:

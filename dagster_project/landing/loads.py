@@ -43,7 +43,8 @@ class Manifest:
     """What a load was. `received = landed − tombstones + unchanged + repeated + quarantined`, always.
 
     Of all loads the morning knows, `cursor` is the newest `updated_at` and `newest_on` the newest day a record speaks of; `sums` are the
-    amounts landed now per currency, as text. `parents` is of how many the delivery had all that hangs on them.
+    amounts landed now per currency, as text. `parents` is of how many the delivery had all that hangs on them;
+    `examples` is one value and its place for each of `reasons`; `found` says how a file is written, where not as the contract has it.
 
     `sequence` counts a dataset's loads from 1 in the order in which they were committed;
     `previous` and `previous_seal` name the one before; `bytes` and `sha256` are those of the rows' file; `seal` is over all the rest.
@@ -71,6 +72,8 @@ class Manifest:
     seconds: float = 0.0
     sha256: str | None = None
     parents: int | None = None
+    examples: Mapping[str, str] = field(default_factory=dict)
+    found: list[str] = field(default_factory=list)
     bytes: int | None = None
     sequence: int = 0
     previous: str | None = None

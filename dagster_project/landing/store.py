@@ -38,14 +38,14 @@ import pyarrow.parquet as pq
 
 from dagster_project import warehouse
 from dagster_project.contract import ISSUED_STEPS, LANDED, SQL_TYPES, Dataset
-from dagster_project.landing import judge
+from dagster_project.landing import forms, judge
 from dagster_project.landing.chain import Chain, Damage, sha256_of
 from dagster_project.landing.compact import compact
 from dagster_project.landing.judge import CONTRADICTION, kind_of, quoted
 from dagster_project.landing.loads import MANIFEST, ROWS, STAMP, LandingError, Load, Manifest, find, seal_of
 from dagster_project.landing.read import empty_select, rows_select
 from dagster_project.settings import MEMORY_LIMIT
-from dagster_project.sources import EXTRA, Delivery
+from dagster_project.sources import EXTRA, Delivery, Hand
 
 log = logging.getLogger("arrears.ingestion")
 
@@ -189,7 +189,8 @@ class Landing:
         with self._staging(load_id) as staging:
             received = _stage(delivery, staging / "raw.parquet") if delivery else 0
             with warehouse.scratch(staging, self.memory_limit) as con:
-                tally = self._judge(con, dataset, staging, load_id, loaded_at, as_of) if received else _Tally()
+                hand = delivery.hand if delivery else None
+                tally = self._judge(con, dataset, staging, load_id, loaded_at, as_of, hand) if received else _Tally()
                 if received:
                     self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)
                 gone = _gone(con, dataset, delivery)
@@ -219,6 +220,8 @@ class Landing:
                 quarantined=tally.quarantined,
                 sums={currency: str(amount) for currency, amount in tally.sums},
                 reasons=tally.reasons,
+                examples=tally.examples,
+                found=list(tally.found),
                 seconds=round(time.monotonic() - began, 3),
                 sha256=sha256_of(rows) if rows.exists() else None,
                 bytes=rows.stat().st_size if rows.exists() else None,
@@ -275,7 +278,14 @@ class Landing:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _judge(
-        self, con: duckdb.DuckDBPyConnection, dataset: Dataset, staging: Path, load_id: str, loaded_at: datetime, as_of: date
+        self,
+        con: duckdb.DuckDBPyConnection,
+        dataset: Dataset,
+        staging: Path,
+        load_id: str,
+        loaded_at: datetime,
+        as_of: date,
+        hand: Hand | None,
     ) -> _Tally:
         """Type every record, refuse what breaks the contract, keep one version of each key. Leaves table `kept`."""
         con.execute(f"create view given as from read_parquet('{staging / 'raw.parquet'}', file_row_number = true)")
@@ -284,17 +294,24 @@ class Landing:
         shown = ", ".join(f"{judge.shown(column, column.name in texts)} as {quoted(column.name)}" for column in dataset.columns)
         con.execute(f"create view raw as select file_row_number, {shown}, {EXTRA} from given")
         values = ", ".join(f"{judge.typed(column, column.name in texts)} as {quoted(column.name)}" for column in dataset.columns)
-        plain = " and ".join(judge.plain(dataset, texts)) or "true"
+        plain = " and ".join(judge.plain(dataset, texts, by_hand=hand is not None)) or "true"
         con.execute(f"create table typed as select file_row_number, {values}, ({plain}) is true as _plain from given")
         # Only what does not look plain is held against every rule, which costs more than all the rest. A table of its own, or DuckDB
         # asks the rules first.
         con.execute("create table odd as from raw semi join (from typed where not _plain) using (file_row_number)")
-        reasons = ", ".join(judge.reasons(dataset))
+        how = _read(con, dataset, hand) if hand else None
+        con.execute(f"create table mended as select file_row_number, {', '.join(forms.mended(dataset, how))} from odd")
+        reasons = ", ".join(judge.reasons(dataset, by_hand=hand is not None))
         con.execute(
             f"create table broken as select file_row_number, list_filter([{reasons}], lambda x: x is not null) as _reasons "
-            f"from odd where coalesce({reasons}) is not null"
+            f"from mended where coalesce({reasons}) is not null"
         )
-        con.execute("create view parsed as select * exclude (_plain) from typed anti join broken using (file_row_number)")
+        con.execute("delete from typed where not _plain")
+        values = ", ".join(f"{judge.typed(column)} as {quoted(column.name)}" for column in dataset.columns)
+        con.execute(
+            f"insert into typed select file_row_number, {values}, true from mended anti join broken using (file_row_number)"
+        )
+        con.execute("create view parsed as select * exclude (_plain) from typed")
         self._split_repeats(con, dataset)
         told = " || ', ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in dataset.key)
         con.execute(
@@ -303,13 +320,14 @@ class Landing:
             "join again using (file_row_number) where not again.harmless"
         )
         refused_key = ", ".join(f"{judge.typed(dataset.by_name[name])} as {quoted(name)}" for name in dataset.key)
-        con.execute(f"create table refused_keys as select {refused_key} from odd semi join broken using (file_row_number)")
+        con.execute(f"create table refused_keys as select {refused_key} from mended semi join broken using (file_row_number)")
         columns = ", ".join(map(quoted, dataset.column_names))
         con.execute(f"create view kept as select {columns} from parsed anti join again using (file_row_number)")
         quarantined, repeated = _one(con, "select (select count(*) from refused), (select count(*) from again where harmless)")
         reasons_by_count: dict[str, int] = {}
+        examples: dict[str, str] = {}
         if quarantined:
-            reasons_by_count = self._quarantine(con, dataset, load_id)
+            reasons_by_count, examples = self._quarantine(con, dataset, load_id, hand)
         # A time that has not come yet is a typing error of somebody's: it must neither carry the cursor off nor look fresh.
         newest = f"max(updated_at) filter (updated_at <= timestamp '{_clock()}')" if dataset.has_cursor else "max(null)"
         newest_on = "max(null)"
@@ -317,7 +335,16 @@ class Landing:
             day = f"cast({quoted(dataset.dated_by)} as date)"
             newest_on = f"max({day}) filter ({day} <= date '{as_of}')"
         newest_value, newest_day = _one(con, f"select {newest}, {newest_on} from kept")
-        return _Tally(quarantined, repeated, reasons=reasons_by_count, newest=newest_value, newest_on=newest_day)
+        found = (*hand.found, *(how.found if how else ())) if hand else ()
+        return _Tally(
+            quarantined,
+            repeated,
+            reasons=reasons_by_count,
+            examples=examples,
+            found=found,
+            newest=newest_value,
+            newest_on=newest_day,
+        )
 
     def _split_repeats(self, con: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
         """Leave table `again`: every record whose key a better one has. The same values, or an older version, are harmless
@@ -335,7 +362,14 @@ class Landing:
             f"select file_row_number, (version is not distinct from best {older}) is true as harmless from ranked where place > 1"
         )
 
-    def _quarantine(self, con: duckdb.DuckDBPyConnection, dataset: Dataset, load_id: str) -> dict[str, int]:
+    def _quarantine(
+        self, con: duckdb.DuckDBPyConnection, dataset: Dataset, load_id: str, hand: Hand | None
+    ) -> tuple[dict[str, int], dict[str, str]]:
+        """Put the refused records aside, with their lines where they have some. Returns how often each reason stands, and an example."""
+        lines: Mapping[int, int] = {}
+        if hand:
+            numbers = [number for (number,) in con.execute("select file_row_number from refused order by 1").fetchall()]
+            lines = dict(zip(numbers, hand.lines(numbers), strict=True))
         folder = self.quarantine / dataset.name
         folder.mkdir(parents=True, exist_ok=True)
         columns = ", ".join(f"j.{quoted(name)}" for name in (*dataset.column_names, EXTRA))
@@ -343,6 +377,7 @@ class Landing:
             f"select r.file_row_number + 1, r._reasons, {columns} from refused r join raw j using (file_row_number) order by 1"
         )
         counts: dict[str, int] = {}
+        examples: dict[str, str] = {}
         unfinished = folder / f".{load_id}.jsonl"
         with unfinished.open("w", encoding="utf-8") as file:
             while rows := found.fetchmany(1_000):
@@ -353,6 +388,7 @@ class Landing:
                         "dataset": dataset.name,
                         "load": load_id,
                         "record_number": number,
+                        **({"file": hand.file, "line": lines[number - 1]} if hand else {}),
                         "record": record,
                         "reasons": reasons,
                     }
@@ -360,12 +396,17 @@ class Landing:
                     for reason in reasons:
                         kind = kind_of(reason)
                         counts[kind] = counts.get(kind, 0) + 1
+                        place = f"{hand.file} line {lines[number - 1]}" if hand else f"record {number}"
+                        value = reason.partition(" «")[2]
+                        examples.setdefault(kind, f"«{value} in {place}" if value else place)
         os.replace(unfinished, folder / f"{load_id}.jsonl")
-        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), examples
 
     def _refuse_too_many(self, dataset: Dataset, load_id: str, received: int, tally: _Tally, share: Decimal) -> None:
         where = self.quarantine / dataset.name / f"{load_id}.jsonl"
-        worst = "; ".join(f"{reason} ({count:,}×)" for reason, count in list(tally.reasons.items())[:3])
+        worst = "; ".join(
+            f"{reason} ({count:,}×, such as {tally.examples[reason]})" for reason, count in list(tally.reasons.items())[:3]
+        )
         if dataset.required and tally.quarantined == received:
             raise LandingError(f"{dataset.name}: none of {received:,} records can be read: {worst}. They are in {where}")
         if tally.quarantined > share * received:
@@ -445,9 +486,22 @@ class _Tally:
     tombstones: int = 0
     unchanged: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
+    found: Sequence[str] = ()
     newest: datetime | None = None
     newest_on: date | None = None
     sums: Sequence[tuple[str, Decimal]] = ()
+
+
+def _read(con: duckdb.DuckDBPyConnection, dataset: Dataset, hand: Hand) -> forms.Read:
+    """How a file of people's is written, from all that is odd in it."""
+    asked = forms.evidence(dataset)
+    if asked is None or not _one(con, "select count(*) from odd")[0]:
+        return forms.Read()
+    found = con.execute(asked)
+    names = [column[0] for column in found.description or ()]
+    row = found.fetchall()[0]
+    return forms.read(hand, dict(zip(names, row, strict=True)))
 
 
 def _gone(con: duckdb.DuckDBPyConnection, dataset: Dataset, delivery: Delivery | None) -> str | None:

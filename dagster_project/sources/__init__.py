@@ -38,6 +38,31 @@ class Parents:
     keys: Collection[tuple[str, ...]]
 
 
+DAY_FIRST, MONTH_FIRST = "day first", "month first"
+SETTINGS = "files.toml"
+"""Beside files: how they are written, for whoever would rather say so than be told what was recognised."""
+
+
+def recognised(file: str, what: str, example: str | None, instead: str, setting: str) -> str:
+    """What was found of how a file is written, in a line: with an example, and the two ways to hear no more of it."""
+    such_as = f", such as «{example}»" if example else ""
+    return f"{file}: {what}{such_as}: read so. To hear no more of it, {instead}, or write {setting} in {SETTINGS}"
+
+
+@dataclass(frozen=True)
+class Hand:
+    """That people or their spreadsheets wrote what is delivered, in `file`: values may be in their forms. What they say of it themselves:
+    the `decimal` sign, in which order `dates` are, that `day_numbers` are meant. `found` is what was recognised of the file, in lines;
+    `lines` tells in which line of it records stand, the first being 0."""
+
+    file: str
+    lines: Callable[[Sequence[int]], Sequence[int]]
+    decimal: str | None = None
+    dates: str | None = None
+    day_numbers: bool = False
+    found: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Delivery:
     """What a source has for one dataset.
@@ -51,6 +76,7 @@ class Delivery:
     full: bool
     origin: str
     parents: Parents | None = None
+    hand: Hand | None = None
 
 
 class Source(Protocol):

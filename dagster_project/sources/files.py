@@ -1,11 +1,11 @@
 """Datasets as files in a folder: `<dataset>.csv` or `<dataset>.parquet`.
 
-Belongs here: opening files and naming the line where one cannot be read. A file is always the whole dataset.
+Belongs here: which file holds a dataset, and Parquet. A file is always the whole dataset. Does not belong here: how CSV is written
+(`csv_files.py`).
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -14,16 +14,23 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from pydantic import field_validator
 
 from dagster_project.contract import Dataset, Type
 from dagster_project.paths import ROOT
-from dagster_project.sources import EXTRA, Connector, ConnectorSettings, Delivery, SourceError, is_kept, missing_columns
+from dagster_project.sources import (
+    EXTRA,
+    Connector,
+    ConnectorSettings,
+    Delivery,
+    SourceError,
+    csv_files,
+    is_kept,
+    missing_columns,
+)
 
 BATCH_ROWS = 100_000  # of Parquet
-BLOCK_BYTES = 8 << 20  # of CSV; the reader holds some of them at a time
 
 
 class FilesSettings(ConnectorSettings, env_prefix="ARREARS_FILES_"):
@@ -44,6 +51,7 @@ class FilesSource:
         if not folder.is_dir():
             raise SourceError(f"ARREARS_FILES_DIR: there is no folder {folder}")
         self.folder = folder
+        self._told = csv_files.told_in(folder)
 
     def fetch(self, dataset: Dataset, since: datetime | None) -> Delivery | None:
         del since  # a file is a full snapshot
@@ -52,8 +60,13 @@ class FilesSource:
             return None
         if len(found) > 1:
             raise SourceError(f"{found[0]} and {found[1].name} both hold {dataset.name}: keep one of them")
-        read = _read_csv if found[0].suffix == ".csv" else _read_parquet
-        return Delivery(pages=read(found[0], dataset), full=True, origin=str(found[0]))
+        (path,) = found
+        if path.suffix == ".parquet":
+            return Delivery(pages=_read_parquet(path, dataset), full=True, origin=str(path))
+        told = self._told[dataset.name]
+        form = csv_files.form_of(path, dataset, told)
+        pages = (_as_page(table, dataset) for table in csv_files.read(form, dataset))
+        return Delivery(pages=pages, full=True, origin=str(path), hand=csv_files.hand_of(form, told))
 
 
 CONNECTOR = Connector(
@@ -63,66 +76,6 @@ CONNECTOR = Connector(
     words=lambda own: str(own.dir),
     needs="ARREARS_FILES_DIR, the folder of dataset files",
 )
-
-
-def _read_csv(path: Path, dataset: Dataset) -> Iterator[pa.Table]:
-    header = _csv_header(path, dataset)
-    try:
-        reader = pa_csv.open_csv(
-            path,
-            read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
-            convert_options=pa_csv.ConvertOptions(
-                column_types={name: pa.string() for name in header},
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=True,
-            ),
-        )
-        for batch in reader:
-            yield _as_page(pa.Table.from_batches([batch]), dataset)
-    except pa.ArrowInvalid as broken:
-        raise SourceError(f"{path} cannot be read as CSV: {_csv_fault(path, len(header), str(broken))}") from broken
-
-
-def _csv_header(path: Path, dataset: Dataset) -> list[str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-    except (UnicodeDecodeError, csv.Error) as broken:  # the reader looks ahead: the fault may stand lines below the header
-        raise SourceError(f"{path} cannot be read as CSV: {_csv_fault(path, 0, str(broken))}") from broken
-    if not header:
-        raise SourceError(f"{path} is empty: not even a header line. Remove the file if the dataset is absent")
-    if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise SourceError(f"{path} line 1: column {', '.join(twice)} is there twice")
-    _refuse_missing(path, dataset, header)
-    return header
-
-
-def _csv_fault(path: Path, width: int, reason: str) -> str:
-    """The line a broken CSV breaks at, which the fast reader does not always tell, and why."""
-    reader = None
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for row in reader:
-                if row and len(row) != width:
-                    return f"line {reader.line_num}: {len(row)} values where the header has {width}"
-    except UnicodeDecodeError as broken:
-        with path.open("rb") as raw:
-            line = next((n for n, text in enumerate(raw, 1) if not _is_utf8(text)), 1)
-        return f"line {line}: not UTF-8 ({broken.reason})"
-    except csv.Error as broken:
-        return f"line {reader.line_num if reader else 1}: {broken}"
-    return reason
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _read_parquet(path: Path, dataset: Dataset) -> Iterator[pa.Table]:

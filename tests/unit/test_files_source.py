@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dagster_project.contract import DATASETS
-from dagster_project.sources import EXTRA, SourceError, files, is_kept, page_schema
+from dagster_project.sources import EXTRA, SourceError, csv_files, files, is_kept, page_schema
 from dagster_project.sources.files import FilesSource
 
 
@@ -60,7 +60,7 @@ def test_quotes_hold_commas_quotes_and_line_breaks(tmp_path: Path) -> None:
 def test_a_line_break_in_quotes_is_no_end_of_a_record_wherever_the_reader_cuts_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "BLOCK_BYTES", 1 << 10)
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 1 << 10)
     name = "\n".join(f"line {number}" for number in range(30))
     csv_file(tmp_path, "company_id,name,currency\n" + f'A,"{name}",EUR\n' * 100)
 
@@ -118,13 +118,17 @@ def test_a_file_is_the_whole_dataset_whatever_was_asked_for(tmp_path: Path) -> N
     [
         ("company_id,name,currency\nA,Alpha,EUR\nB,EUR\n", ["line 3", "2 values where the header has 3"]),
         ("company_id,name,currency\nA,Alpha,EUR,DE\n", ["line 2", "4 values where the header has 3"]),
-        ('company_id,name,currency\nA,"Alpha,EUR\nB,Beta,EUR\n', ["line 3", "unexpected end of data"]),
-        (b"company_id,name,currency\nA,Alpha,EUR\nB,Caf\xe9,EUR\n", ["line 3", "not UTF-8"]),
-        ("company_id,name,currency\nA,Alpha,EUR\n".encode("utf-16"), ["line 1", "not UTF-8"]),
+        ('company_id,name,currency\nA,"Alpha,EUR\nB,Beta,EUR\n', ["line 2", "opened here and never closed"]),
+        (b"company_id,name,currency\nA,Alpha,EUR\nB,Caf\x81,EUR\n", ["line 3", "not UTF-8", "files.toml"]),
+        ('company_id,name,currency\nA,"Alpha,EUR\nB,"Beta",EUR\nC,C,EUR\n', ["line 2", "takes the 1 line below into one value"]),
+        ('company_id,name,currency\nA,"Alpha,EUR\nB,Beta,EUR\nC,"Gamma,EUR\n', ["line 2", "takes the 2 lines below"]),
+        ("company_id,name,currency\nA," + "x" * 140_000 + ",EUR\n", ["line 2", "more than 131,072 characters"]),
+        ("company_id,name,currency" + ",x" * 3_000 + "\n", ["line 1", "3,003 columns"]),
+        (b"PK\x03\x04rest of a workbook", ["is an Excel workbook and not CSV"]),
+        (b"company_id,name,currency\nA,\x00\x00,EUR\n\xff", ["not UTF-16"]),
         (b"", ["is empty", "not even a header"]),
         (b"\xef\xbb\xbf", ["is empty"]),
         ("company_id,currency\nA,EUR\n", ["required column name is missing", "company_id, currency"]),
-        ("company_id;name;currency\nA;Alpha;EUR\n", ["company_id, name, currency is missing", "company_id;name;currency"]),
         ("company_id,name,currency,name\nA,Alpha,EUR,Beta\n", ["line 1", "column name is there twice"]),
     ],
 )
@@ -140,7 +144,7 @@ def test_a_csv_that_cannot_be_read_is_named_with_its_line_and_the_reason(
 
 
 def test_a_fault_far_below_what_is_read_ahead_is_named_with_its_line(tmp_path: Path) -> None:
-    csv_file(tmp_path, b"company_id,name,currency\n" + b"A,Alpha,EUR\n" * 20_000 + b"B,\xff,EUR\n")
+    csv_file(tmp_path, b"company_id,name,currency\n" + b"A,Alpha,EUR\n" * 20_000 + b"B,\x81,EUR\n")
 
     assert "line 20002: not UTF-8" in fault(tmp_path)
 
@@ -266,7 +270,7 @@ def test_a_parquet_file_that_is_none_or_lacks_a_column_is_named(tmp_path: Path) 
 
 
 def test_a_large_csv_is_never_in_memory_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "BLOCK_BYTES", 1 << 18)
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 1 << 18)
     line = f"A,{'x' * 980},EUR\n"
     path = csv_file(tmp_path, "company_id,name,currency\n" + line * 60_000)
     delivery = FilesSource(tmp_path).fetch(DATASETS["companies"], None)

@@ -48,6 +48,7 @@ EVERYTHING = Dataset(
         Column("share", Type.NUMBER),
         Column("days", Type.INTEGER),
         Column("flag", Type.BOOLEAN),
+        Column("currency"),
         Column("either"),
         Column("other"),
     ),
@@ -97,10 +98,16 @@ REASONS = [
     ({"id": "  "}, "id is missing"),
     ({"either": None}, "one of either or other is needed"),
     ({"kind": "best"}, "kind is none of good, better: «best»"),
-    ({"kind": "Good"}, "kind is none of good, better: «Good»"),
+    ({"kind": "go od"}, "kind is none of good, better: «go od»"),
     ({"day": "31.12.2025"}, "day is not a date (YYYY-MM-DD): «31.12.2025»"),
     ({"day": "2025-02-30"}, "day is not a date (YYYY-MM-DD): «2025-02-30»"),
-    ({"day": "2025-01-01T00:00:00"}, "day is not a date (YYYY-MM-DD): «2025-01-01T00:00:00»"),
+    ({"day": "2025-01-01T00:30:00"}, "day is not a date (YYYY-MM-DD): «2025-01-01T00:30:00»"),
+    ({"day": "0001-01-01"}, "day is no day anybody means (years 1900 to 2199; leave it empty where there is none): «0001-01-01»"),
+    (
+        {"at": "9999-12-31T00:00:00Z"},
+        "at is no day anybody means (years 1900 to 2199; leave it empty where there is none): «9999-12-31T00:00:00Z»",
+    ),
+    ({"currency": "EURO"}, "currency is not a currency (ISO 4217, such as EUR): «EURO»"),
     ({"at": "yesterday"}, "at is not a time (ISO 8601, UTC): «yesterday»"),
     ({"at": "2025-01-01T25:00:00Z"}, "at is not a time (ISO 8601, UTC): «2025-01-01T25:00:00Z»"),
     ({"amount": "1,000.00"}, "amount is not a decimal number: «1,000.00»"),
@@ -117,7 +124,7 @@ REASONS = [
     ({"share": "0.1234567"}, "share has more than 6 fraction digits: «0.1234567»"),
     ({"days": "30.5"}, "days is not a whole number: «30.5»"),
     ({"days": "3000000000"}, "days is not a whole number: «3000000000»"),
-    ({"flag": "yes"}, "flag is neither true nor false: «yes»"),
+    ({"flag": "maybe"}, "flag is neither true nor false: «maybe»"),
 ]
 
 ACCEPTED = [
@@ -138,6 +145,11 @@ ACCEPTED = [
     ({"share": "33.333333"}, {"share": Decimal("33.333333")}),
     ({"days": "-7"}, {"days": -7}),
     ({"flag": "TRUE"}, {"flag": True}),
+    ({"flag": "ja"}, {"flag": True}),
+    ({"kind": " Good "}, {"kind": "good"}),
+    ({"currency": "eur"}, {"currency": "EUR"}),
+    ({"day": "2025-01-01T00:00:00"}, {"day": date(2025, 1, 1)}),
+    ({"days": "30.0"}, {"days": 30}),
     ({"flag": "0"}, {"flag": False}),
 ]
 
@@ -355,7 +367,7 @@ def test_too_many_bad_records_stop_the_load_and_can_be_looked_at(landing: Landin
 
     message = str(refused.value)
     assert "payments: 2 of 100 records break the contract, more than the 1.00 % that policy lets pass" in message
-    assert "amount is not a decimal number: (2×)" in message
+    assert "amount is not a decimal number: (2×, such as «x» in record 99)" in message
     assert landing.loads(PAYMENTS) == []
     assert staged(landing) == []
     (path,) = (landing.quarantine / "payments").iterdir()

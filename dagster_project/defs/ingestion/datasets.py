@@ -26,6 +26,8 @@ progress = logging.getLogger("arrears.progress")
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
+REASONS_SHOWN = 3
+"""Of why records were refused, in the night's own log; quarantine has every one."""
 
 
 class IngestionConfig(dg.Config):
@@ -127,6 +129,12 @@ def _tell(manifest: Manifest) -> None:
         "%-18s %8s received %8s landed%s  %.1f s", manifest.dataset, f"{manifest.received:,}", f"{manifest.landed:,}", refused,
         manifest.seconds,
     )  # fmt: skip
+    for line in manifest.found:
+        log.info("  %s", line)
+    for reason, count in list(manifest.reasons.items())[:REASONS_SHOWN]:
+        log.warning(
+            "  %s: %s (%s×, such as %s)", manifest.dataset, reason.rstrip(":"), f"{count:,}", manifest.examples.get(reason, "")
+        )
 
 
 def _metadata(manifest: Manifest) -> dict[str, Any]:
@@ -142,6 +150,7 @@ def _metadata(manifest: Manifest) -> dict[str, Any]:
         "cursor": manifest.cursor or "",
         "newest_on": manifest.newest_on or "",
         "amounts_landed": dg.MetadataValue.md(_table(["currency", "amount"], sorted(manifest.sums.items()))),
+        "written_as": "\n".join(manifest.found),
         "quarantine_reasons": dg.MetadataValue.md(_table(["reason", "records"], manifest.reasons.items())),
     }
 
