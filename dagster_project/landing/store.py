@@ -471,7 +471,7 @@ class Landing:
         sums = []
         if "amount" in dataset.by_name and "currency" in dataset.by_name:
             sums = con.execute(
-                f"select currency, sum(amount) from '{rows}' where not _deleted group by currency order by currency"
+                f"select coalesce(currency, ''), sum(amount) from '{rows}' where not _deleted group by 1 order by 1"
             ).fetchall()
         if not landed:
             rows.unlink()

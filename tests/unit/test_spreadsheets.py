@@ -1,4 +1,4 @@
-"""Files as people have them: a book in the forms that spreadsheets give it is the same book, or is asked about with file, line and value."""
+"""Files as people have them: a book in the forms of spreadsheets is the same book, or is asked about with file, line and value."""
 
 from __future__ import annotations
 
