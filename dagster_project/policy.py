@@ -1,14 +1,13 @@
 """The policy rows as they stand in `dbt/seeds/policy/`, for what Python must know of them without a warehouse.
 
 Belongs here: which packs there are, which rows of a table count for one on a day, that every row somebody asks for by name is there,
-what a load may look like, the fingerprint of all rows. The only reader of the seeds in Python; SQL reads them by `macros/policy_rows.sql`,
-which has the same rule. Does not belong here: what a row means for the book, which is SQL's.
+what a load may look like. SQL reads the same rows by `macros/policy_rows.sql`, which has the same rule. Does not belong here: what a row
+means for the book, which is SQL's.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -97,15 +96,6 @@ def _keys() -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
 
     told: dict[str, Any] = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text("utf-8"))["vars"]
     return {table: tuple(key) for table, key in told["policy_keys"].items()}, frozenset(told["policy_wholes"])
-
-
-def fingerprint(seeds: Path = SEEDS) -> str:
-    """A hash of every policy row there is: the same policy has the same, whatever the order of its files' lines."""
-    digest = hashlib.sha256()
-    for path in sorted(seeds.glob("*.csv")):
-        lines = sorted(tuple(sorted(row.items())) for row in _rows(path))
-        digest.update(f"{path.name} {lines}\n".encode())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

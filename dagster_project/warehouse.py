@@ -10,6 +10,7 @@ not belong here: anything about what the rows mean.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -85,9 +86,15 @@ class Warehouse:
         shutil.rmtree(self.parquet, ignore_errors=True)
         (self.folder / _FINISHED).unlink(missing_ok=True)
 
-    def finish(self) -> None:
-        """Say that everything was built here and every blocking test passed: only such a folder is published from."""
-        (self.folder / _FINISHED).touch()
+    def finish(self, made_by: Mapping[str, str]) -> None:
+        """Say that everything was built here and every blocking test passed: only such a folder is published from. `made_by`: the
+        fingerprints of what built it, for a delivery that is run again when policy has moved on."""
+        (self.folder / _FINISHED).write_text(json.dumps(dict(made_by)), "utf-8")
+
+    @property
+    def made_by(self) -> dict[str, str]:
+        told: dict[str, str] = json.loads((self.folder / _FINISHED).read_text("utf-8"))
+        return told
 
     @property
     def finished(self) -> bool:

@@ -100,6 +100,9 @@ def test_the_manifest_adds_up_and_its_hashes_are_the_files(first_morning: House)
     )
     totals = manifest["totals"]
     assert (totals["customers"], totals["items"], Decimal(totals["past_due"])) == (customers, items, past_due)
+    made_by = {name: manifest["run"][name] for name in ("policy_fingerprint", "code_fingerprint")}
+    assert [tuple(made_by.values())] == first_morning.ask("select policy_fingerprint, code_fingerprint from run")
+    assert all(len(value) == 16 for value in made_by.values())
 
 
 # --- what people can write into a ledger ---------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def build(root: Path, as_of: date, run: str = "r1", rows: int = 500) -> Warehous
             f"from range({rows}) t(i)"
         )
     con.close()
-    built.finish()
+    built.finish({"policy_fingerprint": "p", "code_fingerprint": "c"})
     built.release()
     return built
 

@@ -41,7 +41,12 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
         as_of = date.fromisoformat(context.partition_key)
         built = _built(settings, warehouse, as_of)
         target = publish(
-            built.marts, settings.published, as_of, _run_row(context, settings), settings.memory_limit, settings.published_group
+            built.marts,
+            settings.published,
+            as_of,
+            _run_row(context, settings, built),
+            settings.memory_limit,
+            settings.published_group,
         )
         rows = row_counts(built.parquet)
         log.info("%-18s %s rows in %d marts: %s", "marts", f"{sum(rows.values()):,}", len(rows), target / "marts.duckdb")
@@ -81,7 +86,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             marts,
             as_of=as_of,
             policy=settings.policy,
-            run={"run_id": context.run_id, "source": settings.source},
+            run={"run_id": context.run_id, "source": settings.source, **built.made_by},
             rejected={name: load.quarantined for name, load in newest.items() if load.quarantined},
             payment_link=settings.payment_link,
             warnings=warnings_of(context.instance, context.run_id),
@@ -120,11 +125,12 @@ def _built(settings: Settings, mine: Warehouse, as_of: date) -> Warehouse:
     return built
 
 
-def _run_row(context: dg.AssetExecutionContext, settings: Settings) -> dict[str, str]:
+def _run_row(context: dg.AssetExecutionContext, settings: Settings, built: Warehouse) -> dict[str, str]:
     return {
         "run_id": context.run_id,
         "policy": settings.policy,
         "source": settings.source,
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": " ".join(f"{name}={version(name)}" for name in VERSIONS),
+        **built.made_by,
     }

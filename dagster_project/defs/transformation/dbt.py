@@ -17,6 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 from dagster_project import dbt_build, morning
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
+from dagster_project.fingerprints import made_by
 from dagster_project.gates import ASKED_FOR
 from dagster_project.landing import Known, Landing, LandingError
 from dagster_project.policy import PolicyError, refuse_gaps
@@ -89,6 +90,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         as_of = date.fromisoformat(context.partition_key)
         known: Known = "now" if config.known == "now" else "then"
         warehouse.create()
+        fingerprints = made_by()
         log.info("everything from landing to marts, as known %s", "that morning" if known == "then" else "now")
         try:
             refuse_gaps({*dbt_build.asked_for(), *ASKED_FOR}, settings.policy, as_of)
@@ -111,7 +113,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         if exported is None:
             raise dg.Failure("\n".join(_explained(manifest, result, warehouse) for result in broken), allow_retries=False)
         exported.result()
-        warehouse.finish()
+        warehouse.finish(fingerprints)
 
     return build
 
