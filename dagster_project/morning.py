@@ -34,8 +34,8 @@ HOLDING = ("customers", "invoices", "disputes", "promises")
 """The datasets whose records can keep an item from being dunned: one that cannot be read must not let it go out."""
 
 
-def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known) -> None:
-    """Create the sources of the dbt project in a fresh private file.
+def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known, source: str = "files") -> None:
+    """Create the sources of the dbt project in a fresh private file. `source`: where the ledger comes from.
 
     Raises:
         NothingKnown: a required dataset has no load that the morning may know of.
@@ -58,6 +58,8 @@ def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known) -
         _calendars(con, as_of)
         _time_zones(con)
         _refused(con, landing, as_of, known)
+        first = min(load.as_of for dataset in TABLES.values() for load in landing.loads(dataset))
+        _table(con, "ledger", [{"source": source, "first_morning": first}], source=pa.string(), first_morning=pa.date32())
 
 
 def _calendars(con: duckdb.DuckDBPyConnection, as_of: date) -> None:

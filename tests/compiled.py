@@ -163,9 +163,10 @@ def build(
     test: bool = True,
     timezone: str = "UTC",
     seeds: Path = SEEDS,
+    source: str = "demo",
 ) -> Built:
     """Run every node over what the landing knows, in a folder of its own. `timezone`: where the machine believes it stands; `seeds`: the
-    folder of the policy rows.
+    folder of the policy rows; `source`: where the ledger is said to come from: policy bound the demo's company all along.
 
     Raises:
         BlockingTestFailed: what the night would have stopped at.
@@ -173,7 +174,7 @@ def build(
     warehouse = Warehouse(folder)
     warehouse.create()
     try:
-        morning.prepare(warehouse, landing, as_of, known)
+        morning.prepare(warehouse, landing, as_of, known, source)
     finally:
         warehouse.release()
     con = connect(str(warehouse.private), fsync_mode="none")  # as dbt's profile has it

@@ -75,6 +75,14 @@ review_cycles as (
     select * from {{ ref('int_review_cycles') }}
 ),
 
+adopted as (
+    select * from {{ ref('policy_adopted') }}
+),
+
+review_plan as (
+    select * from {{ ref('int_review_plan') }}
+),
+
 customer_snapshots as (
     select * from {{ ref('int_customer_snapshots') }}
     where not is_as_of
@@ -207,7 +215,8 @@ excepted as (
     group by 1, company_id, customer_id
 ),
 
--- Past the end of the last review's cycle; who never had one is given a cycle of its tier's length from its first day.
+-- Past the end of the last review's cycle; who never had one is given a cycle of its tier's length from its first day, or its day of the
+-- plan where it was there before policy bound. Nothing was due before that.
 reviews_missed as (
     select
         months.month,
@@ -227,10 +236,14 @@ reviews_missed as (
     left join tier_terms
         on tier_history.tier_indicated = tier_terms.tier
         and {{ valid_on('customer_snapshots.snapshot_date', 'tier_terms') }}
+    left join review_plan on customer_snapshots.customer_id = review_plan.customer_id
+    cross join adopted
     where
         customers.status <> 'closed'
+        and customer_snapshots.snapshot_date > adopted.adopted_on
         and customer_snapshots.snapshot_date > coalesce(
             review_cycles.next_review_due,
+            review_plan.planned_on,
             {{ dbt.dateadd('month', 'tier_terms.review_months', 'customer_snapshots.customer_since') }}
         )
 )

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -125,6 +126,9 @@ def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> None
     """One size, `customers` of 0 for the usual number: the book, the night, the floor, the ties; prints its table."""
     import ledgers
 
+    from dagster_project.contract import DATASETS
+    from dagster_project.landing import Landing
+
     began = time.monotonic()
     files, home, floor_file = scratch / "files", scratch / "home", scratch / "floor.duckdb"
     counts = ledgers.write(files, size, AS_OF, memory_limit, customers)
@@ -150,6 +154,8 @@ def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> None
         built = watched([*python, str(files), str(floor_file), AS_OF.isoformat(), memory_limit], environment)
         return replace(built.stages[0], name=f"the floor, {when}")
 
+    # Policy binds from the first morning landed: as if there had been one long ago, since the floor knows no other.
+    Landing(home / "landing", home / "quarantine").land(DATASETS["disputes"], None, date(2000, 1, 1))
     before = floor("before")
     night = watched([sys.executable, "-m", "dagster_project", "run", "--date", AS_OF.isoformat()], environment)
     after = floor("after")

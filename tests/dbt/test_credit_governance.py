@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +163,45 @@ def test_a_score_that_turned_over_for_most_of_the_book_stops_the_morning(
     policies.execute(f"create table published.marts.credit_score_changes as select * from (values {values}) as t({columns})")
 
     assert bool(faults(policies, nodes, "bureau_scores_did_not_turn_over")) is stops
+
+
+def test_on_the_first_morning_nothing_is_late_and_first_reviews_are_a_plan(
+    nodes: Sequence[Node], book: Path, tmp_path: Path
+) -> None:
+    """Policy binds from the first morning that was landed. What a company did before was not held against it."""
+    landing = Landing(tmp_path / "landing", tmp_path / "quarantine")
+    source = FilesSource(book)
+    for dataset in DATASETS.values():
+        landing.land(dataset, source.fetch(dataset, None), MORNING)
+    wanted = compiled.needed_for(nodes, "credit_reviews_due", "credit_exceptions", "kpi_monthly")
+
+    def night(day: date) -> Built:
+        return compiled.build(wanted, landing, day, tmp_path / f"{day}", source="files")
+
+    first, later = night(MORNING), night(date(2025, 9, 15))
+
+    due = {row["customer_id"]: (row["due_on"], row["is_cycle_overdue"]) for row in first.rows("credit_reviews_due")}
+    listed = {row["customer_id"] for row in first.rows("credit_reviews_due") if "never_reviewed" in row["all_triggers"]}
+    plan = {row["customer_id"]: row["next_review_due"] for row in first.rows("risk_tiers")}
+    never = ["K3", "K4", "K5", "K6", "K7"]
+    assert {plan[who] for who in never} == {MORNING + timedelta(days=73 * place) for place in range(5)}, "five over a year"
+    assert listed == {who for who in never if plan[who] == MORNING}, "the others wait for their day"
+    assert set(due.values()) == {(MORNING, False)}, "K0's and K1's year had ended, and nobody had said that it mattered"
+    assert {row["customer_id"]: row["next_review_due"] for row in later.rows("risk_tiers")}.items() >= {
+        who: plan[who] for who in never
+    }.items(), "the plan stands"
+    assert [row for row in first.rows("credit_exceptions") if not row["declared"]] == []
+    for kpi in ("overdue_reviews", "exception_rate"):
+        figures = [row for row in first.rows("kpi_monthly") if row["kpi"] == kpi]
+        assert figures
+        assert {(row["variant"], row["value"], row["numerator"]) for row in figures} == {("before_policy", None, None)}
+    (july, august) = (
+        [
+            (row["variant"], row["value"])
+            for row in later.rows("kpi_monthly")
+            if (row["kpi"], row["scope"], row["month"]) == ("overdue_reviews", "total", month)
+        ]
+        for month in (date(2025, 7, 1), date(2025, 8, 1))
+    )
+    assert july == [("accounts_at_month_end", 0)]
+    assert august == [("accounts_at_month_end", 3)], "K0, K1 and the first of the plan"

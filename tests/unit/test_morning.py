@@ -79,6 +79,17 @@ def test_a_morning_reads_what_was_known_then_and_only_on_demand_what_is_known_no
     assert seen == {"then": [("C1",)], "now": [("C1",), ("C2",)]}
 
 
+def test_the_first_morning_ever_landed_stands_beside_the_name_of_the_source(landing: Landing, tmp_path: Path) -> None:
+    """Policy binds from it where no row says otherwise: a later morning, and an earlier one asked for afterwards, are told the same."""
+    land(landing, MONDAY, "customers", {"customer_id": "C1", "name": "One"})
+    land_required(landing, TUESDAY)
+    for as_of, known in ((TUESDAY, "then"), (MONDAY, "now")):
+        warehouse = Warehouse(tmp_path / "warehouse" / f"{as_of}.ledger")
+        warehouse.create()
+        prepare(warehouse, landing, as_of, known, "rest")  # type: ignore[arg-type]
+        assert ask(warehouse, "select source, first_morning from reference.ledger") == [("rest", MONDAY)]
+
+
 def test_a_morning_before_everything_known_says_so_and_names_both_ways_on(landing: Landing, warehouse: Warehouse) -> None:
     land_required(landing, TUESDAY)
     land(landing, MONDAY, "invoices")

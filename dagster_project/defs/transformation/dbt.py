@@ -94,7 +94,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         log.info("everything from landing to marts, as known %s", "that morning" if known == "then" else "now")
         try:
             refuse_gaps({*dbt_build.asked_for(), *ASKED_FOR}, settings.policy, as_of)
-            morning.prepare(warehouse, landing, as_of, known)
+            morning.prepare(warehouse, landing, as_of, known, settings.source)
             results = dbt_build.build(
                 warehouse.folder,
                 dbt_build.vars_of(as_of, settings.policy, settings.reporting_currency),

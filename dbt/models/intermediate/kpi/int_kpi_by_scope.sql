@@ -19,6 +19,10 @@ credit_exceptions as (
     where declared
 ),
 
+adopted as (
+    select * from {{ ref('policy_adopted') }}
+),
+
 scoped as (
     {%- for scope in ['total', 'company', 'tier', 'region', 'industry', 'collector', 'sales_rep'] %}
     select
@@ -47,8 +51,11 @@ select
     {%- endfor %}
     cast({{ dbt.datediff('scoped.month', 'months.snapshot_date', 'day') }} + 1 as integer) as days_in_month,
     (select count(*) from review_cycles) > 0 as has_reviews,
+    scoped.month < adopted.adopted_on as began_before_policy,
+    months.snapshot_date < adopted.adopted_on as ended_before_policy,
     (select count(*) from credit_exceptions) > 0 as has_declared_exceptions,
     {{ policy_value('kpi_policy', 'billed_window_days') }} as window_days,
     {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') }} as cost_of_capital_pct
 from scoped
 inner join months on scoped.month = months.month
+cross join adopted

@@ -21,12 +21,12 @@
     ('days_to_invoice', 'days_to_invoice', 'deliveries_invoiced', '1', "'business_days_sent_in_month'"),
     ('invoice_error_rate', 'invoices_in_error', 'invoices_issued', '1', "'issued_in_month'"),
     (
-        'exception_rate', 'exceptions', 'invoices_issued', '1',
-        "case when has_declared_exceptions then 'granted_and_undeclared' else 'undeclared_only' end"
+        'exception_rate', 'case when not began_before_policy then exceptions end', 'invoices_issued', '1',
+        "case when began_before_policy then 'before_policy' when has_declared_exceptions then 'granted_and_undeclared' else 'undeclared_only' end"
     ),
     (
-        'overdue_reviews', 'case when has_reviews then overdue_reviews end', 'null', '1',
-        "case when has_reviews then 'accounts_at_month_end' else 'no_reviews_known' end"
+        'overdue_reviews', 'case when has_reviews and not ended_before_policy then overdue_reviews end', 'null', '1',
+        "case when ended_before_policy then 'before_policy' when has_reviews then 'accounts_at_month_end' else 'no_reviews_known' end"
     ),
     ('concentration_top5', 'billed_top5', 'billed_year', '1', "'of_the_whole_book_trailing_12_months'"),
     ('concentration_next15', 'billed_next15', 'billed_year', '1', "'of_the_whole_book_trailing_12_months'"),
@@ -73,6 +73,7 @@ divided as (
         n,
         kpi,
         case
+            when variant = 'before_policy' then variant
             when denominator <= 0 then concat_ws('', variant, '_nothing_to_weigh')
             when kpi = 'cei' and numerator > denominator then concat_ws('', variant, '_above_100')
             else variant

@@ -31,6 +31,10 @@ tier_terms as (
     select * from {{ policy_history('risk_tier_terms') }} as risk_tier_terms
 ),
 
+adopted as (
+    select * from {{ ref('policy_adopted') }}
+),
+
 declared as (
     select
         source_exceptions.exception_id,
@@ -172,5 +176,8 @@ select
         ) as varchar
     ) as detail
 from judged
+cross join adopted
 left join covered on judged.invoice_id = covered.invoice_id
-where judged.declared or (judged.granted > judged.allowed and covered.invoice_id is null)
+where
+    judged.declared
+    or (judged.granted > judged.allowed and covered.invoice_id is null and judged.dated_on >= adopted.adopted_on)

@@ -50,6 +50,14 @@ triggers as (
     select * from {{ policy_rows('review_triggers') }} as review_triggers
 ),
 
+adopted as (
+    select * from {{ ref('policy_adopted') }}
+),
+
+review_plan as (
+    select * from {{ ref('int_review_plan') }}
+),
+
 -- Without reviews in the source nobody is late with one: what happened to an account counts all the same.
 accounts as (
     select
@@ -62,7 +70,12 @@ accounts as (
         tiers.last_reviewed_on,
         tiers.next_review_due,
         kept_records.has_reviews,
-        cast({{ dbt.dateadd('month', 'indicated_terms.review_months', 'first_days.customer_since') }} as date) as first_cycle_ends_on,
+        adopted.adopted_on,
+        review_plan.planned_on,
+        coalesce(
+            review_plan.planned_on,
+            cast({{ dbt.dateadd('month', 'indicated_terms.review_months', 'first_days.customer_since') }} as date)
+        ) as first_cycle_ends_on,
         terms_in_force.review_use_share,
         limit_use.reporting_currency,
         limit_use.balance,
@@ -78,10 +91,12 @@ accounts as (
         signals.bureau_status_source
     from customers
     cross join (select count(*) > 0 as has_reviews from tiers where last_reviewed_on is not null) as kept_records
+    cross join adopted
     inner join tiers on customers.customer_id = tiers.customer_id
     inner join limit_use on customers.customer_id = limit_use.customer_id
     left join signals on customers.customer_id = signals.customer_id and signals.is_as_of
     left join payment_trends on customers.customer_id = payment_trends.customer_id
+    left join review_plan on customers.customer_id = review_plan.customer_id
     left join first_days on customers.customer_id = first_days.customer_id
     left join tier_terms as terms_in_force on tiers.tier_in_force = terms_in_force.tier
     left join tier_terms as indicated_terms on tiers.tier_indicated = indicated_terms.tier
@@ -286,7 +301,7 @@ standing as (
     select
         accounts.customer_id,
         {{ policy_name('review_triggers', 'cycle') }} as trigger,
-        accounts.next_review_due as happened_on,
+        greatest(accounts.next_review_due, accounts.adopted_on) as happened_on,
         cast(null as date) as told_since,
         false as is_seen,
         cast(accounts.next_review_due as varchar) as value,
@@ -298,11 +313,12 @@ standing as (
     where
         accounts.last_reviewed_on is not null
         and accounts.next_review_due <= {{ days_after(as_of(), 'cast(triggers.threshold as integer)') }}
+        and accounts.adopted_on <= {{ days_after(as_of(), 'cast(triggers.threshold as integer)') }}
     union all
     select
         customer_id,
         {{ policy_name('review_triggers', 'never_reviewed') }} as trigger,
-        least(coalesce(first_cycle_ends_on, {{ as_of() }}), {{ as_of() }}) as happened_on,
+        coalesce(planned_on, least(coalesce(first_cycle_ends_on, {{ as_of() }}), {{ as_of() }})) as happened_on,
         cast(null as date) as told_since,
         false as is_seen,
         cast(null as varchar) as value,
@@ -310,7 +326,11 @@ standing as (
         cast(null as varchar) as source,
         cast(null as varchar) as threshold
     from accounts
-    where last_reviewed_on is null and has_reviews
+    inner join triggers as cycle on cycle.trigger = 'cycle'
+    where
+        last_reviewed_on is null
+        and has_reviews
+        and (planned_on is null or planned_on <= {{ days_after(as_of(), 'cast(cycle.threshold as integer)') }})
 ),
 
 -- A review has seen what was so on its day.
@@ -321,6 +341,7 @@ judged as (
         standing.happened_on,
         triggers.rank,
         triggers.cleared_by_review,
+        accounts.adopted_on,
         coalesce(standing.is_seen, standing.happened_on <= accounts.last_reviewed_on, false) as is_seen,
         replace(replace(replace(replace(replace(
             triggers.sentence,
@@ -346,8 +367,8 @@ ranked as (
 reasons as (
     select
         customer_id,
-        -- What the last review has seen is on the list, and late only from today.
-        min(case when is_seen then {{ as_of() }} else happened_on end) as due_on,
+        -- What the last review has seen is on the list, and late only from today. Nothing was due before policy bound.
+        min(case when is_seen then {{ as_of() }} when happened_on < adopted_on then adopted_on else happened_on end) as due_on,
         max(case when place = 1 then trigger end) as trigger,
         max(case
             when place = 1 and is_seen then concat_ws('', sentence, ', as it was at the last review')
@@ -371,7 +392,9 @@ select
     cast(greatest({{ dbt.datediff('reasons.due_on', as_of(), 'day') }}, 0) as integer) as days_overdue,
     cast(
         accounts.has_reviews and coalesce(
-            case when accounts.last_reviewed_on is null then accounts.first_cycle_ends_on else accounts.next_review_due end < {{ as_of() }}, false
+            case when accounts.last_reviewed_on is null then accounts.first_cycle_ends_on else accounts.next_review_due end < {{ as_of() }}
+            and accounts.adopted_on < {{ as_of() }},
+            false
         ) as boolean
     ) as is_cycle_overdue,
     cast(accounts.tier_in_force as varchar) as tier_in_force,

@@ -30,6 +30,10 @@ last_reviews as (
     where recency = 1
 ),
 
+review_plan as (
+    select * from {{ ref('int_review_plan') }}
+),
+
 -- A review's own tier sets its cycle; one that names no tier of this pack runs by tonight's.
 cycles as (
     select
@@ -79,6 +83,7 @@ select
     cast(tier_terms.deposit_pct as decimal(18, 4)) as deposit_pct,
     cast(in_force.reviewed_on as date) as last_reviewed_on,
     cast(in_force.reviewed_tier as varchar) as last_reviewed_tier,
-    cast(coalesce(in_force.cycle_ends_on, {{ as_of() }}) as date) as next_review_due
+    cast(coalesce(in_force.cycle_ends_on, review_plan.planned_on, {{ as_of() }}) as date) as next_review_due
 from in_force
 left join tier_terms on in_force.tier_in_force = tier_terms.tier
+left join review_plan on in_force.customer_id = review_plan.customer_id

@@ -1,0 +1,8 @@
+with ledger as (
+    select * from {{ source('reference', 'ledger') }}
+)
+
+select
+    source,
+    first_morning
+from ledger
