@@ -50,7 +50,7 @@ class Column:
     """One column of a dataset.
 
     `signed` amounts may be zero or negative; all others must not be negative: `instead` says how to deliver what a negative one means.
-    `enum` closes the set of texts.
+    `enum` closes the set of texts, `within` the whole numbers.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Column:
     enum: tuple[str, ...] = ()
     signed: bool = False
     instead: str = ""
+    within: tuple[int, int] | None = None
 
     @property
     def is_currency(self) -> bool:
@@ -112,7 +113,10 @@ _SHORT: Mapping[str, Type] = {"": Type.TEXT, **{kind.value: kind for kind in Typ
 
 
 def _columns(
-    declaration: str, enums: Mapping[str, tuple[str, ...]] | None = None, instead: Mapping[str, str] | None = None
+    declaration: str,
+    enums: Mapping[str, tuple[str, ...]] | None = None,
+    instead: Mapping[str, str] | None = None,
+    within: Mapping[str, tuple[int, int]] | None = None,
 ) -> tuple[Column, ...]:
     """Read `name* name:type name:amount~` — `*` is required, `~` is signed."""
     columns = []
@@ -121,7 +125,15 @@ def _columns(
         required, signed = "*" in word, "~" in word
         name, kind = name.rstrip("*~"), kind.rstrip("*~")
         columns.append(
-            Column(name, _SHORT[kind], required, (enums or {}).get(name, ()), signed, instead=(instead or {}).get(name, ""))
+            Column(
+                name,
+                _SHORT[kind],
+                required,
+                (enums or {}).get(name, ()),
+                signed,
+                instead=(instead or {}).get(name, ""),
+                within=(within or {}).get(name),
+            )
         )
     return tuple(columns)
 
@@ -171,6 +183,7 @@ _ALL = (
             "payment_terms* net_days:integer* from_month_end:boolean to_month_end:boolean due_day:integer business_days "
             "discount_pct:number discount_days:integer deposit_pct:number",
             {"business_days": BUSINESS_DAYS},
+            within={"due_day": (1, 31)},
         ),
         description="What a terms code means: from the invoice date (or the end of its month), plus net_days, then to the end of that "
         "month, on to the next due_day of a month, and off days off, each where it says so.",

@@ -22,8 +22,9 @@ from dagster_project.warehouse import Warehouse
 
 log = logging.getLogger("arrears.morning")
 
-YEARS_BACK, YEARS_AHEAD = 3, 1
-"""Holidays are listed for as many years around the morning: a dunning step's date lies no further off."""
+YEARS_BACK, YEARS_AHEAD = 5, 1
+"""Holidays are listed for as many years around the morning: no due date that a figure still counts from lies further back, no dunning
+step's date further ahead."""
 
 
 class NothingKnown(Exception):

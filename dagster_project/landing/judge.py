@@ -75,6 +75,8 @@ def _within(column: Column, value: str) -> str:
         most = 10 ** (precision - scale)
         least = "> 0" if column.type is Type.RATE else f"> -{most}" if column.signed else ">= 0"
         return f"{value} < {most} and {value} {least}"
+    if column.within:
+        return f"{value} between {column.within[0]} and {column.within[1]}"
     if column.type in (Type.DATE, Type.TIMESTAMP):
         return f"{value} >= '{EARLIEST}' and {value} < '{LATEST}'"
     return ""
@@ -115,6 +117,9 @@ def _broken(column: Column, value: str) -> Iterator[tuple[str, str]]:
                 f"not regexp_full_match({value}, '[+-]?\\d+') or try_cast({value} as integer) is null",
                 "is not a whole number:",
             )
+            if column.within:
+                least, most = column.within
+                yield f"try_cast({value} as integer) not between {least} and {most}", f"is not from {least} to {most}:"
         case Type.AMOUNT | Type.RATE | Type.NUMBER:
             precision, scale = DECIMALS[column.type]
             whole = precision - scale

@@ -110,7 +110,7 @@ def without_orphans(book: Book) -> Book:
 
     def adds_up(invoice_id: str) -> bool:
         schedule = [record["amount"] for record in book["instalments"] if record["invoice_id"] == invoice_id]
-        return invoice_id in documents and sum(schedule) == documents[invoice_id]["amount"]
+        return invoice_id in documents and abs(sum(schedule) - documents[invoice_id]["amount"]) <= CENT * len(schedule)
 
     return {
         **book,
@@ -172,7 +172,15 @@ class _Author:
 
     def book(self) -> Book:
         terms = [
-            {"payment_terms": name, "net_days": self.choice([0, 14, 30, 90])} for name in ("N1", "N2")[: self.choice(range(3))]
+            {
+                "payment_terms": name,
+                "net_days": self.choice([0, 14, 30, 90]),
+                "from_month_end": self.choice([None, None, False, True]),
+                "to_month_end": self.choice([None, None, False, True]),
+                "due_day": self.choice([None, None, None, 1, 10, 15, 29, 31]),
+                "business_days": self.choice([None, None, "next", "previous"]),
+            }
+            for name in ("N1", "N2")[: self.choice(range(3))]
         ]
         documents = [self._document(place) for place in range(self.choice([1, 3, 5, 6, 7, 8, 9]))]
         documents += self._numbered_again(documents)
@@ -291,7 +299,9 @@ class _Author:
             "customer_id": customer_id,
             "document_type": self.choice(["invoice"] * 5 + ["debit_memo", "credit_memo"]),
             "invoice_date": dated,
-            "due_date": None if self.one_in(4) else dated + timedelta(days=self.choice([0, 1, 14, 30, 30, 60, 90, 200, -5])),
+            "due_date": None
+            if self.one_in(4)
+            else dated + timedelta(days=self.choice([0, 1, 14, 30, 30, 60, 90, 200, -5, -30, -31, 3651])),
             "payment_terms": self.choice([None, None, "N1", "N2", "ZZ"]),
             "company_id": self._company(customer_id),
             "currency": self.choice(self.currencies),
@@ -307,7 +317,9 @@ class _Author:
         shares = [each] * (parts - 1)
         if sum(shares) > document["amount"]:
             shares = [Decimal(0)] * (parts - 1)
-        shares.append(document["amount"] - sum(shares))
+        left = document["amount"] - sum(shares)
+        # Thirds of 100.00 come to 99.99: some sources leave it at that.
+        shares.append(each if self.one_in(3) and abs(left - each) <= CENT * parts else left)
         first_due = document["invoice_date"] + timedelta(days=self.choice([0, 10, 30]))
         step = self.choice([0, 30, -30, 31])  # all at once, monthly, numbered against the calendar
         return [

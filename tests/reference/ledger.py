@@ -118,6 +118,26 @@ def snapshot_dates(as_of: date) -> list[date]:
     return [month_end(months_before(as_of, back)) for back in range(HISTORY_MONTHS, 0, -1)] + [as_of]
 
 
+def asked_by(terms: Record, invoiced_on: date) -> date:
+    """The day that terms make of an invoice date. The entities of these books have no holidays, and no work on Saturdays and Sundays."""
+    day = month_end(invoiced_on) if terms.get("from_month_end") else invoiced_on
+    day += timedelta(days=terms["net_days"])
+    if terms.get("to_month_end"):
+        day = month_end(day)
+    if number := terms.get("due_day"):
+        while day.day != number and not (day.day < number and day == month_end(day)):
+            day += timedelta(days=1)
+    step = {"next": 1, "previous": -1}.get(terms.get("business_days") or "", 0)
+    while step and day.isoweekday() > 5:
+        day += timedelta(days=step)
+    return day
+
+
+def believed(due_date: date, invoiced_on: date) -> date | None:
+    """A due date, unless it lies so far before the invoice, or after it, that nobody can mean it."""
+    return due_date if -30 <= (due_date - invoiced_on).days <= 3650 else None
+
+
 def ratio(numerator: Decimal | Fraction | int, denominator: Decimal | Fraction | int) -> Fraction | None:
     return Fraction(numerator) / Fraction(denominator) if denominator else None
 
@@ -159,7 +179,7 @@ class Ledger:
     def __init__(self, book: Book, as_of: date, reporting_currency: str | None = None):
         self.as_of = as_of
         self.customers = {record["customer_id"]: record for record in book.get("customers", ())}
-        self.net_days = {record["payment_terms"]: record["net_days"] for record in book.get("payment_terms", ())}
+        self.terms = {record["payment_terms"]: record for record in book.get("payment_terms", ())}
         self.documents = {record["invoice_id"]: record for record in book.get("invoices", ())}
         self.payments = {record["payment_id"]: record for record in book.get("payments", ())}
         self.receivables_of: dict[str, list[Record]] = defaultdict(list)
@@ -167,8 +187,15 @@ class Ledger:
             if record["document_type"] != "credit_memo":
                 self.receivables_of[record["customer_id"]].append(record)
         self.instalments: dict[str, list[Record]] = defaultdict(list)
-        for record in sorted(book.get("instalments", ()), key=lambda r: (r["due_date"], r["instalment_number"])):
-            self.instalments[record["invoice_id"]].append(record)
+        for record in book.get("instalments", ()):
+            if record["invoice_id"] in self.documents:
+                issued = self.documents[record["invoice_id"]]["invoice_date"]
+                self.instalments[record["invoice_id"]].append({**record, "due_date": believed(record["due_date"], issued)})
+        for invoice_id, schedule in self.instalments.items():
+            schedule.sort(key=lambda r: (r["due_date"] or date.max, r["instalment_number"]))
+            missing = self.documents[invoice_id]["amount"] - sum(record["amount"] for record in schedule)
+            if abs(missing) <= Decimal("0.01") * len(schedule) and schedule[-1]["amount"] + missing >= 0:
+                schedule[-1] = {**schedule[-1], "amount": schedule[-1]["amount"] + missing}
         self._read_companies(book, reporting_currency)
         self._read_refunds(book.get("refunds", ()))
         self._read_rates(book)
@@ -474,11 +501,11 @@ class Ledger:
     def due_date(self, document: Record) -> date | None:
         """The document's own, else from the terms it names, else, where it names none, from its customer's."""
         if document.get("due_date"):
-            return document["due_date"]
-        terms = document.get("payment_terms") or self.customers.get(document["customer_id"], {}).get("payment_terms")
-        if terms not in self.net_days:
+            return believed(document["due_date"], document["invoice_date"])
+        code = document.get("payment_terms") or self.customers.get(document["customer_id"], {}).get("payment_terms")
+        if code not in self.terms:
             return None
-        return document["invoice_date"] + timedelta(days=self.net_days[terms])
+        return believed(asked_by(self.terms[code], document["invoice_date"]), document["invoice_date"])
 
     def pieces(self, invoice_id: str, day: date) -> list[Piece]:
         """Where the allocations that stand on a day lie. Those naming an instalment lie on it; the others, by the day they took

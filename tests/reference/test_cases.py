@@ -189,3 +189,47 @@ def test_a_payment_that_names_its_entity_pays_that_entity_s_invoice(build: Build
 
     assert opened(built, "TW") == [20, 30]
     assert {row["company_id"]: row["open_amount"] for row in built.rows("open_items")} == {"E1": 20, "E2": 30}
+
+
+TERMS = """payment_terms,net_days,from_month_end,to_month_end,due_day,discount_pct,discount_days
+N30,30,,,,,
+D2,30,,,,2,10
+EOM30,30,,true,,,
+15NM,0,true,,15,,
+"""
+
+
+def test_terms_are_as_people_write_them(build: Build) -> None:
+    built = build("end_of_month_terms", files={"payment_terms.csv": TERMS})
+
+    items = {row["item_id"]: row for row in built.rows("open_items")}
+    assert {name: (row["due_date"], row["days_past_due"]) for name, row in items.items()} == {
+        "I-EO1": (date(2025, 8, 31), 30),
+        "I-EO2": (date(2025, 9, 15), 15),
+        "I-EO3": (date(2025, 8, 31), 30),
+        "I-WE1": (date(2025, 9, 1), 29),
+    }
+    wrong = {(row["invoice_id"], row["rule"]) for row in built.rows("invoice_errors")}
+    assert wrong == {("I-EO2", "terms_not_agreed")}, "the customer is on EOM30"
+
+
+def test_what_was_due_on_a_sunday_may_be_paid_on_monday(build: Build) -> None:
+    monday = build("due_on_sunday", date(2025, 9, 1))
+
+    assert (item(monday, "I-WK1")["held_reason"], item(monday, "I-WK1")["held_until"]) == (
+        "waiting_next_step",
+        date(2025, 9, 2),
+    )
+    with monday.con as con:
+        late = con.sql("select invoice_id, days_late from intermediate.int_cash_applied").fetchall()
+    assert dict(late)["I-WL1"] == 1, "days late are calendar days"
+
+
+def test_the_last_of_three_thirds_takes_the_cent(build: Build) -> None:
+    built = build("instalments_of_thirds")
+
+    assert {row["item_id"]: row["original_amount"] for row in built.rows("open_items")} == {
+        "I-TH1/2": Decimal("33.33"),
+        "I-TH1/3": Decimal("33.34"),
+    }
+    assert built.failures["instalments_leave_no_cent"] == 1

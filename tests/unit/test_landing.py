@@ -47,6 +47,7 @@ EVERYTHING = Dataset(
         Column("rate", Type.RATE),
         Column("share", Type.NUMBER),
         Column("days", Type.INTEGER),
+        Column("day_of_month", Type.INTEGER, within=(1, 31)),
         Column("flag", Type.BOOLEAN),
         Column("currency"),
         Column("either"),
@@ -124,6 +125,8 @@ REASONS = [
     ({"share": "0.1234567"}, "share has more than 6 fraction digits: «0.1234567»"),
     ({"days": "30.5"}, "days is not a whole number: «30.5»"),
     ({"days": "3000000000"}, "days is not a whole number: «3000000000»"),
+    ({"day_of_month": "0"}, "day_of_month is not from 1 to 31: «0»"),
+    ({"day_of_month": "1.5"}, "day_of_month is not a whole number: «1.5»"),
     ({"flag": "maybe"}, "flag is neither true nor false: «maybe»"),
 ]
 
@@ -211,6 +214,7 @@ STORED = {
     "balance": pa.decimal128(20, 2),
     "rate": pa.decimal128(30, 10),
     "share": pa.decimal128(9, 0),
+    "day_of_month": pa.int64(),
     "flag": pa.bool_(),
 }
 """How a source may have columns that need not become text."""
@@ -229,6 +233,8 @@ GIVEN: list[tuple[dict[str, Any], dict[str, Any] | str]] = [
     ({"rate": Decimal(0)}, "rate must be above zero: «0.0000000000»"),
     ({"share": Decimal(33)}, {"share": Decimal(33)}),
     ({"flag": False}, {"flag": False}),
+    ({"day_of_month": 31}, {"day_of_month": 31}),
+    ({"day_of_month": 32}, "day_of_month is not from 1 to 31: «32»"),
     ({"id": None, "day": date(2025, 1, 31), "at": datetime(2025, 6, 29, 0, 15, tzinfo=BERLIN), "flag": True}, "id is missing"),
 ]
 

@@ -1,17 +1,18 @@
-{{ config(meta={'dagster': {'ref': {'name': 'stg_erp__instalments'}}, 'description': 'The instalments of an invoice add up to it.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_instalments'}}, 'description': 'The instalments of an invoice add up to it, but for what rounding leaves.'}) }}
 
 with documents as (
     select * from {{ ref('int_documents') }}
 ),
 
 instalments as (
-    select * from {{ ref('stg_erp__instalments') }}
+    select * from {{ ref('int_instalments') }}
 ),
 
 schedules as (
     select
         invoice_id,
-        sum(amount) as amount
+        sum(amount) as amount,
+        sum(own_amount) as own_amount
     from instalments
     group by invoice_id
 )
@@ -19,9 +20,7 @@ schedules as (
 select
     documents.invoice_id,
     documents.amount as invoice_amount,
-    schedules.amount as instalments_amount
+    schedules.own_amount as instalments_amount
 from documents
 inner join schedules on documents.invoice_id = schedules.invoice_id
-where
-    documents.document_type <> 'credit_memo'
-    and documents.amount <> schedules.amount
+where documents.amount <> schedules.amount

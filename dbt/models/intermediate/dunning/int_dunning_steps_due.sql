@@ -15,6 +15,10 @@ contact_days as (
     select * from {{ ref('int_contact_days') }}
 ),
 
+business_days as (
+    select * from {{ ref('int_business_days') }}
+),
+
 -- Nothing goes out on a day off, unless policy lets what was missed before that day go out on it: what is due is then asked of the
 -- next open day.
 mornings as (
@@ -120,10 +124,17 @@ item_steps as (
         tier_steps.lapses_after_days,
         last_issued.firmest is null or tier_steps.severity > last_issued.firmest as is_firmer,
         tier_steps.requires_step is null or required.issued_on is not null as is_reachable,
-        {{ days_after(
-            "case when tier_steps.anchor = 'invoice_date' then candidates.document_date else candidates.due_date end",
-            'tier_steps.offset_days'
-        ) }} as planned_on,
+        greatest(
+            {{ days_after(
+                "case when tier_steps.anchor = 'invoice_date' then candidates.document_date else candidates.due_date end",
+                'tier_steps.offset_days'
+            ) }},
+            -- Who could not pay on the day itself has the next business day for it.
+            case
+                when tier_steps.anchor = 'due_date' and tier_steps.offset_days > 0 and not due_day.is_business_day
+                    then {{ days_after('due_day.next_business_day', 1) }}
+            end
+        ) as planned_on,
         {{ days_after(
             'last_issued.issued_on',
             'greatest(tier_steps.offset_days - last_issued.offset_days, coalesce(tier_steps.min_days_since_previous, 0))'
@@ -133,6 +144,9 @@ item_steps as (
     left join mornings
         on candidates.calendar = mornings.calendar
         and candidates.customer_calendar = mornings.customer_calendar
+    left join business_days as due_day
+        on candidates.calendar = due_day.calendar
+        and candidates.due_date = due_day.date_day
     left join last_issued on candidates.item_id = last_issued.item_id
     left join first_issued as required
         on candidates.item_id = required.item_id

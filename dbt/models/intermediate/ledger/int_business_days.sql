@@ -30,13 +30,13 @@ holidays as (
     from {{ ref('stg_reference__holidays') }}
 ),
 
--- 800 days back hold every promise of the trailing 24 months; 450 ahead, the next step of anything invoiced today.
+-- Five years back hold what the oldest snapshot date looks back to; 450 days ahead, the next step of anything invoiced today.
 numbers as (
-    {{ dbt.generate_series(1250) }}
+    {{ dbt.generate_series(2276) }}
 ),
 
 dates as (
-    select {{ days_after(as_of(), 'cast(generated_number as integer) - 800') }} as date_day
+    select {{ days_after(as_of(), 'cast(generated_number as integer) - 1826') }} as date_day
     from numbers
 ),
 
@@ -63,6 +63,9 @@ select
     min(case when is_business_day then date_day end) over (
         partition by calendar order by date_day rows between current row and unbounded following
     ) as next_business_day,
+    max(case when is_business_day then date_day end) over (
+        partition by calendar order by date_day rows between unbounded preceding and current row
+    ) as previous_business_day,
     cast(sum(case when is_business_day then 1 else 0 end) over (
         partition by calendar order by date_day rows between unbounded preceding and current row
     ) as integer) as business_day_number

@@ -15,6 +15,10 @@ payment_terms as (
     select * from {{ ref('stg_erp__payment_terms') }}
 ),
 
+business_days as (
+    select * from {{ ref('int_business_days') }}
+),
+
 documents as (
     select
         invoices.invoice_id,
@@ -39,42 +43,91 @@ documents as (
     from invoices
     left join customers on invoices.customer_id = customers.customer_id
     left join companies as only_company on only_company.is_only
+),
+
+termed as (
+    select
+        documents.*,
+        companies.timezone,
+        companies.calendar,
+        companies.currency as base_currency,
+        companies.reporting_currency,
+        payment_terms.business_days,
+        {{ due_by_terms('payment_terms', 'documents.invoice_date') }} as asked_by
+    from documents
+    left join payment_terms on documents.payment_terms = payment_terms.payment_terms
+    left join companies on documents.company_id = companies.company_id
+),
+
+-- Whatever the terms say, the source may have moved the day to the next business day.
+by_terms as (
+    select
+        termed.*,
+        case termed.business_days
+            when 'next' then coalesce(asked_day.next_business_day, termed.asked_by)
+            when 'previous' then coalesce(asked_day.previous_business_day, termed.asked_by)
+            else termed.asked_by
+        end as due_by_terms,
+        case termed.business_days
+            when 'previous' then coalesce(asked_day.previous_business_day, termed.asked_by)
+            else coalesce(asked_day.next_business_day, termed.asked_by)
+        end as next_due_by_terms
+    from termed
+    left join business_days as asked_day
+        on termed.calendar = asked_day.calendar
+        and termed.asked_by = asked_day.date_day
+),
+
+dated as (
+    select
+        by_terms.*,
+        coalesce(by_terms.due_date, by_terms.due_by_terms) as given_due_date,
+        {{ believed_due_date('coalesce(by_terms.due_date, by_terms.due_by_terms)', 'by_terms.invoice_date') }} as believed_due_date
+    from by_terms
 )
 
 select
     row_number() over () as document_key,
-    documents.invoice_id,
-    documents.invoice_number as document_number,
-    documents.document_type,
-    documents.company_id,
-    documents.customer_id,
-    documents.invoice_date as document_date,
-    coalesce(
-        documents.due_date,
-        cast({{ dbt.dateadd('day', 'payment_terms.net_days', 'documents.invoice_date') }} as date)
-    ) as due_date,
+    dated.invoice_id,
+    dated.invoice_number as document_number,
+    dated.document_type,
+    dated.company_id,
+    dated.customer_id,
+    dated.invoice_date as document_date,
+    {{ off_days_off('dated.believed_due_date', 'due_day') }} as due_date,
     case
-        when documents.due_date is not null then 'document'
-        when payment_terms.net_days is not null then 'terms'
-        else 'none'
+        when dated.given_due_date is null then 'none'
+        when dated.believed_due_date is null then 'not_believed'
+        when dated.due_date is not null then 'document'
+        else 'terms'
     end as due_date_source,
-    documents.currency,
-    documents.amount,
-    documents.tax_amount,
-    case when documents.voided_on <= {{ as_of() }} then documents.voided_on end as voided_on,
-    documents.po_number,
-    documents.delivered_on,
+    dated.due_date as own_due_date,
+    dated.due_by_terms,
+    dated.next_due_by_terms,
     case
-        when {{ day_in_zone('documents.sent_at', 'companies.timezone') }} <= {{ as_of() }}
-            then {{ day_in_zone('documents.sent_at', 'companies.timezone') }}
+        when dated.believed_due_date in (dated.due_by_terms, dated.next_due_by_terms)
+            then {{ dbt.datediff('dated.invoice_date', 'dated.asked_by', 'day') }}
+        else {{ dbt.datediff('dated.invoice_date', 'dated.believed_due_date', 'day') }}
+    end as credit_days,
+    dated.currency,
+    dated.amount,
+    dated.tax_amount,
+    case when dated.voided_on <= {{ as_of() }} then dated.voided_on end as voided_on,
+    dated.po_number,
+    dated.delivered_on,
+    case
+        when {{ day_in_zone('dated.sent_at', 'dated.timezone') }} <= {{ as_of() }}
+            then {{ day_in_zone('dated.sent_at', 'dated.timezone') }}
     end as sent_on,
-    documents.payment_terms,
-    documents.sales_rep,
-    documents.product_line,
-    companies.currency as base_currency,
-    companies.reporting_currency,
-    documents.known_at,
-    documents.first_known_at
-from documents
-left join payment_terms on documents.payment_terms = payment_terms.payment_terms
-left join companies on documents.company_id = companies.company_id
+    dated.payment_terms,
+    dated.sales_rep,
+    dated.product_line,
+    dated.calendar,
+    dated.base_currency,
+    dated.reporting_currency,
+    dated.known_at,
+    dated.first_known_at
+from dated
+left join business_days as due_day
+    on dated.calendar = due_day.calendar
+    and dated.believed_due_date = due_day.date_day

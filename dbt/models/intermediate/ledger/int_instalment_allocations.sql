@@ -13,8 +13,8 @@ instalments as (
         invoice_id,
         instalment_number,
         original_amount,
-        row_number() over (partition by invoice_id order by due_date, instalment_number) as position,
-        row_number() over (partition by invoice_id order by due_date desc, instalment_number desc) = 1 as is_last
+        row_number() over (partition by invoice_id order by due_date nulls last, instalment_number) as position,
+        row_number() over (partition by invoice_id order by due_date desc nulls first, instalment_number desc) = 1 as is_last
     from items
 ),
 

@@ -7,7 +7,7 @@ with documents as (
 ),
 
 instalments as (
-    select * from {{ ref('stg_erp__instalments') }}
+    select * from {{ ref('int_instalments') }}
 ),
 
 payments as (
@@ -37,11 +37,14 @@ select
     documents.company_id,
     documents.customer_id,
     documents.document_date,
-    case when documents.document_type <> 'credit_memo' then coalesce(instalments.due_date, documents.due_date) end as due_date,
+    case
+        when documents.document_type = 'credit_memo' then null
+        when instalments.instalment_number is null then documents.due_date
+        else instalments.due_date
+    end as due_date,
     case
         when documents.document_type = 'credit_memo' then 'none'
-        when instalments.due_date is not null then 'document'
-        else documents.due_date_source
+        else coalesce(instalments.due_date_source, documents.due_date_source)
     end as due_date_source,
     documents.currency,
     coalesce(instalments.amount, documents.amount) as original_amount,

@@ -15,8 +15,16 @@
         "concat_ws('', 'Terms ', payment_terms, ', the customer has ', agreed_terms)"
     ),
     (
-        'due_date_off', 'own_due_date <> due_by_terms and not has_instalments',
+        'due_date_off', 'own_due_date not in (due_by_terms, next_due_by_terms) and not has_instalments',
         "concat_ws('', 'Due on ', cast(own_due_date as varchar), ', terms ', payment_terms, ' make it ', cast(due_by_terms as varchar))"
+    ),
+    (
+        'due_before_issued', 'first_due_date < document_date',
+        "concat_ws('', 'Due on ', cast(first_due_date as varchar), ', issued on ', cast(document_date as varchar))"
+    ),
+    (
+        'due_too_late', 'is_due_date_refused and first_due_date >= document_date',
+        "concat_ws('', 'Due on ', cast(last_due_date as varchar), ', issued on ', cast(document_date as varchar), ': nobody can mean that')"
     ),
     (
         'before_delivery', 'delivered_on > document_date',
@@ -44,7 +52,7 @@ lines as (
 ),
 
 instalments as (
-    select * from {{ ref('stg_erp__instalments') }}
+    select * from {{ ref('int_instalments') }}
 ),
 
 customers as (
@@ -130,8 +138,13 @@ known_currencies as (
 ),
 
 in_instalments as (
-    select distinct invoice_id
+    select
+        invoice_id,
+        min(own_due_date) as first_due_date,
+        max(own_due_date) as last_due_date,
+        count(*) = count(due_date) as all_believed
     from instalments
+    group by invoice_id
 ),
 
 -- The source keeps no history of a customer's terms: those of today are held against what was invoiced since the last review.
@@ -167,8 +180,15 @@ facts as (
         documents.po_number,
         documents.delivered_on,
         documents.payment_terms,
-        case when documents.due_date_source = 'document' then documents.due_date end as own_due_date,
-        {{ days_after('documents.document_date', 'payment_terms.net_days') }} as due_by_terms,
+        documents.own_due_date,
+        documents.due_by_terms,
+        documents.next_due_by_terms,
+        coalesce(in_instalments.first_due_date, documents.own_due_date, documents.due_by_terms) as first_due_date,
+        coalesce(in_instalments.last_due_date, documents.own_due_date, documents.due_by_terms) as last_due_date,
+        case
+            when in_instalments.invoice_id is null then documents.due_date_source = 'not_believed'
+            else not in_instalments.all_believed
+        end as is_due_date_refused,
         in_instalments.invoice_id is not null as has_instalments,
         customers.requires_po,
         customers.payment_terms as agreed_terms,
@@ -189,7 +209,6 @@ facts as (
     left join invoice_lines on documents.invoice_id = invoice_lines.invoice_id
     left join in_instalments on documents.invoice_id = in_instalments.invoice_id
     left join customers on documents.customer_id = customers.customer_id
-    left join payment_terms on documents.payment_terms = payment_terms.payment_terms
     left join last_reviews on documents.customer_id = last_reviews.customer_id
     left join excepted on documents.invoice_id = excepted.invoice_id
     left join emails on documents.customer_id = emails.customer_id

@@ -49,7 +49,11 @@ declared as (
         case when source_exceptions.approved_on <= {{ as_of() }} then source_exceptions.approved_by end as approved_by,
         case source_exceptions.kind when 'terms' then payment_terms.net_days else source_exceptions.granted_limit end as granted,
         source_exceptions.expires_on,
-        source_exceptions.reason
+        source_exceptions.reason,
+        payment_terms.net_days,
+        payment_terms.from_month_end,
+        payment_terms.to_month_end,
+        payment_terms.due_day
     from source_exceptions
     left join customers on source_exceptions.customer_id = customers.customer_id
     left join payment_terms on source_exceptions.granted_terms = payment_terms.payment_terms
@@ -79,7 +83,7 @@ candidates as (
         'terms' as kind,
         false as declared,
         document_date as dated_on,
-        {{ dbt.datediff('document_date', 'due_date', 'day') }} as granted,
+        credit_days as granted,
         cast(null as date) as approved_on,
         cast(null as varchar) as approved_by,
         cast(null as date) as expires_on,
@@ -136,7 +140,10 @@ covered as (
         and declared.kind = 'terms'
         and judged.dated_on >= declared.approved_on
         and (declared.expires_on is null or declared.expires_on >= judged.dated_on)
-        and (declared.granted is null or declared.granted >= judged.granted)
+        and (
+            declared.granted is null
+            or {{ days_after('judged.dated_on', 'cast(judged.granted as integer)') }} <= {{ due_by_terms('declared', 'judged.dated_on') }}
+        )
     where not judged.declared and judged.granted > judged.allowed
 )
 
