@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Final, Literal, get_args
 
 from dagster_project.contract import LANDED
 from dagster_project.incoming.intake import DONE
@@ -23,13 +24,20 @@ from dagster_project.warehouse import nobody_works_in
 log = logging.getLogger("arrears.upkeep")
 
 
-def kept(parameter: str, settings: Settings, day: date) -> int:
+Kept = Literal["compact_after_loads", "quarantine_days", "inbox_done_days", "log_days", "warehouse_days", "run_history_days"]
+
+TABLE: Final = "retention_policy"
+ASKED_FOR: Final = frozenset((TABLE, parameter) for parameter in get_args(Kept))
+"""The rows policy must have for tidying up: what goes wrong there does not stop a night, and would not be noticed."""
+
+
+def kept(parameter: Kept, settings: Settings, day: date) -> int:
     """A number of `retention_policy`.
 
     Raises:
         PolicyError: the row is not there.
     """
-    return int(row_in_force("retention_policy", parameter, settings.policy, day)["value"])
+    return int(row_in_force(TABLE, parameter, settings.policy, day)["value"])
 
 
 def compact(settings: Settings, landing: Landing, *, after: int) -> dict[str, int]:
@@ -45,7 +53,7 @@ def compact(settings: Settings, landing: Landing, *, after: int) -> dict[str, in
 def clear(settings: Settings, landing: Landing, day: date) -> dict[str, int]:
     """Remove what is older than policy keeps it. Returns how many files or folders of each kind went."""
 
-    def old(paths: Iterator[Path], parameter: str) -> list[Path]:
+    def old(paths: Iterator[Path], parameter: Kept) -> list[Path]:
         oldest = (datetime.combine(day, datetime.min.time(), UTC) - timedelta(days=kept(parameter, settings, day))).timestamp()
         return [path for path in paths if path.stat().st_mtime < oldest]
 

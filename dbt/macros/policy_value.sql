@@ -1,14 +1,14 @@
 {#-
     The one way to read a parameter of a policy table, as a scalar subquery: {{ policy_value('aging_policy', 'history_months') }}. What is
-    not there, is there twice or has no value ends the model that asks for it, by name: a null would make a rule silently untrue.
+    not there, is there twice or has no value of its type ends the model that asks for it, by name: a null would make a rule silently untrue.
 -#}
 {% macro policy_value(seed, parameter, data_type='integer') -%}
     {{ policy_asked(seed, parameter) }}(
         select
             case
-                when count(*) = 1 and count(value) = 1 then cast(max(value) as {{ data_type }})
+                when count(*) = 1 and try_cast(max(value) as {{ data_type }}) is not null then cast(max(value) as {{ data_type }})
                 else {{ refused(
-                    seed ~ ".csv: " ~ parameter ~ " must stand there once, with a value, for the pack " ~ var("policy")
+                    seed ~ ".csv: " ~ parameter ~ " must stand there once, with a " ~ ("text" if data_type == "varchar" else "number") ~ ", for the pack " ~ var("policy")
                     ~ " or for every pack (*) on " ~ as_of_text()
                 ) }}
             end

@@ -140,6 +140,8 @@ a loss of no tier: worklist_priority | policy=net_terms tier=3 | tier=4
     worklist_priority | tier 4 aging_bucket current | is for a tier that the pack does not have
 a reason without a list: held_reasons | reason=insolvent | list=
     held_reasons | reason insolvent | has no list
+a list nobody has: held_reasons | reason=insolvent | list=lawyers
+    held_reasons | reason insolvent | is on a list that nobody has: lawyers
 two reasons of one rank: held_reasons | reason=insolvent | rank=1
     held_reasons | reason insolvent | shares its rank
 a regime without a rate: late_fee_regimes | regime=contractual | regime=us

@@ -12,8 +12,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project import dbt_build, gates
-from dagster_project.paths import DBT_PROJECT, SEEDS
+from dagster_project import asked as asked_module
+from dagster_project import dbt_build
+from dagster_project.asked import asked_for, refuse_a_policy_with_gaps
+from dagster_project.paths import DBT_PROJECT, ROOT, SEEDS
 from dagster_project.policy import PolicyError, _keys, packs, refuse_gaps, row_in_force, rows_in_force
 from tests import compiled
 from tests.compiled import Node
@@ -35,7 +37,7 @@ def seeds(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def asked(nodes: Sequence[Node]) -> frozenset[tuple[str, str]]:
-    return dbt_build.asked_for() | gates.ASKED_FOR
+    return asked_for()
 
 
 # --- what is asked for ------------------------------------------------------------------------------------------------
@@ -128,10 +130,11 @@ def test_each_row_that_is_asked_for_by_name_is_refused_by_name_when_it_is_gone_o
         lambda rows: [row for row in rows if row["parameter"] != "history_months"],
         lambda rows: [*rows, *[row for row in rows if row["parameter"] == "history_months"]],
         lambda rows: [{**row, "value": ""} if row["parameter"] == "history_months" else row for row in rows],
+        lambda rows: [{**row, "value": "two years"} if row["parameter"] == "history_months" else row for row in rows],
         lambda rows: [{**row, "valid_from": "2025-07-01"} for row in rows],
         lambda rows: [{**row, "policy": "segments"} for row in rows],
     ],
-    ids=["gone", "twice", "empty", "not yet", "of another pack"],
+    ids=["gone", "twice", "empty", "no number", "not yet", "of another pack"],
 )
 def test_a_model_ends_by_name_where_its_parameter_is_not_there_once(change: Any, nodes: Sequence[Node], seeds: Path) -> None:
     rewrite(seeds, "aging_policy", change(rows_of("aging_policy")))
@@ -188,6 +191,24 @@ def test_a_bucket_that_is_split_needs_its_losses(nodes: Sequence[Node], seeds: P
         if "no loss_pct" in fault
     }
     assert missing == {f"tier {tier} aging_bucket {bucket}" for tier in "*123" for bucket in ("91-120", "120+")}
+
+
+def test_a_step_that_is_said_with_a_text_nobody_wrote_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_a_policy_with_gaps(PACK, MORNING)
+    monkeypatch.setattr(asked_module, "is_written", lambda template: template != "third_notice_hold_warning")
+
+    with pytest.raises(
+        PolicyError, match=r"^dunning_steps.csv: tier \* step third_notice .* add templates/en/third_notice_hold_warning.txt$"
+    ):
+        refuse_a_policy_with_gaps(PACK, MORNING)
+
+
+def test_every_list_that_a_held_reason_sends_an_item_to_is_a_sheet_or_none_is_needed() -> None:
+    book = (ROOT / "dagster_project" / "outgoing" / "workbook" / "book.py").read_text("utf-8")
+    sheets = {name for found in re.findall(r"_among\(listed, ([^)]*)\)", book) for name in re.findall(r"\"(\w+)\"", found)}
+
+    assert sheets
+    assert {row["list"] for row in rows_of("held_reasons")} - sheets == {"none", "waiting", "cash_application"}
 
 
 # --- a pack changes one row -------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from nights import AS_OF, NEXT_DAY, House, Said, ledger, read_csv
 
-from dagster_project import gates
+from dagster_project import asked, gates
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing
 from dagster_project.paths import SEEDS
@@ -118,6 +120,24 @@ def test_policy_may_let_the_list_out_with_a_warning(next_morning: House, tmp_pat
     warnings = json.loads((next_morning.worklist(late) / "manifest.json").read_text("utf-8"))["warnings"]
     assert warnings[0].startswith("stale_payments: erp/payments: age_days") and "19" in warnings[0]
     assert warnings[0] in said.out.split("held")[-1], "among the last lines"
+
+
+def test_a_policy_row_that_is_gone_stops_the_night_by_name_before_anything_is_fetched(
+    next_morning: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = Path(shutil.copytree(SEEDS, tmp_path / "seeds"))
+    rows = [row for row in (seeds / "dunning_policy.csv").read_text("utf-8").splitlines() if ",workbook_dispute_days," not in row]
+    (seeds / "dunning_policy.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    monkeypatch.setattr(asked, "refuse_gaps", partial(asked.refuse_gaps, seeds=seeds))
+    landed = sorted((next_morning.home / "landing").rglob("*"))
+    said = next_morning.with_(files_dir=ledger(tmp_path / "files")).command("run", "--date", NEXT_DAY.isoformat())
+    assert said.code == 1
+    assert (
+        f"dunning_policy.csv: parameter workbook_dispute_days has no row in force on {NEXT_DAY} for the pack net_terms"
+        in said.err
+    )
+    assert "Traceback" not in said.err + said.out
+    assert sorted((next_morning.home / "landing").rglob("*")) == landed
 
 
 def test_a_collapse_of_volume_stops_the_list_and_a_good_list_of_the_morning_stays(

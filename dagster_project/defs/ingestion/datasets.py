@@ -9,12 +9,12 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from dagster_project import dbt_build
+from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.contract import DATASETS, Dataset, sources
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
-from dagster_project.gates import ASKED_FOR, gate_of, holds_back
+from dagster_project.gates import gate_of, holds_back
 from dagster_project.landing import Landing, LandingError, Manifest
-from dagster_project.policy import PolicyError, ever_blocks, limits_of, refuse_gaps
+from dagster_project.policy import PolicyError, ever_blocks, limits_of
 from dagster_project.quality import Worker, facts_of
 from dagster_project.settings import Settings
 from dagster_project.sources import Delivery, SourceError
@@ -91,7 +91,7 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
                 asset_key=key_of(dataset), metadata={"replayed": True, **(_metadata(known[-1].manifest) if known else {})}
             )
         try:
-            refuse_gaps({*dbt_build.asked_for(), *ASKED_FOR}, settings.policy, as_of)
+            refuse_a_policy_with_gaps(settings.policy, as_of)
             for dataset in asked:
                 source = open_sources.of(dataset)
                 since = None if config.full else landing.cursor(dataset, as_of)

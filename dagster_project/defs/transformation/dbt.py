@@ -15,12 +15,12 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from dagster_project import dbt_build, morning
+from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.fingerprints import made_by
-from dagster_project.gates import ASKED_FOR
 from dagster_project.landing import Known, Landing, LandingError
-from dagster_project.policy import PolicyError, refuse_gaps
+from dagster_project.policy import PolicyError
 from dagster_project.settings import Settings
 from dagster_project.warehouse import Warehouse, export, marts_of
 from dagster_project.warmup import Warmup
@@ -93,7 +93,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         fingerprints = made_by()
         log.info("everything from landing to marts, as known %s", "that morning" if known == "then" else "now")
         try:
-            refuse_gaps({*dbt_build.asked_for(), *ASKED_FOR}, settings.policy, as_of)
+            refuse_a_policy_with_gaps(settings.policy, as_of)
             morning.prepare(warehouse, landing, as_of, known, settings.source)
             results = dbt_build.build(
                 warehouse.folder,

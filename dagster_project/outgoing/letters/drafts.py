@@ -114,6 +114,11 @@ class Language:
 
 
 @cache
+def is_written(template: str) -> bool:
+    """Whether there is a text for a template in English, which everybody is written to in whose own language lacks it."""
+    return (TEMPLATES / ENGLISH / f"{template}.txt").exists()
+
+
 def languages(root: Path = TEMPLATES) -> Mapping[str, Language]:
     """Every language there is, by the name of its folder."""
     found = {}

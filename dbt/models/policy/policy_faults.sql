@@ -146,6 +146,11 @@ reason_faults as (
         reason,
         case
             when list is null then 'has no list: say where the item goes meanwhile, or none'
+            when
+                list not in (
+                    'none', 'legal', 'agency', 'disputes', 'promises', 'payment_plans', 'cash_application', 'waiting', 'data_fix', 'collections'
+                )
+                then 'is on a list that nobody has: ' || list
             when rank is null then 'has no rank: say which of two reasons is the reason'
             when count(*) over (partition by rank) > 1 then 'shares its rank: say which of two reasons is the reason'
         end as fault
