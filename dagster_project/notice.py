@@ -114,6 +114,7 @@ _SAID: Sequence[tuple[str, str]] = (
         r"database disk image is malformed|file is not a database|unable to open database file|disk I/O error|no such table: \w+",
         "Dagster's history is broken; the next start sets it aside and begins a new one",
     ),
+    (r"DagsterExecutionInterruptedError|KeyboardInterrupt", "it was told to end while it was at work"),
     (r"Cannot allocate memory|Out of Memory|MemoryError", "there is too little memory: lower ARREARS_MEMORY_LIMIT, or give more"),
 )
 
@@ -124,5 +125,5 @@ def in_words(said: str) -> str:
     line = _NAMED.sub("", line) or line
     for pattern, meaning in _SAID:
         if re.search(pattern, said):
-            return f"{meaning} ({line})"
+            return meaning if re.fullmatch(r"[\w.]+", line) else f"{meaning} ({line})"
     return line or "it ended without saying why"

@@ -207,6 +207,7 @@ def test_marts_that_are_out_without_their_list_are_told_as_that(house: House, se
             "duckdb.duckdb.OutOfMemoryException: Out of Memory Error: failed",
             "there is too little memory: lower ARREARS_MEMORY_LIMIT",
         ),
+        ("dagster._core.errors.DagsterExecutionInterruptedError\n", "it was told to end while it was at work"),
         ("ValueError: a: b\nand more", "a: b"),
         ("", "it ended without saying why"),
     ],
