@@ -22,6 +22,7 @@ from dagster_project import console
 from dagster_project import settings as environment
 from dagster_project.home import keep_private
 from dagster_project.settings import Settings, SettingsError
+from dagster_project.words import message
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -199,7 +200,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     if not night.success:
         print(f"\nThe night of {as_of} stopped:", file=sys.stderr)
         for reason in night.reasons:
-            print(f"  {reason}", file=sys.stderr)
+            print(f"  {message(reason)}", file=sys.stderr)
         for line in notice.what_is_there(settings, as_of, night.run_id):
             print(line, file=sys.stderr)
         if night.log:
@@ -210,7 +211,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
 
     from dagster_project.summary import summary_of
 
-    print(f"\n{summary_of(settings, as_of)}\n\nlog        {night.log}\ndone in    {time.monotonic() - began:.1f} s")
+    print(f"\n{message(summary_of(settings, as_of))}\n\nlog        {night.log}\ndone in    {time.monotonic() - began:.1f} s")
     return 0
 
 

@@ -13,6 +13,7 @@ from email.message import EmailMessage
 import requests
 
 from dagster_project.settings import Settings
+from dagster_project.words import printable
 
 log = logging.getLogger("arrears.alerts")
 
@@ -25,10 +26,12 @@ def send(settings: Settings, subject: str, text: str) -> list[str]:
     told = []
     if settings.alert_webhook:
         try:
-            requests.post(settings.alert_webhook, json={"text": f"{subject}\n{text}"}, timeout=TIMEOUT).raise_for_status()
+            requests.post(
+                settings.alert_webhook.get_secret_value(), json={"text": f"{subject}\n{text}"}, timeout=TIMEOUT
+            ).raise_for_status()
             told.append("webhook")
         except requests.RequestException as unreachable:
-            log.error("the alert webhook could not be called: %s", unreachable)
+            log.error("the alert webhook could not be called: %s", _why(unreachable))
     if settings.alert_email_to:
         message = EmailMessage()
         message["Subject"], message["To"], message["From"] = subject, settings.alert_email_to, settings.alert_email_from
@@ -39,7 +42,7 @@ def send(settings: Settings, subject: str, text: str) -> list[str]:
                 smtp.send_message(message)
             told.append("e-mail")
         except (OSError, smtplib.SMTPException) as unreachable:
-            log.error("the alert e-mail could not be sent: %s", unreachable)
+            log.error("the alert e-mail could not be sent: %s", printable(str(unreachable)[:200]))
     return told
 
 
@@ -48,8 +51,21 @@ def beat(settings: Settings) -> bool:
     if not settings.heartbeat_url:
         return False
     try:
-        requests.get(settings.heartbeat_url, timeout=TIMEOUT).raise_for_status()
+        requests.get(settings.heartbeat_url.get_secret_value(), timeout=TIMEOUT).raise_for_status()
     except requests.RequestException as unreachable:
-        log.error("the heartbeat could not be sent: %s", unreachable)
+        log.error("the heartbeat could not be sent: %s", _why(unreachable))
         return False
     return True
+
+
+def _why(failed: requests.RequestException) -> str:
+    """Why nobody was reached, without the address: whoever knows it may post there."""
+    if failed.response is not None:
+        return f"the server answered {failed.response.status_code}"
+    if isinstance(failed, requests.Timeout):
+        return f"there was no answer within {TIMEOUT} s"
+    if isinstance(failed, requests.exceptions.SSLError):
+        return "its certificate is not one that this machine trusts"
+    if isinstance(failed, requests.ConnectionError):
+        return "the server could not be reached"
+    return "its address is not one that can be asked"

@@ -12,6 +12,8 @@ import sys
 import time
 from typing import ClassVar, TextIO
 
+from dagster_project.words import message, printable
+
 REDRAWN_AFTER = 0.1
 """Seconds: often enough to be alive, too seldom to cost anything."""
 
@@ -59,7 +61,7 @@ class _Steps(logging.StreamHandler[TextIO]):
         heading = f"\n{stage}  ({time.monotonic() - self.began:.1f} s)\n" if stage != self.stage else ""
         self.stage = stage
         mark = "! " if record.levelno >= logging.WARNING else "  "
-        return f"{self.clear}{heading}{mark}{record.getMessage().rstrip()}"
+        return f"{self.clear}{heading}{mark}{message(record.getMessage().rstrip())}"
 
 
 class _Line(logging.Handler):
@@ -76,5 +78,5 @@ class _Line(logging.Handler):
             return
         self.drawn = now
         width = shutil.get_terminal_size().columns - 1
-        self.stream.write(f"{CLEAR}{'  … ' + record.getMessage():.{width}}")
+        self.stream.write(f"{CLEAR}{'  … ' + printable(record.getMessage()):.{width}}")
         self.stream.flush()

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from dagster_project.kept import ENDING, FromFiles, KeptError
 from dagster_project.paths import ROOT
 
 if TYPE_CHECKING:
@@ -49,6 +50,17 @@ class Settings(BaseSettings):
         env_prefix="ARREARS_", env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: Any,
+        env_settings: Any,
+        dotenv_settings: Any,
+        file_secret_settings: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, FromFiles(settings_cls, dotenv_settings)
+
     home: Path = Path("data")
     source: str = "demo"
     bureau: str | None = None
@@ -61,8 +73,8 @@ class Settings(BaseSettings):
     memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^[1-9]\d*(\.\d+)?(MB|GB|TB)$")
     payment_link: str = Field(default="", pattern=r"^(https://[^\s{}]+\{customer_id\}[^\s{}]*)?$")
     environment: Literal["development", "production"] = "development"
-    heartbeat_url: str | None = None
-    alert_webhook: str | None = None
+    heartbeat_url: SecretStr | None = None
+    alert_webhook: SecretStr | None = None
     alert_email_to: str | None = None
     alert_email_from: str = "arrears@localhost"
     alert_smtp: str = Field(default="localhost:25", pattern=r"^[^:\s]+(:\d{1,5})?$")
@@ -180,6 +192,8 @@ def load() -> Settings:
     """
     try:
         return Settings()
+    except KeptError as unreadable:
+        raise SettingsError(f"{unreadable} (see .env.example)") from unreadable
     except ValidationError as invalid:
         lines = []
         for problem in invalid.errors():
@@ -202,7 +216,9 @@ def not_understood() -> list[str]:
     file = Settings.model_config.get("env_file")
     given = {*os.environ, *(dotenv_values(str(file)) if file else ())}
     lines = []
-    for name in sorted(name for name in given if name.startswith("ARREARS_") and name not in known | _NO_SETTINGS):
+    for name in sorted(
+        name for name in given if name.startswith("ARREARS_") and name.removesuffix(ENDING) not in known | _NO_SETTINGS
+    ):
         meant = get_close_matches(name, known, 1, cutoff=0.8)
         lines.append(f"{name} is not a setting and was ignored" + (f"; {meant[0]} is one" if meant else ""))
     return lines

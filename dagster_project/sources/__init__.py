@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dagster_project.contract import DECIMALS, Dataset, Type
 
 if TYPE_CHECKING:
     from dagster_project.demo import Demo
+from dagster_project.kept import FromFiles
 
 EXTRA = "_extra"
 """Column of a page that keeps what the contract does not know, as JSON text, so that quarantine can show a record as received."""
@@ -96,6 +97,17 @@ class ConnectorSettings(BaseSettings):
     without. `.env.example` documents each."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: Any,
+        env_settings: Any,
+        dotenv_settings: Any,
+        file_secret_settings: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, FromFiles(settings_cls, dotenv_settings)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,9 @@ class RestSource:
         first = self._page(question)
         if first is None:
             return None
-        return Delivery(pages=self._pages(dataset, question, first), full=not incremental, origin=question.address)
+        return Delivery(
+            pages=self._pages(dataset, question, first), full=not incremental, origin=without_password(question.address)
+        )
 
     def _pages(self, dataset: Dataset, question: Question, first: Mapping[str, Any]) -> Iterator[pa.Table]:
         schema = page_schema(dataset)
@@ -65,7 +67,7 @@ class RestSource:
         if total is not None and str(total) != str(count):
             told = shown(str(total), 40)
             raise SourceError(
-                f"{question.address}: the server announced {told} records and delivered {count}; nothing of it is used"
+                f"{without_password(question.address)}: the server announced {told} records and delivered {count}; nothing of it is used"
             )
 
     def _table(self, records: list[Any], dataset: Dataset, schema: pa.Schema) -> pa.Table:
@@ -90,7 +92,7 @@ class RestSource:
         page = self.http.json(question.address, question.parameters, number=_number, whole=str)
         if page is not None and (not isinstance(page, dict) or not isinstance(page.get("data"), list)):
             told = self.http.said(str(page))
-            raise SourceError(f"{question.address}: the answer has no list `data`: {told}")
+            raise SourceError(f"{without_password(question.address)}: the answer has no list `data`: {told}")
         return page
 
 

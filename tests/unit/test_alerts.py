@@ -113,7 +113,7 @@ def test_a_receiver_that_refuses_does_not_keep_the_other_from_being_told(
     with caplog.at_level(logging.ERROR, logger="arrears.alerts"):
         assert alerts.send(settings, "No worklist", "late") == ["e-mail"]
 
-    assert "the alert webhook could not be called: 500" in caplog.text
+    assert "the alert webhook could not be called: the server answered 500" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -156,3 +156,55 @@ def test_a_slip_of_the_pen_is_told_with_what_was_probably_meant(monkeypatch: pyt
         "ARREARS_COLOUR is not a setting and was ignored",
         "ARREARS_POLCY is not a setting and was ignored; ARREARS_POLICY is one",
     ]
+
+
+# --- values in files --------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "token": "s3cret-token\n",
+        "hook": "https://hooks.example/s3cret\r\n",
+        "dotenv": "ARREARS_REST_TOKEN_FILE=",
+    }.items():
+        (tmp_path / name).write_bytes(value.encode())
+    (tmp_path / "dotenv").write_text(f"ARREARS_REST_TOKEN_FILE={tmp_path / 'token'}\n", "utf-8")
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / "dotenv")
+
+    settings = load_with(monkeypatch, SOURCE="rest", REST_URL="http://erp.example", ALERT_WEBHOOK_FILE=str(tmp_path / "hook"))
+
+    assert settings.own(CONNECTORS["rest"]).token.get_secret_value() == "s3cret-token"
+    assert settings.alert_webhook is not None
+    assert settings.alert_webhook.get_secret_value() == "https://hooks.example/s3cret"
+    assert "s3cret" not in repr(settings)
+    assert environment.not_understood() == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"ALERT_WEBHOOK_FILE": "{}/none"}, "ARREARS_ALERT_WEBHOOK_FILE: {}/none cannot be read: No such file or directory"),
+        ({"ALERT_WEBHOOK_FILE": "{}/empty"}, "ARREARS_ALERT_WEBHOOK_FILE: {}/empty is empty"),
+        ({"ALERT_WEBHOOK_FILE": "{}/bytes"}, "ARREARS_ALERT_WEBHOOK_FILE: {}/bytes holds no text"),
+        ({"ALERT_WEBHOOK_FILE": "{}/long"}, "ARREARS_ALERT_WEBHOOK_FILE: {}/long is too long for a value"),
+        (
+            {"ALERT_WEBHOOK_FILE": "{}/fine", "ALERT_WEBHOOK": "http://b"},
+            "ARREARS_ALERT_WEBHOOK and ARREARS_ALERT_WEBHOOK_FILE are both set",
+        ),
+        (
+            {"SOURCE": "rest", "REST_URL": "http://erp.example", "REST_TOKEN_FILE": "{}/none"},
+            "ARREARS_REST_TOKEN_FILE: {}/none cannot be read",
+        ),
+    ],
+)
+def test_a_file_that_holds_no_value_is_one_line_that_names_the_variable(
+    variables: dict[str, str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in {"empty": b"\n", "bytes": b"\xff\xfe", "long": b"x" * 70_000, "fine": b"http://a"}.items():
+        (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(SettingsError) as told:
+        load_with(monkeypatch, **{name: value.format(tmp_path) for name, value in variables.items()})
+
+    assert words.format(tmp_path) in str(told.value)
+    assert len(str(told.value).splitlines()) == 1

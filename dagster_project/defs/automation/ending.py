@@ -16,6 +16,7 @@ import dagster as dg
 
 from dagster_project import notice
 from dagster_project.settings import Settings
+from dagster_project.words import message
 
 log = logging.getLogger("arrears.ending")
 
@@ -97,7 +98,9 @@ def reasons_of(instance: dg.DagsterInstance, run_id: str) -> list[str]:
             unstarted = unstarted or [notice.in_words(_deepest(error).message if error else event.message or "")]
         elif event.event_type == dg.DagsterEventType.ENGINE_EVENT and (code := _KILLED.search(event.message or "")):
             unstarted = [f"the process of the night was killed (exit code {code[1]}); -9 is mostly the system, short of memory"]
-    return steps or checks or unstarted or ["the run ended without saying why; its log has the trace"]
+    return [message(reason) for reason in steps or checks or unstarted] or [
+        "the run ended without saying why; its log has the trace"
+    ]
 
 
 _KILLED = re.compile(r"unexpectedly exited with exit code (-?\d+)")
@@ -114,6 +117,6 @@ def write_log(instance: dg.DagsterInstance, run_id: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for entry in instance.all_logs(run_id):
-            file.write(f"{entry.timestamp:.3f} {entry.step_key or '-'} {entry.user_message or entry.message}\n")
+            file.write(f"{entry.timestamp:.3f} {entry.step_key or '-'} {message(entry.user_message or entry.message)}\n")
             if entry.error_info:
-                file.write(entry.error_info.to_string() + "\n")
+                file.write(message(entry.error_info.to_string()) + "\n")

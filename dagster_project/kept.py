@@ -1,0 +1,63 @@
+"""Settings whose value stands in a file: `ARREARS_REST_TOKEN_FILE=/run/secrets/erp` instead of `ARREARS_REST_TOKEN=…`.
+
+Belongs here: reading such a file. Does not belong here: which settings there are (`settings.py`, each connector).
+
+Any setting may be given so; it is meant for secrets, which a variable shows to every process of the user and to whoever lists them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from dotenv import dotenv_values
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource
+
+from dagster_project.paths import ROOT
+
+ENDING: Final = "_FILE"
+
+LONGEST: Final = 64 * 1024
+"""Bytes of a value."""
+
+
+class KeptError(ValueError):
+    """A file that a variable names cannot be read, or the value is given twice. The message names the variable, never a value."""
+
+
+class FromFiles(PydanticBaseSettingsSource):
+    """The fields of a settings class that variables of the environment or of `.env` name files for."""
+
+    def __init__(self, settings_class: type[BaseSettings], dotenv: PydanticBaseSettingsSource):
+        super().__init__(settings_class)
+        file = dotenv.env_file if isinstance(dotenv, DotEnvSettingsSource) else None
+        files = [file] if isinstance(file, (str, os.PathLike)) else file or ()
+        self._given = {name: value for each in files for name, value in dotenv_values(each).items()} | dict(os.environ)
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = f"{self.config.get('env_prefix', '')}{field_name}".upper()
+        path = self._given.get(f"{variable}{ENDING}")
+        return (_content(variable, path, bool(self._given.get(variable))) if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _content(variable: str, path: str, twice: bool) -> str:
+    if twice:
+        raise KeptError(f"{variable} and {variable}{ENDING} are both set: leave one of them out")
+    try:
+        with (ROOT / Path(path)).open("rb") as file:
+            content = file.read(LONGEST + 1)
+        value = content.decode("utf-8").rstrip("\r\n")
+    except OSError as refused:
+        why = os.strerror(refused.errno) if refused.errno else "reading it failed"
+        raise KeptError(f"{variable}{ENDING}: {path} cannot be read: {why}") from None
+    except UnicodeDecodeError:
+        raise KeptError(f"{variable}{ENDING}: {path} holds no text") from None
+    if not value or len(content) > LONGEST:
+        raise KeptError(f"{variable}{ENDING}: {path} " + ("is too long for a value" if value else "is empty"))
+    return value
