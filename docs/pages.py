@@ -1,4 +1,5 @@
-"""Pages of the site that are made out of the project: marts, models, policy tables, decisions, settings.
+"""Pages of the site that are made out of the project: marts, models, policy tables, decisions, settings, the
+faults that are tried.
 
 Belongs here: laying out as Markdown what YAML, seeds and `DECISIONS.md` already say. Does not belong here: saying anything they do not.
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 from dagster_project import dbt_build
 from dagster_project.paths import DBT_PROJECT, ROOT, SEEDS
+from tests.faults import table as faults
 
 DECISIONS = DBT_PROJECT / "DECISIONS.md"
 DECIDED_IN = "Decided in: "
@@ -38,6 +40,7 @@ def write(folder: Path) -> None:
         "contributing.md": (ROOT / "CONTRIBUTING.md").read_text("utf-8"),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8"),
         "settings.md": _settings(),
+        "faults.md": faults.page(),
     }
     for left in folder.glob("*.md"):
         if left.name not in made:
