@@ -16,6 +16,9 @@ from dagster_project.policy import packs, rows_in_force
 
 Row = dict[str, str]
 
+EVERY_SOURCE = "*"
+"""The row of `policy_adoption` that holds wherever the ledger comes from."""
+
 
 class NoSuchPolicy(Exception):
     """There is no such pack, or it is not in force that day. The message says which there are."""
@@ -68,7 +71,8 @@ class _Policy:
         yield (
             "Terms or a limit beyond those of the customer's tier are an exception. It is requested and approved by name, with "
             "a reason and a last day, and recorded in the ledger. An invoice whose terms exceed the tier's without an approved "
-            "exception is listed as an undeclared one, and both are counted."
+            "exception is listed as an undeclared one, and both are counted. What was agreed before the policy bound, on "
+            f"{self.adopted_on()}, is none."
         )
         yield "## 7. Age of what is owed"
         yield self.buckets()
@@ -93,6 +97,10 @@ class _Policy:
                 [what, begins, ends or "until replaced", by or "**nobody**", on or "**never**"] for begins, ends, by, on in spans
             ]
         return _table(["Part", "Valid from", "Valid to", "Approved by", "Approved on"], lines)
+
+    def adopted_on(self) -> str:
+        told = (row["adopted_on"] for row in self.rows("policy_adoption") if row["source"] == EVERY_SOURCE)
+        return next(told, "the first morning of the nightly run")
 
     def terms(self) -> str:
         lines = []

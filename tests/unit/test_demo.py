@@ -25,6 +25,7 @@ from dagster_project.demo.life import Story
 from dagster_project.demo.population import Population
 from dagster_project.demo.server import DemoServer, Shelf
 from dagster_project.demo.timeline import Calendar, Chance, first_day
+from dagster_project.policy import row_in_force
 
 ROOT = Path(__file__).resolve().parents[2]
 AS_OF = date(2026, 11, 22)
@@ -62,6 +63,13 @@ def test_it_has_the_size_of_a_company_and_fits_in_a_night(whole: dict[str, Recor
     assert {invoice["currency"] for invoice in whole["invoices"]} == {"EUR", "USD", "GBP"}
     readable = {invoice["invoice_date"] for invoice in whole["invoices"] if invoice["invoice_date"] > "2001"}
     assert (min(readable) < "2024-09-04", max(readable)) == (True, "2026-11-20")
+
+
+def test_its_policy_was_adopted_before_anybody_bought_anything(whole: dict[str, Records]) -> None:
+    adopted_on = row_in_force("policy_adoption", "demo", "net_terms", AS_OF)["adopted_on"]
+    known = [str(customer["customer_since"]) for customer in whole["customers"] if customer["customer_since"]]
+
+    assert adopted_on < min(*known, *(str(invoice["invoice_date"]) for invoice in whole["invoices"]))
 
 
 def test_everything_that_happens_in_a_ledger_happens(whole: dict[str, Records]) -> None:
