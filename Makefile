@@ -50,7 +50,7 @@ live: setup ## Run the tests that need a server on this machine; each says what 
 
 faults: setup ## Run the nights that are killed, starved and lied to: minutes each, beside the quick half in `make test`
 	@$(BIN)/python -m dagster_project prepare
-	@$(BIN)/python -m pytest tests/faults -m "faults or not faults"
+	@$(BIN)/python -m pytest tests/faults tests/e2e/test_operations.py -m "faults or not faults"
 
 lint: setup ## Check style and types
 	@$(BIN)/ruff format --check .

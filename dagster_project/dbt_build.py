@@ -240,8 +240,9 @@ def _close_adapters() -> None:
 
 
 def _state() -> str:
-    """One hash over the dbt project's files and the versions that read them."""
-    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')}".encode())
+    """One hash over the dbt project's files, where they lie, and the versions that read them."""
+    # dbt reads seeds from where the project was when it was parsed: a checkout that was moved or copied is parsed anew
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {DBT_PROJECT}".encode())
     for path in sorted(DBT_PROJECT.rglob("*")):
         inside = path.relative_to(DBT_PROJECT)
         if path.is_file() and inside.parts[0] not in ("target", "logs"):

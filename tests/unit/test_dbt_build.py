@@ -76,6 +76,8 @@ def project(manifest: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monkey
         "_STATE": copy / "target" / "prepared.sha256",
     }.items():
         monkeypatch.setattr(dbt_build, name, value)
+    assert not is_prepared(), "dbt would read the seeds of the folder that it was parsed in"
+    (copy / "target" / "prepared.sha256").write_text(dbt_build._state() + "\n", "utf-8")
     assert is_prepared()
     return copy
 
