@@ -37,7 +37,16 @@ def test_every_tier_criterion_weight_and_step_of_a_pack_is_written(pack: str) ->
     with (SEEDS / "risk_criteria.csv").open(encoding="utf-8", newline="") as file:
         assert text.count("\n- ") == sum(row["policy"] == pack for row in csv.DictReader(file))
     assert "{" not in text, "a sentence was left with a gap"
-    assert "nobody" not in text
+    assert "**nobody**" not in text, "every row is approved"
+
+
+def test_it_says_from_when_it_binds(seeds: Path) -> None:
+    assert "before the policy bound, on the first morning of the nightly run, is none." in written("net_terms", DAY)
+
+    path = seeds / "policy_adoption.csv"
+    path.write_text(path.read_text("utf-8") + "*,2024-04-01,The board,*,2000-01-01,,The board,2024-03-20\n", "utf-8")
+
+    assert "before the policy bound, on 2024-04-01, is none." in written("net_terms", DAY, seeds)
 
 
 def test_a_criterion_is_a_sentence_with_its_threshold() -> None:
