@@ -204,7 +204,7 @@ def test_a_pack_may_end_altogether_unless_it_is_the_selected_one(nodes: Sequence
 def test_a_pack_and_a_tier_are_added_by_rows_alone(nodes: Sequence[Node], seeds: Path, landing: Landing, tmp_path: Path) -> None:
     """`house` is `segments` under other names; `segments` itself gets a fifth tier below its worst."""
     names = {"A": "gold", "B": "silver", "C": "bronze", "D": "lead"}
-    for seed in ("risk_tier_terms", "risk_weights", "risk_criteria", "dunning_steps"):
+    for seed in ("risk_tier_terms", "risk_weights", "risk_criteria", "dunning_steps", "first_contact_steps"):
         rows = rows_of(seed)
         added = [row for row in rows if row["policy"] == "segments"]
         house = [{**row, "policy": "house", **({"tier": names.get(row["tier"], "*")} if "tier" in row else {})} for row in added]

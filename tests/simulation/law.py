@@ -33,6 +33,7 @@ def policy(seed: str, pack: str = "net_terms") -> list[dict[str, str]]:
 
 PARAMETERS = {row["parameter"]: row["value"] for row in policy("dunning_policy")}
 STEPS = {row["step"]: row for row in policy("dunning_steps")}
+FIRST_CONTACTS = sorted(policy("first_contact_steps"), key=lambda row: int(row["more_than_days_late"]))
 
 
 @cache
@@ -140,6 +141,13 @@ class Ledger:
             elif not self.is_open(item.invoice, self.as_of):
                 found[item.item_id] = "a day off"
         return found
+
+    def firmest_first_contact(self, customer_id: str) -> int | None:
+        """The severity of the firmest step that a customer may be sent first, by the oldest thing it owes; none where nothing is late."""
+        owed = [item for item in self.items.values() if item.invoice["customer_id"] == customer_id and item.due_date]
+        late = max((self.as_of - item.due_date).days for item in owed if item.due_date)
+        steps = [row["step"] for row in FIRST_CONTACTS if late > int(row["more_than_days_late"])]
+        return int(STEPS[steps[-1]]["severity"]) if steps else None
 
     def _disputed(self, item: Item) -> bool:
         """Contested in full."""

@@ -8,6 +8,8 @@ test over the whole story.
 from __future__ import annotations
 
 import hashlib
+import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -21,6 +23,7 @@ from dagster_project.contract import DATASETS, ISSUED_STEPS
 from dagster_project.delivery import deliver
 from dagster_project.incoming.intake import take_in
 from dagster_project.landing import Landing
+from dagster_project.policy import SEEDS
 from dagster_project.sources.files import FilesSource
 from tests import compiled
 from tests.reference.proof import write_files
@@ -34,6 +37,8 @@ FIRST = date(2025, 11, 24)
 MORNINGS = 60
 SKIPPED, TWICE, AGAIN_LATER = 0.12, 0.08, 0.06
 SHOWN = ("dunning_worklist", "dunning_items")
+MINUTES_A_DAY = 15
+"""So little time has a collector of this company for its list that some of it waits."""
 
 
 @dataclass
@@ -70,6 +75,11 @@ class Night:
         self.nodes = compiled.needed_for(compiled.compiled(reporting_currency="EUR"), *SHOWN)
         self.asked_last: date | None = None
         self.builds = 0
+        self.seeds = Path(shutil.copytree(SEEDS, folder / "seeds", ignore=shutil.ignore_patterns("*.yml")))
+        shipped = (self.seeds / "dunning_policy.csv").read_text("utf-8")
+        hurried = re.sub(r"(?m)^(\*,collector_minutes_a_day),\d+,", rf"\1,{MINUTES_A_DAY},", shipped)
+        assert hurried != shipped
+        (self.seeds / "dunning_policy.csv").write_text(hurried, "utf-8")
 
     def load(self, as_of: date) -> None:
         """Ask the source what it knew the evening before, of those datasets in which something changed."""
@@ -93,7 +103,8 @@ class Night:
 
     def run(self, as_of: date) -> Mapping[str, list[dict[str, Any]]]:
         self.builds += 1
-        built = compiled.build(self.nodes, self.landing, as_of, self.folder / "warehouse" / f"{as_of}.{self.builds}", test=False)
+        folder = self.folder / "warehouse" / f"{as_of}.{self.builds}"
+        built = compiled.build(self.nodes, self.landing, as_of, folder, test=False, seeds=self.seeds)
         marts = {name: built.table(name) for name in SHOWN}
         built.con.close()
         deliver(self.worklists, self.landing, marts, as_of=as_of, policy="net_terms", run={}, rejected={}, key=KEY)
@@ -158,7 +169,15 @@ def test_the_story_has_everything_in_it(story: Story) -> None:
     assert {kind for kind, _, _ in story.repeats} == {"twice", "again later"}
     assert {step["step"] for step in story.issued} == STEPS.keys()
     assert {None, "insolvent", "at_agency", "disputed", "promise_pending", "covered_by_credit", "do_not_dun"} <= reasons
-    assert {"no_due_date", "contacted_recently", "inter_company", "no_contact", "waiting_next_step", "last_step_done"} <= reasons
+    assert {
+        "no_due_date",
+        "contacted_recently",
+        "inter_company",
+        "no_contact",
+        "waiting_next_step",
+        "waiting_its_turn",
+        "last_step_done",
+    } <= reasons
     assert len(story.issued) > 300
 
 
@@ -266,3 +285,37 @@ def test_nothing_goes_out_on_a_day_off(story: Story) -> None:
                 closed += 1
                 assert item["held_reason"] is not None, (morning.as_of, item["item_id"])
     assert closed > 500
+
+
+def test_nobody_hears_of_us_first_by_a_firm_step(story: Story) -> None:
+    contacts = [
+        (step["customer_id"], step["worklist_date"]) for step in story.issued if STEPS[step["step"]]["in_cadence"] == "true"
+    ]
+    first_contacts = 0
+    for morning in story.mornings:
+        known = {customer for customer, day in [*contacts, *story.contacts_outside] if day < morning.as_of}
+        for action in morning.actions:
+            if action["customer_id"] not in known and (firmest := morning.law.firmest_first_contact(action["customer_id"])):
+                first_contacts += 1
+                assert action["severity"] <= firmest, (morning.as_of, action["customer_id"], action["step"])
+    assert first_contacts > 5
+
+
+def test_a_collector_gets_what_the_day_holds_and_the_rest_waits_for_a_day_to_come(story: Story) -> None:
+    waited = 0
+    longest = max(int(step["minutes"]) for step in STEPS.values())
+    for morning in story.mornings:
+        invoices = {row["invoice_id"]: row for row in morning.law.book["invoices"]}
+        minutes: dict[str, int] = {}
+        for action in morning.actions:
+            minutes[action["collector"]] = minutes.get(action["collector"], 0) + int(STEPS[action["step"]]["minutes"])
+        assert all(taken <= MINUTES_A_DAY for taken in minutes.values()), morning.as_of
+        for item in morning.items:
+            if item["held_reason"] == "waiting_its_turn":
+                waited += 1
+                assert item["all_held_reasons"] == "waiting_its_turn", "whatever else holds it takes nobody's time"
+                assert item["step"] is not None
+                assert minutes[item["collector"]] + longest > MINUTES_A_DAY, (morning.as_of, item["item_id"], "there was room")
+                assert item["held_until"] > morning.as_of
+                assert morning.law.is_open(invoices[item["invoice_id"]], item["held_until"])
+    assert waited > 20

@@ -6,8 +6,16 @@ policy_steps as (
     select * from {{ policy_rows('dunning_steps') }} as dunning_steps
 ),
 
+first_contact_steps as (
+    select * from {{ policy_rows('first_contact_steps') }} as first_contact_steps
+),
+
 contacts_made as (
     select * from {{ ref('int_contacts_made') }}
+),
+
+steps_made as (
+    select * from contacts_made
     where step is not null and (item_id is not null or invoice_id is not null)
 ),
 
@@ -54,34 +62,73 @@ tier_steps as (
     where preference = 1
 ),
 
+-- Whoever has never heard of us begins no firmer than policy lets a first contact be.
+never_contacted as (
+    select
+        candidates.customer_id,
+        coalesce(max(candidates.tier), '*') as tier,
+        max(candidates.days_past_due) as days_late
+    from candidates
+    left join contacts_made
+        on candidates.customer_id = contacts_made.customer_id
+        and contacts_made.in_cadence
+    where contacts_made.customer_id is null and candidates.open_amount > 0
+    group by candidates.customer_id
+),
+
+first_contacts as (
+    select
+        customer_id,
+        severity
+    from (
+        select
+            never_contacted.customer_id,
+            tier_steps.severity,
+            row_number() over (
+                partition by never_contacted.customer_id
+                order by
+                    case when first_contact_steps.tier = '*' then 1 else 0 end,
+                    first_contact_steps.more_than_days_late desc
+            ) as preference
+        from never_contacted
+        inner join first_contact_steps
+            on first_contact_steps.tier in ('*', never_contacted.tier)
+            and never_contacted.days_late > first_contact_steps.more_than_days_late
+        inner join tier_steps
+            on first_contact_steps.step = tier_steps.step
+            and never_contacted.tier = tier_steps.item_tier
+    ) as applicable
+    where preference = 1
+),
+
 -- A step our own list issued is known by item; one somebody else reported, by invoice.
 issued as (
     select
         candidates.item_id,
-        contacts_made.contacted_on as issued_on,
+        steps_made.contacted_on as issued_on,
         tier_steps.step,
         tier_steps.severity,
         tier_steps.offset_days
-    from contacts_made
+    from steps_made
     inner join candidates
-        on contacts_made.item_id = candidates.item_id
+        on steps_made.item_id = candidates.item_id
     inner join tier_steps
-        on contacts_made.step = tier_steps.step
+        on steps_made.step = tier_steps.step
         and coalesce(candidates.tier, '*') = tier_steps.item_tier
     union all
     select
         candidates.item_id,
-        contacts_made.contacted_on as issued_on,
+        steps_made.contacted_on as issued_on,
         tier_steps.step,
         tier_steps.severity,
         tier_steps.offset_days
-    from contacts_made
+    from steps_made
     inner join candidates
-        on contacts_made.invoice_id = candidates.invoice_id
+        on steps_made.invoice_id = candidates.invoice_id
     inner join tier_steps
-        on contacts_made.step = tier_steps.step
+        on steps_made.step = tier_steps.step
         and coalesce(candidates.tier, '*') = tier_steps.item_tier
-    where contacts_made.item_id is null
+    where steps_made.item_id is null
 ),
 
 last_issued as (
@@ -123,6 +170,7 @@ item_steps as (
         tier_steps.severity,
         tier_steps.lapses_after_days,
         last_issued.firmest is null or tier_steps.severity > last_issued.firmest as is_firmer,
+        first_contacts.severity is null or tier_steps.severity <= first_contacts.severity as is_soft_enough,
         tier_steps.requires_step is null or required.issued_on is not null as is_reachable,
         greatest(
             {{ days_after(
@@ -148,6 +196,7 @@ item_steps as (
         on candidates.calendar = due_day.calendar
         and candidates.due_date = due_day.date_day
     left join last_issued on candidates.item_id = last_issued.item_id
+    left join first_contacts on candidates.customer_id = first_contacts.customer_id
     left join first_issued as required
         on candidates.item_id = required.item_id
         and tier_steps.requires_step = required.step
@@ -160,6 +209,7 @@ dated as (
         item_steps.step,
         item_steps.severity,
         item_steps.is_firmer,
+        item_steps.is_soft_enough,
         item_steps.is_reachable,
         item_steps.lapses_after_days,
         item_steps.acts_on,
@@ -184,6 +234,7 @@ takeable as (
     from dated
     where
         is_firmer
+        and is_soft_enough
         and is_reachable
         and (lapses_after_days is null or {{ days_after('step_on', 'lapses_after_days') }} >= acts_on)
 ),

@@ -186,7 +186,7 @@ select
     cast(changes.previous_step_on as date) as previous_step_on,
     cast(changes.held_reason as varchar) as held_reason,
     cast(changes.cleared_how as varchar) as cleared_how,
-    coalesce(changes.change <> 'held_now' or changes.held_reason not in ('waiting_next_step', 'contacted_recently'), true) as is_news,
+    coalesce(changes.change <> 'held_now' or changes.held_reason not in ('waiting_next_step', 'waiting_its_turn', 'contacted_recently'), true) as is_news,
     cast(changes.currency as varchar) as currency,
     cast(changes.open_amount as decimal(18, 4)) as open_amount,
     cast(changes.previous_open_amount as decimal(18, 4)) as previous_open_amount

@@ -10,12 +10,8 @@ dunning_tones as (
     select * from {{ policy_rows('dunning_tones') }} as dunning_tones
 ),
 
-loss_rates as (
-    select * from {{ policy_rows('worklist_priority') }} as worklist_priority
-),
-
-aging_buckets as (
-    select * from {{ policy_rows('aging_buckets') }} as aging_buckets
+turns as (
+    select * from {{ ref('int_dunning_turns') }}
 ),
 
 tier_terms as (
@@ -77,7 +73,6 @@ customer_items as (
     group by customer_id
 ),
 
--- The chance of a loss goes by how long an item is past due, whatever the aging counts from.
 acted_items as (
     select
         items.*,
@@ -85,20 +80,10 @@ acted_items as (
         items.days_past_due > 0 as is_past_due,
         case when items.days_past_due > 0 then items.dunnable_amount_reporting else 0 end as past_due,
         late_fees.late_fee_reporting,
-        late_fees.compensation_reporting,
-        coalesce(tier_loss.loss_pct, any_loss.loss_pct) as loss_pct
+        late_fees.compensation_reporting
     from items
     left join late_fees on items.item_id = late_fees.item_id
     left join risk_tiers on items.customer_id = risk_tiers.customer_id
-    left join aging_buckets
-        on (aging_buckets.from_days is null or items.days_past_due >= aging_buckets.from_days)
-        and (aging_buckets.to_days is null or items.days_past_due <= aging_buckets.to_days)
-    left join loss_rates as tier_loss
-        on risk_tiers.tier_in_force = tier_loss.tier
-        and aging_buckets.bucket = tier_loss.aging_bucket
-    left join loss_rates as any_loss
-        on any_loss.tier = '*'
-        and aging_buckets.bucket = any_loss.aging_bucket
     where items.held_reason is null
 ),
 
@@ -116,8 +101,6 @@ actions as (
         count(*) as item_count,
         sum(case when is_past_due then 1 else 0 end) as past_due_item_count,
         max(case when is_past_due then days_past_due end) as oldest_days_past_due,
-        sum(past_due * loss_pct) as past_due_x_loss_pct,
-        sum(past_due * days_past_due) as past_due_x_days,
         case when count(late_fee_reporting) = count(*) then sum(late_fee_reporting) end as late_fee,
         case when count(compensation_reporting) = count(late_fee_compensation_currency) then sum(compensation_reporting) end
             as late_fee_compensation,
@@ -322,13 +305,11 @@ next_promises as (
 priced as (
     select
         actions.*,
-        cast(round(cast(cast(actions.past_due_x_loss_pct as double) / 100 as decimal(24, 6)), 2) as decimal(18, 4)) as expected_loss,
-        cast(round(cast(
-            cast(actions.past_due_x_days as double)
-            * {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'double') }} / 36500 as decimal(24, 6)
-        ), 2) as decimal(18, 4)) as carrying_cost,
+        turns.expected_loss,
+        turns.carrying_cost,
         case when actions.late_fee_regime = 'contractual' then tier_terms.late_fee_pct_month end as late_fee_pct_month
     from actions
+    left join turns on actions.customer_id = turns.customer_id
     left join tier_terms on actions.tier_in_force = tier_terms.tier
 )
 
