@@ -39,6 +39,7 @@ ACTION = {
     "tone": "firm",
     "template": "second_overdue_notice",
     "effect": "none",
+    "has_earlier_notice": True,
     "contact_name": "Jörg Kröger",
     "contact_email": "ap@kroeger.example",
     "oldest_days_past_due": 20,
@@ -182,6 +183,18 @@ def test_german_is_written_the_german_way(drafted: Callable[..., Draft]) -> None
 def test_the_tone_is_heard(drafted: Callable[..., Draft]) -> None:
     for channel, language in product(("email", "call"), languages()):
         assert len({text_of(drafted(tone=tone, channel=channel, language=language)) for tone in TONES}) == 4
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_who_was_never_asked_before_is_not_told_of_having_been_asked(language: str, drafted: Callable[..., Draft]) -> None:
+    past = r"(?i)earlier|despite|in spite|(second|third) notice|demands have|trotz|bisherig|(zweite|dritte) erinnerung|unsere mahnungen"
+    spoke = 0
+    for (channel, template), tone in product([("call", "-"), *(("email", step["template"]) for step in STEPS)], TONES):
+        given = {"language": language, "channel": channel, "template": template, "tone": tone, "step_label": "-"}
+        first = drafted(has_earlier_notice=False, **given)
+        assert not re.search(past, f"{first.subject}\n{text_of(first)}"), (template, tone)
+        spoke += bool(re.search(past, f"{(again := drafted(**given)).subject}\n{text_of(again)}"))
+    assert spoke > 10
 
 
 def test_a_call_gets_a_script_and_no_mail(drafted: Callable[..., Draft]) -> None:

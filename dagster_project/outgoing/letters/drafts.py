@@ -58,6 +58,7 @@ STATEMENT: Final = (
 _ACTION: Final = (
     *("customer_id", "customer_name", "collector", "step_label", "channel", "audience", "tone", "template", "effect"),
     *("contact_name", "contact_email", "contact_phone", "oldest_days_past_due", "late_fee_rate_pct", "item_count"),
+    "has_earlier_notice",
     *("language", "company_name", "draft_file"),
 )
 _ITEM: Final = (
@@ -284,6 +285,7 @@ def _words(
         "senior": action["audience"] in SENIOR,
         "tone": action["tone"],
         "effect": action["effect"],
+        "reminded": bool(action.get("has_earlier_notice")),
         "step": one_line(action["step_label"]),
         "collector": one_line(action["collector"]),
         "company": one_line(action.get("company_name")),

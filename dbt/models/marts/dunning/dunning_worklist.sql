@@ -73,6 +73,13 @@ customer_items as (
     group by customer_id
 ),
 
+-- What was ever said of a debt that was due.
+notices as (
+    select distinct step
+    from policy_steps
+    where anchor = 'due_date' and offset_days >= 0
+),
+
 acted_items as (
     select
         items.*,
@@ -80,8 +87,10 @@ acted_items as (
         items.days_past_due > 0 as is_past_due,
         case when items.days_past_due > 0 then items.dunnable_amount_reporting else 0 end as past_due,
         late_fees.late_fee_reporting,
-        late_fees.compensation_reporting
+        late_fees.compensation_reporting,
+        notices.step is not null as is_noticed
     from items
+    left join notices on items.last_step = notices.step
     left join late_fees on items.item_id = late_fees.item_id
     left join risk_tiers on items.customer_id = risk_tiers.customer_id
     where items.held_reason is null
@@ -107,7 +116,8 @@ actions as (
         case when min(late_fee_regime) = max(late_fee_regime) then min(late_fee_regime) else 'mixed' end as late_fee_regime,
         sum(discount_amount_reporting) as discount_amount,
         min(discount_until) as discount_until,
-        max(last_step_on) as last_step_on
+        max(last_step_on) as last_step_on,
+        min(case when is_past_due then case when is_noticed then 1 else 0 end end) = 1 as has_earlier_notice
     from acted_items
     group by customer_id, customer_name, collector, tier_in_force
 ),
@@ -348,6 +358,7 @@ select
             else 'repeated'
         end as varchar
     ) as change,
+    cast(coalesce(priced.has_earlier_notice, false) as boolean) as has_earlier_notice,
     cast(priced.past_due_amount as decimal(18, 4)) as past_due_amount,
     cast(priced.not_due_amount as decimal(18, 4)) as not_due_amount,
     cast(priced.reporting_currency as varchar) as reporting_currency,
