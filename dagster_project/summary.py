@@ -19,7 +19,7 @@ from dagster_project.landing import Landing
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings
 from dagster_project.sources.catalogue import CONNECTORS
-from dagster_project.warehouse import published_as_of, published_marts
+from dagster_project.warehouse import PUBLIC, published_as_of, published_marts
 
 
 def summary_of(settings: Settings, as_of: date) -> str:
@@ -36,7 +36,7 @@ def summary_of(settings: Settings, as_of: date) -> str:
     lines += [("warning" if number == 0 else "", warning) for number, warning in enumerate(_warnings(settings, as_of))]
     lines += [
         ("open", _shown(settings.worklists / as_of.isoformat() / "worklist.xlsx")),
-        ("", _shown(folder / "marts.duckdb")),
+        ("", _shown(folder / PUBLIC)),
     ]
     return "\n".join(f"{label:<10} {text}" for label, text in lines)
 

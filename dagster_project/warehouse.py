@@ -5,7 +5,7 @@ not belong here: anything about what the rows mean.
 
     warehouse/<as_of>.<run>/arrears.duckdb   sources as views over landing, staging, intermediate, policy
                             marts.duckdb     the marts, built where they are published from
-    published/marts.duckdb                   the same file under its public name
+    published/arrears.duckdb                 the same file under its public name
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -29,9 +29,12 @@ from filelock import FileLock, Timeout
 from dagster_project.home import give
 from dagster_project.settings import MEMORY_LIMIT
 
-MARTS = "marts"
+MARTS: Final = "marts"
 """Schema of everything that is published."""
-
+PUBLIC: Final = "arrears.duckdb"
+"""The published file. DuckDB names a database after its file: not as a schema in it, or `marts.open_items` would be ambiguous."""
+FORMER: Final = "marts.duckdb"
+"""What it was called before; a link to it until the release after 0.1."""
 
 _FINISHED = "finished"
 
@@ -333,7 +336,9 @@ def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], 
         _second_name(file, parquet / file.name)
     previous = (target / "parquet").resolve()
     _swap_symlink(parquet, target / "parquet")  # first: it says which morning is out, and that must never be too old a one
-    _swap_link(marts, target / "marts.duckdb")
+    _swap_link(marts, target / PUBLIC)
+    if not (target / FORMER).is_symlink():
+        _swap_symlink(target / PUBLIC, target / FORMER)
     for old in (target / ".sets").iterdir():
         if old.name not in (parquet.name, previous.name):  # a reader may be half way through the previous ones
             shutil.rmtree(old, ignore_errors=True)
@@ -377,8 +382,8 @@ def _second_name(source: Path, target: Path) -> None:
 
 
 def _swap_symlink(source: Path, target: Path) -> None:
-    """Point a link at another folder in one step."""
+    """Point a link at another folder or file in one step."""
     beside = target.with_name(f".{target.name}.new")
     beside.unlink(missing_ok=True)
-    beside.symlink_to(os.path.relpath(source, target.parent), target_is_directory=True)
+    beside.symlink_to(os.path.relpath(source, target.parent), target_is_directory=source.is_dir())
     os.replace(beside, target)

@@ -159,7 +159,7 @@ def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> None
     before = floor("before")
     night = watched([sys.executable, "-m", "dagster_project", "run", "--date", AS_OF.isoformat()], environment)
     after = floor("after")
-    if disagreeing := differences(home / "published" / "marts.duckdb", floor_file):
+    if disagreeing := differences(home / "published" / "arrears.duckdb", floor_file):
         sys.exit("the floor and the marts disagree:\n" + "\n".join(disagreeing))
     print(f"  {'stage':<22}{'seconds':>9}{'CPU s':>9}{'MB':>8}{'child MB':>10}{'records/s':>12}")
     whole = Stage(

@@ -141,7 +141,7 @@ class House:
 
     def marts(self, at: Path | None = None) -> dict[str, Rows]:
         """Every row of every published mart but `run`, in a stable order."""
-        with opened((at or self.published) / "marts.duckdb") as con:
+        with opened((at or self.published) / "arrears.duckdb") as con:
             names = [
                 name for (name,) in con.execute("select table_name from duckdb_tables() where database_name = 'marts'").fetchall()
             ]
@@ -150,7 +150,7 @@ class House:
             }
 
     def ask(self, sql: str, at: Path | None = None) -> Rows:
-        with opened((at or self.published) / "marts.duckdb") as con:
+        with opened((at or self.published) / "arrears.duckdb") as con:
             return con.execute(sql).fetchall()
 
     def loads(self, dataset: str) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ class House:
     def outside(self) -> dict[str, str]:
         """Everything people and BI tools can open, by public name, as hashes."""
         names = (
-            "published/marts.duckdb",
+            "published/arrears.duckdb",
             "published/parquet/*",
             "published/history/*/*",
             "published/history/*/parquet/*",

@@ -69,7 +69,7 @@ def killed_at(house: House, as_of: date, deadly: int) -> bool:
 def visible(house: House) -> dict[str, Any]:
     """What can be opened: files as hashes, the file of marts by what is in it (its bytes have a history)."""
     inside = house.ask("select as_of, run_id, (select sum(open_amount) from open_items) from run")
-    return {**house.outside(), "published/marts.duckdb": inside}
+    return {**house.outside(), "published/arrears.duckdb": inside}
 
 
 def test_a_delivery_killed_anywhere_leaves_each_file_old_or_new_and_the_next_one_finishes(
@@ -97,12 +97,12 @@ import duckdb, sys
 with duckdb.connect(sys.argv[1]) as con:
     print("open", flush=True)
     sys.stdin.read()
-    print(con.execute("select as_of from marts.marts.run").fetchone()[0])
+    print(con.execute("select as_of from marts.run").fetchone()[0])
 """
 
 
 def test_a_tool_that_has_the_file_open_for_writing_stops_no_delivery(next_morning: House) -> None:
-    path = next_morning.published / "marts.duckdb"
+    path = next_morning.published / "arrears.duckdb"
     command = [sys.executable, "-c", HOLD_FOR_WRITING, str(path)]
     tool = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:

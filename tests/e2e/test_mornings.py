@@ -38,7 +38,7 @@ seen, errors, looks = set(), [], 0
 while not os.path.exists(stop):
     try:
         with duckdb.connect(path, read_only=True) as con:
-            con.execute("use marts.marts")
+            con.execute("use marts")
             days = {day for mart in ("run", "open_items", "dunning_worklist") for (day,) in
                     con.execute(f"select distinct as_of from {mart}").fetchall()}
         if len(days) != 1:
@@ -55,7 +55,7 @@ HOLD = """
 import duckdb, json, os, sys, time
 path, stop = sys.argv[1:]
 with duckdb.connect(path, read_only=True) as con:
-    con.execute("use marts.marts")
+    con.execute("use marts")
     first = con.execute("select sum(open_amount) from open_items").fetchall()
     print("open", flush=True)
     while not os.path.exists(stop):
@@ -105,7 +105,7 @@ def house(first_morning: House, tmp_path_factory: pytest.TempPathFactory) -> Hou
 @pytest.fixture(scope="module")
 def tools(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Tool]]:
     stop = tmp_path_factory.mktemp("tools") / "stop"
-    marts = house.published / "marts.duckdb"
+    marts = house.published / "arrears.duckdb"
     started = {"looks": Tool(LOOK, marts, stop), "holds": Tool(HOLD, marts, stop)}
     assert started["holds"].process.stdout is not None
     assert started["holds"].process.stdout.readline() == "open\n"
@@ -256,7 +256,7 @@ def test_an_earlier_morning_goes_to_history_and_leaves_the_newer_alone(following
     newer = {name: digest for name, digest in following.outside.items() if not name.startswith(f"worklists/{AS_OF}/")}
     assert {name: replayed.outside.get(name) for name in newer} == newer
     added = {name for name in replayed.outside if name not in following.outside}
-    assert f"published/history/{AS_OF}/marts.duckdb" in added
+    assert f"published/history/{AS_OF}/arrears.duckdb" in added
     assert {name.rsplit("/", 1)[0] for name in added} == {f"published/history/{AS_OF}", f"published/history/{AS_OF}/parquet"}
 
 

@@ -181,9 +181,9 @@ def test_a_replayed_morning_is_summed_up_from_its_own_marts(settings: Settings, 
     older, current = lines(summary_of(settings, MONDAY)), lines(summary_of(settings, TUESDAY))
 
     assert older["open"][0] == "1 open items, 1,000.00 EUR"
-    assert older["open"][2].endswith("published/history/2025-06-02/marts.duckdb")
+    assert older["open"][2].endswith("published/history/2025-06-02/arrears.duckdb")
     assert current["open"][0] == "1 open items, 2,000.00 EUR"
-    assert current["open"][2].endswith("published/marts.duckdb")
+    assert current["open"][2].endswith("published/arrears.duckdb")
 
 
 def test_the_answers_of_the_night_are_counted_and_the_cells_that_came_back_are_pointed_at(

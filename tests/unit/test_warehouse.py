@@ -87,11 +87,45 @@ def test_what_was_built_is_published_with_a_row_that_says_what_it_is(tmp_path: P
     target = publish(build(tmp_path, MONDAY).marts, tmp_path / "published", MONDAY, RUN)
 
     assert target == tmp_path / "published"
-    with marts_of(target / "marts.duckdb") as con:
+    with marts_of(target / "arrears.duckdb") as con:
         assert mart_names(con) == ["aging_by_customer", "open_items", "run"]
         assert con.execute("select * from run").fetchall() == [(MONDAY, *RUN.values())]
         assert [row[0] for row in con.execute("describe run").fetchall()] == ["as_of", *RUN]
     assert published_as_of(target) == MONDAY
+
+
+OPENS_IT = """
+import duckdb, sys
+path = sys.argv[1]
+with duckdb.connect(path, read_only=True) as con:
+    print(con.execute("select count(*) from marts.open_items").fetchone()[0])
+with duckdb.connect() as con:
+    con.execute(f"attach '{path}' as book (read_only); use book")
+    print(con.execute("select count(*) from marts.open_items").fetchone()[0])
+    print(con.execute("select count(*) from book.marts.open_items").fetchone()[0])
+with duckdb.connect() as con:
+    con.execute(f"attach '{path}' as arrears (read_only); use arrears.marts")
+    print(con.execute("select count(*) from open_items").fetchone()[0])
+"""
+
+
+def test_a_mart_has_one_name_however_the_file_is_opened(tmp_path: Path) -> None:
+    published = publish(build(tmp_path, MONDAY).marts, tmp_path / "published", MONDAY, RUN)
+
+    for name in ("arrears.duckdb", "marts.duckdb"):
+        told = subprocess.run([sys.executable, "-c", OPENS_IT, str(published / name)], capture_output=True, text=True)
+        assert told.stdout.split() == ["500"] * 4, told.stderr
+
+
+def test_the_file_is_found_under_its_former_name_for_a_while(tmp_path: Path) -> None:
+    published = tmp_path / "published"
+    published.mkdir()
+    (published / "marts.duckdb").write_text("of a release before")
+    for day in (MONDAY, TUESDAY):
+        publish(build(tmp_path, day).marts, published, day, RUN)
+
+        assert (published / "marts.duckdb").is_symlink()
+        assert (published / "marts.duckdb").samefile(published / "arrears.duckdb")
 
 
 def test_nothing_is_copied_where_a_second_name_does(tmp_path: Path) -> None:
@@ -99,7 +133,7 @@ def test_nothing_is_copied_where_a_second_name_does(tmp_path: Path) -> None:
 
     publish(built.marts, tmp_path / "published", MONDAY, RUN)
 
-    assert (tmp_path / "published" / "marts.duckdb").samefile(built.marts)
+    assert (tmp_path / "published" / "arrears.duckdb").samefile(built.marts)
 
 
 def test_a_disk_that_has_no_second_names_gets_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,14 +145,14 @@ def test_a_disk_that_has_no_second_names_gets_a_copy(tmp_path: Path, monkeypatch
 
     publish(built.marts, tmp_path / "published", MONDAY, RUN)
 
-    assert not (tmp_path / "published" / "marts.duckdb").samefile(built.marts)
+    assert not (tmp_path / "published" / "arrears.duckdb").samefile(built.marts)
     assert published_as_of(tmp_path / "published") == MONDAY
 
 
 def test_the_parquet_files_hold_the_same_as_the_database(tmp_path: Path) -> None:
     target = publish(build(tmp_path, MONDAY).marts, tmp_path / "published", MONDAY, RUN)
 
-    with marts_of(target / "marts.duckdb") as con:
+    with marts_of(target / "arrears.duckdb") as con:
         tables = {name: con.sql(f'select * from "{name}" order by all').to_arrow_table() for name in mart_names(con)}
     assert sorted(path.stem for path in (target / "parquet").iterdir()) == sorted(tables)
     for name, table in tables.items():
@@ -131,17 +165,17 @@ def test_the_parquet_files_hold_the_same_as_the_database(tmp_path: Path) -> None
 def test_an_older_morning_goes_into_history_and_leaves_the_current_one_alone(tmp_path: Path) -> None:
     published = tmp_path / "published"
     publish(build(tmp_path, TUESDAY).marts, published, TUESDAY, RUN)
-    before = (published / "marts.duckdb").stat()
+    before = (published / "arrears.duckdb").stat()
 
     target = publish(build(tmp_path, MONDAY).marts, published, MONDAY, RUN)
 
     assert target == published / "history" / "2025-06-02"
-    with marts_of(target / "marts.duckdb") as con:
+    with marts_of(target / "arrears.duckdb") as con:
         assert con.execute("select as_of from run").fetchall() == [(MONDAY,)]
     assert pq.read_table(target / "parquet" / "run.parquet")["as_of"].to_pylist() == [MONDAY]
     assert published_as_of(published) == TUESDAY
     assert pq.read_table(published / "parquet" / "run.parquet")["as_of"].to_pylist() == [TUESDAY]
-    assert (published / "marts.duckdb").stat().st_ino == before.st_ino
+    assert (published / "arrears.duckdb").stat().st_ino == before.st_ino
 
 
 def test_the_same_morning_again_and_a_newer_one_take_the_place_of_the_current(tmp_path: Path) -> None:
@@ -149,7 +183,7 @@ def test_the_same_morning_again_and_a_newer_one_take_the_place_of_the_current(tm
     for number, day in enumerate((MONDAY, MONDAY, TUESDAY)):
         assert publish(build(tmp_path, day, f"r{number}").marts, published, day, RUN) == published
 
-    with marts_of(published / "marts.duckdb") as con:
+    with marts_of(published / "arrears.duckdb") as con:
         assert con.execute("select distinct run from open_items").fetchall() == [("r2",)]
     assert not (published / "history").exists()
 
@@ -165,7 +199,7 @@ parquet = duckdb.connect().execute(f"from '{sys.argv[2]}/open_items.parquet'")
 print("ready", flush=True)
 for line in sys.stdin:
     marts = con.execute(
-        "select distinct a.run || i.run from marts.marts.aging_by_customer a join marts.marts.open_items i using (item)"
+        "select distinct a.run || i.run from marts.aging_by_customer a join marts.open_items i using (item)"
     ).fetchall()
     print(json.dumps({"marts": marts, "parquet": len(parquet.fetchmany(1000))}), flush=True)
 """
@@ -175,7 +209,7 @@ def test_a_reader_that_holds_the_old_file_keeps_reading_it_and_blocks_nobody(tmp
     published = tmp_path / "published"
     publish(build(tmp_path, MONDAY, "old").marts, published, MONDAY, RUN)
 
-    with another_process(HOLDS_IT_OPEN, published / "marts.duckdb", published / "parquet") as reader:
+    with another_process(HOLDS_IT_OPEN, published / "arrears.duckdb", published / "parquet") as reader:
         publish(build(tmp_path, TUESDAY, "new").marts, published, TUESDAY, RUN)
         assert published_as_of(published) == TUESDAY
 
@@ -186,11 +220,11 @@ def test_a_delivery_that_is_run_again_writes_on_beside_the_reader_not_under_it(t
     published, built = tmp_path / "published", build(tmp_path, MONDAY, "old")
     publish(built.marts, published, MONDAY, RUN)
 
-    with another_process(HOLDS_IT_OPEN, published / "marts.duckdb", published / "parquet") as reader:
+    with another_process(HOLDS_IT_OPEN, published / "arrears.duckdb", published / "parquet") as reader:
         publish(built.marts, published, MONDAY, {**RUN, "run_id": "again"})
 
         assert asked(reader) == {"marts": [["oldold"]], "parquet": 500}
-    with marts_of(published / "marts.duckdb") as con:
+    with marts_of(published / "arrears.duckdb") as con:
         assert con.execute("select run_id from run").fetchall() == [("again",)]
 
 
@@ -205,8 +239,8 @@ while not stop.is_set():
     try:
         with duckdb.connect(path, read_only=True) as con:
             one = con.execute(
-                "select distinct a.run || '=' || i.run || '=' || r.run_id || '=' || (select count(*) from marts.marts.open_items) "
-                "from marts.marts.aging_by_customer a, marts.marts.open_items i, marts.marts.run r where a.item = 7 and i.item = 7"
+                "select distinct a.run || '=' || i.run || '=' || r.run_id || '=' || (select count(*) from marts.open_items) "
+                "from marts.aging_by_customer a, marts.open_items i, marts.run r where a.item = 7 and i.item = 7"
             ).fetchall()
         with duckdb.connect() as con:
             rows = con.execute(f"select count(*) from '{parquet}/open_items.parquet'").fetchall()
@@ -222,7 +256,7 @@ def test_readers_that_open_the_path_again_and_again_always_get_one_whole_set(tmp
     published = tmp_path / "published"
     publish(build(tmp_path, MONDAY, "r0").marts, published, MONDAY, {**RUN, "run_id": "r0"})
 
-    with another_process(OPENS_IT_IN_A_LOOP, published / "marts.duckdb", published / "parquet") as reader:
+    with another_process(OPENS_IT_IN_A_LOOP, published / "arrears.duckdb", published / "parquet") as reader:
         for number in range(1, 8):
             run = f"r{number}"
             publish(build(tmp_path, MONDAY, run).marts, published, MONDAY, {**RUN, "run_id": run})
@@ -349,7 +383,7 @@ def test_a_tool_that_holds_the_published_file_for_writing_stops_nobody(tmp_path:
             sys.executable,
             "-c",
             HOLD_FOR_WRITING,
-            str(published / "marts.duckdb"),
+            str(published / "arrears.duckdb"),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

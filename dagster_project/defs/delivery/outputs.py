@@ -14,7 +14,7 @@ from dagster_project.landing import Landing
 from dagster_project.outgoing import MARTS
 from dagster_project.seals import key_in
 from dagster_project.settings import Settings
-from dagster_project.warehouse import Warehouse, last_finished, publish, read, row_counts
+from dagster_project.warehouse import PUBLIC, Warehouse, last_finished, publish, read, row_counts
 
 log = logging.getLogger("arrears.delivery")
 
@@ -49,10 +49,10 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             settings.published_group,
         )
         rows = row_counts(built.parquet)
-        log.info("%-18s %s rows in %d marts: %s", "marts", f"{sum(rows.values()):,}", len(rows), target / "marts.duckdb")
+        log.info("%-18s %s rows in %d marts: %s", "marts", f"{sum(rows.values()):,}", len(rows), target / PUBLIC)
         return dg.MaterializeResult(
             metadata={
-                "path": dg.MetadataValue.path(str(target / "marts.duckdb")),
+                "path": dg.MetadataValue.path(str(target / PUBLIC)),
                 "dagster/row_count": sum(rows.values()),
                 "rows": dg.MetadataValue.md(
                     "\n".join(["| mart | rows |", "| --- | ---: |", *(f"| {n} | {r:,} |" for n, r in rows.items())])
