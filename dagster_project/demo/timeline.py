@@ -57,6 +57,11 @@ class Calendar:
         return self.next[day + days]
 
 
+def last_working_day(day: date) -> date:
+    """The day itself, or the last one before it on which the demo's people work."""
+    return date.fromordinal(Calendar().previous[day.toordinal()])
+
+
 class Chance:
     """Dice that give the same numbers for the same question, whenever and in whatever order they are asked."""
 

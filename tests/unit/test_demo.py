@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from http.client import HTTPConnection
@@ -19,13 +19,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from dagster_project import demo
+from dagster_project.__main__ import _morning
 from dagster_project.contract import DATASETS, Column, Type
 from dagster_project.demo.book import Table, build
 from dagster_project.demo.life import Story
 from dagster_project.demo.population import Population
 from dagster_project.demo.server import DemoServer, Shelf
-from dagster_project.demo.timeline import Calendar, Chance, first_day
+from dagster_project.demo.timeline import Calendar, Chance, first_day, last_working_day
 from dagster_project.policy import row_in_force
+from dagster_project.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 AS_OF = date(2026, 11, 22)
@@ -527,3 +529,24 @@ def test_the_embedded_server_starts_at_once_and_ends_with_its_owner() -> None:
 def test_a_server_that_cannot_start_says_why() -> None:
     with pytest.raises(demo.DemoError, match="invalid float value"), demo.start(AS_OF, scale="lots") as running:  # type: ignore[arg-type]
         running.wait()
+
+
+@pytest.mark.parametrize(
+    ("day", "worked"),
+    [(date(2026, 11, 27), 27), (date(2026, 11, 28), 27), (date(2026, 11, 29), 27), (date(2026, 11, 30), 30)],
+)
+def test_whoever_comes_on_a_day_off_is_shown_the_last_working_day(day: date, worked: int) -> None:
+    assert last_working_day(day) == date(2026, 11, worked)
+
+
+@pytest.mark.parametrize(
+    ("day", "source", "morning"),
+    [(28, "demo", 27), (27, "demo", 27), (28, "files", 28)],
+    ids=["a Saturday", "a Friday", "a ledger's own"],
+)
+def test_a_night_nobody_dated_is_todays_but_for_the_demo_on_a_day_off(
+    day: int, source: str, morning: int, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings = make_settings(source=source, files_dir=tmp_path)
+
+    assert _morning(settings, date(2026, 11, day)) == date(2026, 11, morning)
