@@ -192,9 +192,6 @@ _FIRST_CALL: Final = 4
 _FIRST_ITEM: Final = 3
 """The same for the sheets that list items."""
 
-HOLD_EFFECTS: Final = ("warns_of_hold", "credit_hold", "service_pause")
-"""Effects of a step (`dunning_steps`) after which somebody decides about new orders."""
-
 AGENCY_EFFECT: Final = "agency_placement"
 """The effect of the step that hands a customer over."""
 
@@ -448,7 +445,6 @@ class _Book:
         who = _who(everyone)
         listed = held.column("held_list")
         handed_over = actions.column("customer_id").filter(_among(actions.column("effect"), AGENCY_EFFECT))
-        over_limit = pc.fill_null(pc.greater(actions.column("credit_used"), actions.column("credit_limit")), False)
         yield _List(
             form.ITEM_LIST,
             "Every item of the call list, by customer in the list's order · contested ones: say so in the yellow cells",
@@ -469,22 +465,6 @@ class _Book:
             (*who, *_DOCUMENT, Column("Disputed", "disputed_amount", Kind.MONEY, 15), _open(money), *_HELD),
             (held, _among(listed, "disputes")),
             (acted, pc.greater(acted.column("disputed_amount"), 0)),
-        )
-        yield _List.of(
-            "Credit holds",
-            "Over the credit limit, or at a step that brings a hold: decide whether new orders go out.",
-            (
-                *who,
-                Column("Step", "step_label", Kind.TEXT, 28),
-                Column("Comes with", "effect", Kind.CODE, 18),
-                Column("Tier", "tier_in_force", Kind.MARK, 7),
-                Column(f"Past due ({money})", "past_due_amount", Kind.MONEY, 15),
-                Column("Oldest, days", "oldest_days_past_due", Kind.WHOLE, 9),
-                Column(f"Balance ({money})", "credit_used", Kind.MONEY, 15),
-                Column(f"Credit limit ({money})", "credit_limit", Kind.MONEY, 15),
-                Column("Limit used", "credit_used_share", Kind.PERCENT, 10),
-            ),
-            (actions, pc.or_(over_limit, _among(actions.column("effect"), *HOLD_EFFECTS))),
         )
         yield _List.of(
             "Early payment",

@@ -13,7 +13,7 @@ from typing import Any, Final
 from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 
-from dagster_project import tables
+from dagster_project import form, tables
 from dagster_project.outgoing.facts import Facts, Listing, actions_by, by, control_words, share, total
 from dagster_project.outgoing.workbook.sheets import (
     AMBER,
@@ -34,8 +34,8 @@ from dagster_project.outgoing.workbook.sheets import (
 HOW_TO: Final = (
     "1.  Work down the call list: it is ordered by the money at risk, and its filters show one step, tone or tier at a time.",
     "2.  Write into the yellow cells only. Contacted, Outcome and Dispute reason offer a list; pick from it.",
-    "3.  A promise needs a date and an amount, in the currency of the customer's invoices. A dispute needs a reason, and the "
-    "invoice in the note.",
+    "3.  A promise needs a date and an amount, in the currency of the customer's invoices. A dispute needs a reason, on the sheet "
+    f"{form.ITEM_LIST} beside the documents it is about; where none is named there, it is all that are listed.",
     "4.  Leave empty what did not happen. Do not rename the sheet or its headers; the rest is locked so that nothing slips.",
     "5.  Save the workbook and drop it into the inbox folder. What you wrote counts tomorrow morning; a cell that could not be "
     "read comes back with a message.",

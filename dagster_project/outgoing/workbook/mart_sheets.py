@@ -139,10 +139,11 @@ MART_SHEETS: Final = (
     ),
     MartSheet(
         "credit_limit_use",
-        "Hold candidates",
+        "Credit holds",
         "Accounts that break a rule for holds, and accounts on hold that break none any more. Decide about new orders.",
         (
             *_CUSTOMER,
+            Column("Collector", COLLECTOR, Kind.TEXT, 15),
             Column("Because", "hold_reason", Kind.CODE, 13),
             Column("On hold", "on_hold", Kind.MARK, 8),
             Column("Release?", "release_candidate", Kind.MARK, 9),

@@ -15,6 +15,10 @@ tiers as (
     select * from {{ ref('risk_tiers') }}
 ),
 
+collectors as (
+    select * from {{ ref('int_collectors') }}
+),
+
 open_items as (
     select * from {{ ref('open_items') }}
 ),
@@ -91,6 +95,7 @@ used as (
         accounts.customer_id,
         customers.company_id,
         customers.name as customer_name,
+        coalesce(collectors.collector, customers.collector) as collector,
         coalesce(customers.status, 'unknown') as status,
         tiers.tier_in_force,
         coalesce(limits.reporting_currency, exposures.reporting_currency) as reporting_currency,
@@ -111,6 +116,7 @@ used as (
         rules.min_past_due_amount
     from accounts
     left join customers on accounts.customer_id = customers.customer_id
+    left join collectors on accounts.customer_id = collectors.customer_id
     left join limits on accounts.customer_id = limits.customer_id
     left join tiers on accounts.customer_id = tiers.customer_id
     left join exposures on accounts.customer_id = exposures.customer_id
@@ -131,6 +137,7 @@ select
     cast(customer_id as varchar) as customer_id,
     cast(company_id as varchar) as company_id,
     cast(customer_name as varchar) as customer_name,
+    cast(collector as varchar) as collector,
     cast(status as varchar) as status,
     cast(tier_in_force as varchar) as tier_in_force,
     cast(reporting_currency as varchar) as reporting_currency,
