@@ -178,7 +178,7 @@ def test_the_story_has_everything_in_it(story: Story) -> None:
         "waiting_its_turn",
         "last_step_done",
     } <= reasons
-    assert len(story.issued) > 300
+    assert len(story.issued) > 200
 
 
 def test_every_dunnable_item_is_acted_on_or_held_and_nothing_else_is(story: Story) -> None:

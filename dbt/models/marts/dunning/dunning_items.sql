@@ -6,16 +6,24 @@ holds as (
     select * from {{ ref('int_dunning_holds') }}
 ),
 
--- Whose turn it is not is held for that reason alone: only what nothing else holds takes a collector's time.
+held_reasons as (
+    select * from {{ policy_rows('held_reasons') }} as held_reasons
+),
+
 turns as (
     select * from {{ ref('int_dunning_turns') }}
     where is_waiting
 ),
 
-waiting_list as (
-    select list
-    from {{ policy_rows('held_reasons') }} as held_reasons
-    where reason = 'waiting_its_turn'
+-- Whose turn it is not is held for that reason alone: only what nothing else holds takes a collector's time.
+waiting as (
+    select
+        turns.customer_id,
+        turns.planned_on,
+        held_reasons.reason as held_reason,
+        held_reasons.list as held_list
+    from turns
+    inner join held_reasons on held_reasons.reason = {{ policy_name('held_reasons', 'waiting_its_turn') }}
 ),
 
 steps_due as (
@@ -63,14 +71,10 @@ select
     cast(candidates.aging_bucket as varchar) as aging_bucket,
     cast(steps_due.step as varchar) as step,
     cast(steps_due.severity as integer) as severity,
-    cast(coalesce(holds.held_reason, case when turns.customer_id is not null then 'waiting_its_turn' end) as varchar) as held_reason,
-    cast(
-        coalesce(holds.all_held_reasons, case when turns.customer_id is not null then 'waiting_its_turn' end) as varchar
-    ) as all_held_reasons,
-    cast(
-        coalesce(holds.held_list, case when turns.customer_id is not null then (select list from waiting_list) end) as varchar
-    ) as held_list,
-    cast(coalesce(holds.held_until, turns.planned_on) as date) as held_until,
+    cast(coalesce(holds.held_reason, waiting.held_reason) as varchar) as held_reason,
+    cast(coalesce(holds.all_held_reasons, waiting.held_reason) as varchar) as all_held_reasons,
+    cast(coalesce(holds.held_list, waiting.held_list) as varchar) as held_list,
+    cast(coalesce(holds.held_until, waiting.planned_on) as date) as held_until,
     cast(steps_due.next_step as varchar) as next_step,
     cast(steps_due.next_step_on as date) as next_step_on,
     cast(steps_due.last_step as varchar) as last_step,
@@ -86,8 +90,8 @@ select
 from holds
 inner join candidates on holds.item_id = candidates.item_id
 inner join steps_due on holds.item_id = steps_due.item_id
-left join turns
-    on candidates.customer_id = turns.customer_id
+left join waiting
+    on candidates.customer_id = waiting.customer_id
     and holds.held_reason is null
 left join late_fees on holds.item_id = late_fees.item_id
 left join collectors on candidates.customer_id = collectors.customer_id
