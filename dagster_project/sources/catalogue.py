@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from dagster_project.contract import Dataset
-from dagster_project.sources import Connector, Opening, Source, demo, files, rest, sql, tryton
+from dagster_project.sources import Connector, Opening, Source, demo, ecb, files, rest, sql, tryton
 
 if TYPE_CHECKING:
     from dagster_project.demo import Demo
@@ -17,6 +17,7 @@ CONNECTORS: dict[str, Connector] = {
     connector.name: connector
     for connector in (
         demo.CONNECTOR,
+        ecb.CONNECTOR,
         files.CONNECTOR,
         rest.CONNECTOR,
         sql.CONNECTOR,

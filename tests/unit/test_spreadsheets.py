@@ -39,10 +39,9 @@ def landed(folder: Path, landing: Landing, *names: str) -> tuple[dict[str, list[
         if (delivery := source.fetch(dataset, None)) is None:
             continue
         manifests.append(landing.land(dataset, delivery, MORNING))
-        files = [str(load.rows) for load in landing.loads(dataset) if load.rows]
         with warehouse.scratch(landing.folder) as con:
             columns = ", ".join(dataset.column_names)
-            sql = f"select {columns} from ({rows_select(dataset, con, files)}) order by all"
+            sql = f"select {columns} from ({rows_select(dataset, con, landing.loads(dataset))}) order by all"
             books[name] = con.sql(sql).to_arrow_table().to_pylist()
     return books, manifests
 
