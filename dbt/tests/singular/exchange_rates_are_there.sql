@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'int_exchange_rates'}}, 'description': 'Every balance has a rate on its snapshot date, and every movement since the first of them on its own day, to base and to reporting currency. What is missing is named by currency and date.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_exchange_rates'}}, 'description': 'Every balance has a rate on its snapshot date, and every movement since the first of them on its own day, to base and to reporting currency. What is missing is named once a pair, with the first and the last day.'}) }}
 
 with balances as (
     select * from {{ ref('int_customer_balances') }}
@@ -56,30 +56,51 @@ missing_for_movements as (
     where
         exchange_rates.rate is null
         and (movement_needs.to_currency is null or movement_needs.currency <> movement_needs.to_currency)
+),
+
+missing as (
+    select
+        balances.currency,
+        companies.currency as to_currency,
+        balances.snapshot_date as needed_on
+    from balances
+    left join companies on balances.company_id = companies.company_id
+    where balances.balance_base is null
+    union
+    select
+        balances.currency,
+        companies.reporting_currency as to_currency,
+        balances.snapshot_date as needed_on
+    from balances
+    left join companies on balances.company_id = companies.company_id
+    where balances.balance_reporting is null
+    union
+    select
+        currency,
+        to_currency,
+        needed_on
+    from missing_for_movements
+),
+
+pairs as (
+    select
+        currency,
+        to_currency,
+        min(needed_on) as needed_from,
+        max(needed_on) as needed_to
+    from missing
+    group by currency, to_currency
 )
-
-select
-    balances.currency,
-    companies.currency as to_currency,
-    balances.snapshot_date as needed_on
-from balances
-left join companies on balances.company_id = companies.company_id
-where balances.balance_base is null
-
-union
-
-select
-    balances.currency,
-    companies.reporting_currency as to_currency,
-    balances.snapshot_date as needed_on
-from balances
-left join companies on balances.company_id = companies.company_id
-where balances.balance_reporting is null
-
-union
 
 select
     currency,
     to_currency,
-    needed_on
-from missing_for_movements
+    needed_from,
+    needed_to,
+    case
+        when to_currency is null
+            then 'say which currency the books are kept in: a companies file, or ARREARS_REPORTING_CURRENCY'
+        else concat_ws('', 'deliver exchange_rates with ', currency, ' as currency, ', to_currency, ' as base_currency and a rate_date of ',
+            cast(needed_from as varchar), ' or shortly before, and those that changed since; or set ARREARS_RATES=ecb')
+    end as what_to_do
+from pairs
