@@ -52,7 +52,16 @@ def issue(landing: Landing, tmp_path: Path) -> Callable[[Built, date], None]:
 
     def issue(built: Built, as_of: date) -> None:
         marts = {name: built.table(name) for name in ("dunning_worklist", "dunning_items")}
-        deliver(tmp_path / "worklists", landing, marts, as_of=as_of, policy="net_terms", run={}, rejected={}, key=b"a key of this home")
+        deliver(
+            tmp_path / "worklists",
+            landing,
+            marts,
+            as_of=as_of,
+            policy="net_terms",
+            run={},
+            rejected={},
+            key=b"a key of this home",
+        )
 
     return issue
 
