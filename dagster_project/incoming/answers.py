@@ -14,6 +14,9 @@ from typing import Any, Final
 
 from dagster_project.form import Answer, Question
 
+LONGEST_VALUE: Final = 100
+"""Characters past which nothing is a day or an amount any more."""
+
 LONGEST_PROMISE_DAYS: Final = 366
 """A promised date further off is a slip of the keyboard."""
 
@@ -61,7 +64,7 @@ def _as_day(cell: Any) -> date:
         return cell.date()
     if isinstance(cell, date):
         return cell
-    text = unicodedata.normalize("NFKC", text_in(cell)).strip()
+    text = unicodedata.normalize("NFKC", text_in(cell)[:LONGEST_VALUE]).strip()
     if text.isdecimal() and len(text) == 5:  # a date whose format was lost: the days since day zero
         return _DAY_ZERO + timedelta(days=int(text))
     text = re.sub(r"[T ]00:00(:00(\.0+)?)?Z?$", "", text).replace(",", " ")
@@ -95,7 +98,9 @@ def amount_in(cell: Any, currencies: frozenset[str]) -> tuple[Decimal, str | Non
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         number = Decimal(repr(cell))
     else:
-        text = unicodedata.normalize("NFKC", text_in(cell)).upper()
+        text = unicodedata.normalize("NFKC", text_in(cell)[:LONGEST_VALUE]).upper()
+        if len(text) >= LONGEST_VALUE:
+            raise ValueError("that is no amount: write digits only, such as 1234.56")
         if written := re.fullmatch(r"(?:([A-Z]{3}|[€£])\s*)?([^A-Z€£]+?)\s*([A-Z]{3}|[€£])?", text):
             before, text, after = written.groups()
             named = {_SIGNS.get(sign, sign) for sign in (before, after) if sign}

@@ -105,6 +105,11 @@ def _whole(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def _shown(cell: Any) -> str:
+    """A cell as it may stand in a sentence."""
+    return printable(text_in(cell)[:80])
+
+
 def _identity(identity: Mapping[str, Any]) -> tuple[date, str]:
     """The morning and the policy."""
     version = text_in(identity.get("schema_version"))
@@ -118,7 +123,7 @@ def _identity(identity: Mapping[str, Any]) -> tuple[date, str]:
     try:
         day = as_of if isinstance(as_of, date) else date.fromisoformat(text_in(as_of))
     except ValueError:
-        raise Refused(f"it does not say which morning's list it is: {printable(text_in(as_of))!r} is no date") from None
+        raise Refused(f"it does not say which morning's list it is: {_shown(as_of)!r} is no date") from None
     policy = text_in(identity.get("policy"))
     if not policy:
         raise Refused("it does not say under which policy it was issued")
@@ -206,7 +211,7 @@ def _known(table: Table, list_: _List, ids: Ids, header: str, where: str, reject
     seen: dict[str, int] = {}
     for row in table.rows:
         found = ids.find(row.key)
-        shown = printable(text_in(row.key))
+        shown = _shown(row.key)
         if not shown:
             said = f"the row has answers and no {header}: put them into the row they belong to"
             rejected.append(table.reject_row(row, "", header, said))

@@ -188,7 +188,9 @@ cell = st.one_of(
     st.datetimes(),
     st.times(),
     st.timedeltas(),
-    st.just("x" * 40_000),
+    st.just("x" * 1_200),
+    st.just("9" * 1_200 + ".123"),
+    st.just("1" + " " * 30_000 + "x"),
 )
 keys = st.one_of(st.sampled_from(("C1", "0017", 17, 17.0, "I1", "c1 ", "")), cell)
 
