@@ -42,6 +42,7 @@ PROMISED = {
     "kpi_monthly": "month scope scope_value kpi variant numerator denominator value prior_value target better tripped",
     "concentration": "band customers billed_share days_to_pay risk",
     "kpi_alerts": "month scope scope_value kpi value prior_value trigger",
+    "document_reconciliation": "company_id item_id document_number reported open_amount difference likely_cause",
     "control_reconciliation": "company_id as_of subledger_balance control_balance difference tied",
 }
 """The marts of this cut, each with the columns that must be there; more may be."""

@@ -246,7 +246,8 @@ class Ledger:
     # --- allocations -------------------------------------------------------------------------------------------------
 
     def _read_allocations(self, records: Iterable[Record]) -> None:
-        """Index the allocations that have a receivable and, where they name one, a source, all in one currency."""
+        """Index the allocations that have a receivable and, where they name one, a source: in another currency where they
+        say what they take of it."""
         self.onto: dict[str, list[Record]] = defaultdict(list)
         self.out_of: dict[tuple[str, str], list[Record]] = defaultdict(list)
         for record in records:
@@ -255,7 +256,7 @@ class Ledger:
                 continue
             if record["source_type"] in ("payment", "credit_memo"):
                 source = self.source_of(record)
-                if not source or source["currency"] != invoice["currency"]:
+                if not source or (source["currency"] != invoice["currency"] and record.get("source_amount") is None):
                     continue
                 self.out_of[record["source_type"], record["source_id"]].append(record)
             self.onto[record["invoice_id"]].append(record)
@@ -478,7 +479,13 @@ class Ledger:
         if not self.exists(source, day):
             return Decimal(0)
         paid_back = sum(refund["amount"] for refund in self.refunds_of[key] if self.refund_stands(refund, day))
-        return source["amount"] - sum(a["amount"] for a in self.out_of[key] if self.stands(a, day)) - paid_back
+        used = sum(self.taken(a, source) for a in self.out_of[key] if self.stands(a, day))
+        return source["amount"] - used - paid_back
+
+    def taken(self, allocation: Record, source: Record) -> Decimal:
+        """What an allocation takes of its payment or credit memo, in the currency of that."""
+        settled_in_another = source["currency"] != self.documents[allocation["invoice_id"]]["currency"]
+        return allocation["source_amount"] if settled_in_another else allocation["amount"]
 
     def balance(self, customer_id: str, day: date) -> dict[str, Decimal]:
         """What a customer owes, by currency: open invoices and debit memos, less credit memos and unapplied payments."""

@@ -63,6 +63,8 @@ def issue(landing: Landing, tmp_path: Path) -> Callable[[Built, date], None]:
             key=b"a key of this home",
         )
 
+        deliver(tmp_path / "worklists", landing, marts, as_of=as_of, policy="net_terms", run={}, rejected={}, key=b"k" * 32)
+
     return issue
 
 
@@ -242,3 +244,68 @@ def test_the_last_of_three_thirds_takes_the_cent(build: Build) -> None:
         "I-TH1/3": Decimal("33.34"),
     }
     assert built.failures["instalments_leave_no_cent"] == 1
+
+
+def test_what_a_parent_pays_naming_its_daughters_invoices_is_held_and_suggested(build: Build) -> None:
+    built = build("parent_pays_for_daughters")
+
+    for invoice_id in ("I-PA1", "I-PB1"):
+        assert (item(built, invoice_id)["held_reason"], item(built, invoice_id)["held_list"]) == (
+            "possible_payment",
+            "cash_application",
+        )
+    suggested = {(row["payment_id"], row["invoice_id"]): row["amount"] for row in built.rows("cash_application_suggestions")}
+    assert suggested == {("P-PP1", "I-PA1"): 400, ("P-PP1", "I-PB1"): 500}
+    assert opened(built, "PP") == [-900]
+    assert opened(built, "QA") == []
+
+
+def test_what_is_offered_for_paying_early_is_recognised_when_it_is_paid(build: Build) -> None:
+    (offer,) = [
+        row
+        for row in build("discount_after_part_payment", date(2025, 9, 23)).rows("early_payment_offers")
+        if row["invoice_id"] == "I-DT1"
+    ]
+    assert (offer["discount_amount"], offer["amount_if_paid_early"]) == (12, 588)
+
+    suggested = {row["payment_id"]: row for row in build("discount_after_part_payment").rows("cash_application_suggestions")}
+    assert (suggested["P-DT2"]["rule"], suggested["P-DT2"]["amount"]) == ("one_item_less_discount", 588)
+    assert "P-DU2" not in suggested
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["with what it took of the payment", "without"])
+def test_an_invoice_settled_in_another_currency(build: Build, told: bool) -> None:
+    name = "spreadsheets/35_cross_currency_payment"
+    allocations = (
+        "allocation_id,invoice_id,source_type,allocated_on,amount,source_id,source_amount\nA1,I1,payment,2025-09-25,1234.56,P1,"
+    )
+
+    built = build(name, files={"allocations.csv": allocations + ("1400.00" if told else "") + "\n"})
+
+    amounts = {row["item_id"]: row["open_amount"] for row in built.rows("open_items")}
+    assert amounts == ({"I2": 500} if told else {"I1": Decimal("1234.56"), "I2": 500, "payment/P1": -1400})
+    if told:
+        (september,) = [row for row in built.rows("roll_forward") if row["month"] == date(2025, 9, 1)]
+        assert (september["cash"], september["fx"], september["difference"]) == (1260, Decimal("25.44"), 0), "1,400 at 0.90"
+    else:
+        assert built.failures["allocations_in_other_currencies_are_told"] == 1
+        assert item(built, "I1")["held_reason"] == "possible_payment"
+        assert item(built, "I2")["held_reason"] is None, "nobody else waits for it"
+
+
+def test_a_book_without_any_payment_lets_nothing_out(build: Build) -> None:
+    with pytest.raises(compiled.BlockingTestFailed, match="payments_are_known"):
+        build("spreadsheets/29_header_only_payments")
+
+
+def test_what_the_source_holds_open_is_held_against_ours(build: Build) -> None:
+    invoices = (CASES / "due_on_sunday" / "invoices.csv").read_text("utf-8") if CASES.exists() else ""
+    header, *lines = invoices.splitlines()
+    reported = {"I-FR1": "0", "I-WK1": "60.00", "I-WL1": "0.00"}
+    told = [header + ",open_amount_reported", *(f"{line},{reported[line.split(',')[0]]}" for line in lines)]
+
+    built = build("due_on_sunday", date(2025, 9, 1), files={"invoices.csv": "\n".join(told) + "\n"})
+
+    (row,) = built.rows("document_reconciliation")
+    assert (row["item_id"], row["reported"], row["open_amount"], row["difference"]) == ("I-WK1", 60, 100, -40)
+    assert row["likely_cause"] == "an allocation that was not delivered"

@@ -1,44 +1,8 @@
-{{ config(meta={'dagster': {'ref': {'name': 'stg_erp__allocations'}}, 'description': 'Every allocation names an invoice or debit memo and, where it says so, a payment or credit memo that exist, in one currency; only an adjustment is negative. Those listed do not count.'}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_left_out_allocations'}}, 'description': 'Every allocation names an invoice or debit memo and, where it says so, a payment or credit memo that exist; only an adjustment is negative. Those listed do not count.'}) }}
 
-with allocations as (
-    select * from {{ ref('stg_erp__allocations') }}
-    where allocated_on <= {{ as_of() }}
-),
-
-documents as (
-    select * from {{ ref('stg_erp__invoices') }}
-),
-
-payments as (
-    select * from {{ ref('stg_erp__payments') }}
-),
-
-judged as (
-    select
-        allocations.allocation_id,
-        allocations.invoice_id,
-        allocations.source_type,
-        allocations.source_id,
-        allocations.amount,
-        case
-            when invoices.invoice_id is null then 'no such invoice or debit memo'
-            when allocations.source_type = 'payment' and payments.payment_id is null then 'no such payment'
-            when allocations.source_type = 'credit_memo' and credit_memos.invoice_id is null then 'no such credit memo'
-            when coalesce(payments.currency, credit_memos.currency, invoices.currency) <> invoices.currency
-                then 'in another currency than the invoice'
-            when allocations.amount < 0 and allocations.source_type <> 'adjustment' then 'negative'
-        end as reason
-    from allocations
-    left join documents as invoices
-        on allocations.invoice_id = invoices.invoice_id
-        and invoices.document_type in ('invoice', 'debit_memo')
-    left join payments
-        on allocations.source_type = 'payment'
-        and allocations.source_id = payments.payment_id
-    left join documents as credit_memos
-        on allocations.source_type = 'credit_memo'
-        and allocations.source_id = credit_memos.invoice_id
-        and credit_memos.document_type = 'credit_memo'
+with left_out as (
+    select * from {{ ref('int_left_out_allocations') }}
+    where not is_without_source_amount
 )
 
 select
@@ -48,5 +12,4 @@ select
     source_id,
     amount,
     reason
-from judged
-where reason is not null
+from left_out

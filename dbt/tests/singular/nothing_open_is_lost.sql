@@ -37,7 +37,7 @@ aging as (
 allocated_from_sources as (
     select
         source_key,
-        sum(amount) as amount
+        sum(source_amount) as amount
     from allocations_from_sources
     group by source_key
 ),

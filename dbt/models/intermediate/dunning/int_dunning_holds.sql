@@ -47,6 +47,32 @@ contacts_made as (
     where in_cadence
 ),
 
+possible_payments as (
+    select * from {{ ref('int_possible_payments') }}
+),
+
+business_days as (
+    select * from {{ ref('int_business_days') }}
+),
+
+-- A payment that names an item holds it for so many business days: if nobody applied it by then, the item is asked for again.
+possibly_paid as (
+    select
+        candidates.item_id,
+        max(last_day.date_day) as paid_until
+    from candidates
+    inner join possible_payments on candidates.item_key = possible_payments.item_key
+    inner join business_days as paid_day
+        on candidates.calendar = paid_day.calendar
+        and possible_payments.payment_date = paid_day.date_day
+    inner join business_days as last_day
+        on paid_day.calendar = last_day.calendar
+        and last_day.is_business_day
+        and last_day.business_day_number
+        = paid_day.business_day_number + {{ policy_value('dunning_policy', 'possible_payment_business_days') }}
+    group by candidates.item_id
+),
+
 -- What the customer promised without naming invoices holds what was owed then, oldest first, as far as the amount goes.
 promised_at_large as (
     select
@@ -195,6 +221,7 @@ judged as (
         coalesce(customers.do_not_dun, false) as do_not_dun,
         promised.promise_until,
         promised.plan_until,
+        possibly_paid.paid_until,
         left_alone.until_day as contact_allowed_on,
         cadence_steps.step is not null as is_in_cadence,
         own_entities.company_id is not null as is_inter_company,
@@ -209,6 +236,7 @@ judged as (
     left join customers on candidates.customer_id = customers.customer_id
     left join reported_insolvent on candidates.customer_id = reported_insolvent.customer_id
     left join promised on candidates.item_id = promised.item_id
+    left join possibly_paid on candidates.item_id = possibly_paid.item_id
     left join unreadable on candidates.item_id = unreadable.item_id
     left join left_alone on candidates.customer_id = left_alone.customer_id
     left join reachable on candidates.customer_id = reachable.customer_id
@@ -250,6 +278,8 @@ reasons as (
     select item_id, {{ policy_name('held_reasons', 'covered_by_credit') }}, cast(null as date)
     from judged
     where dunnable_amount <= 0 and not (disputed_amount > 0 and disputed_amount >= open_amount)
+    union all
+    select item_id, {{ policy_name('held_reasons', 'possible_payment') }}, paid_until from judged where paid_until >= {{ as_of() }}
     union all
     select judged.item_id, {{ policy_name('held_reasons', 'below_minimum') }}, cast(null as date)
     from judged

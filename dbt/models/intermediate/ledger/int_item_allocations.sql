@@ -34,6 +34,7 @@ pieces as (
         allocations.company_id,
         allocations.customer_id,
         allocations.currency,
+        allocations.source_currency,
         allocations.known_at,
         allocations.end_known_at
     from allocations
@@ -58,6 +59,7 @@ pieces as (
         allocations.company_id,
         allocations.customer_id,
         allocations.currency,
+        allocations.source_currency,
         allocations.known_at,
         allocations.end_known_at
     from instalment_allocations
@@ -84,6 +86,7 @@ select
     company_id,
     customer_id,
     currency,
+    source_currency,
     known_at,
     coalesce(end_known_at, known_at) as end_known_at
 from pieces

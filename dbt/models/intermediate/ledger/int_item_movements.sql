@@ -82,7 +82,11 @@ voided as (
         customer_id,
         currency,
         {{ day }} as moved_on,
-        case when source_type in ('payment', 'credit_memo') then 'application' else source_type end as kind,
+        case
+            when source_type not in ('payment', 'credit_memo') then source_type
+            when source_currency <> currency then 'exchange'
+            else 'application'
+        end as kind,
         {{ lowered }} as amount,
         {{ known_at }} as known_at
     from {{ ended }}item_allocations
@@ -95,10 +99,10 @@ voided as (
         source_type as item_type,
         source_company_id as company_id,
         source_customer_id as customer_id,
-        currency,
+        source_currency as currency,
         {{ day }} as moved_on,
-        'application' as kind,
-        {{ used_up }} as amount,
+        case when source_currency <> currency then 'exchange' else 'application' end as kind,
+        {{ used_up | replace('amount', 'source_amount') }} as amount,
         {{ known_at }} as known_at
     from {{ ended }}allocations
 ),

@@ -73,13 +73,13 @@ flows as (
     select item_key, began_on as moved_on, amount from account_sources
     union all
     select item_key, greatest(ended_on, began_on) as moved_on, -amount as amount from account_sources where ended_on is not null
-    {%- for relation, key in [('allocations', 'source_key'), ('refunds', 'source_key')] %}
+    {%- for relation, amount in [('allocations', 'source_amount'), ('refunds', 'amount')] %}
     union all
-    select {{ key }} as item_key, effective_on as moved_on, -amount as amount from {{ relation }}
-    where {{ key }} in (select item_key from account_sources)
+    select source_key as item_key, effective_on as moved_on, -{{ amount }} as amount from {{ relation }}
+    where source_key in (select item_key from account_sources)
     union all
-    select {{ key }} as item_key, ended_on as moved_on, amount from {{ relation }}
-    where ended_on is not null and {{ key }} in (select item_key from account_sources)
+    select source_key as item_key, ended_on as moved_on, {{ amount }} as amount from {{ relation }}
+    where ended_on is not null and source_key in (select item_key from account_sources)
     {%- endfor %}
 ),
 

@@ -11,7 +11,7 @@ payments as (
     select * from {{ ref('int_payments') }}
 ),
 
--- Its parents must exist and share the invoice's currency: the test `allocations_have_parents` names those that do not.
+-- Its parents must exist, and where they are in two currencies it must say what it takes of each: int_left_out_allocations has the others.
 -- An allocation takes effect on the latest of its own and its parents' dates and ends with the first of them to end.
 dated as (
     select
@@ -30,6 +30,11 @@ dated as (
         documents.customer_id,
         documents.currency,
         allocations.amount,
+        coalesce(payments.currency, credit_memos.currency, documents.currency) as source_currency,
+        case
+            when coalesce(payments.currency, credit_memos.currency) <> documents.currency then allocations.source_amount
+            else allocations.amount
+        end as source_amount,
         greatest(
             allocations.allocated_on,
             documents.document_date,
@@ -58,8 +63,8 @@ dated as (
         and credit_memos.document_type = 'credit_memo'
     where
         case allocations.source_type
-            when 'payment' then payments.currency = documents.currency
-            when 'credit_memo' then credit_memos.currency = documents.currency
+            when 'payment' then payments.currency = documents.currency or (payments.currency is not null and allocations.source_amount is not null)
+            when 'credit_memo' then credit_memos.currency = documents.currency or (credit_memos.currency is not null and allocations.source_amount is not null)
             else true
         end
 )
@@ -80,6 +85,8 @@ select
     customer_id,
     currency,
     amount,
+    source_currency,
+    source_amount,
     effective_on,
     case when ended_on <= {{ as_of() }} then ended_on end as ended_on,
     payment_date,

@@ -7,6 +7,11 @@ reference_matches as (
     where ended_on is null
 ),
 
+possible_payments as (
+    select * from {{ ref('int_possible_payments') }}
+    where is_family_s
+),
+
 documents as (
     select * from {{ ref('int_documents') }}
 ),
@@ -24,10 +29,14 @@ unapplied as (
         document_date as payment_date,
         -open_amount as amount
     from open_items
-    where item_type = 'payment' and open_amount < 0
+    where
+        item_type = 'payment'
+        and open_amount < 0
+        and item_id not in (select 'payment/' || payment_id from possible_payments)
 ),
 
--- What it takes to settle an item: all of it, or less its early-payment discount up to the last day for that.
+-- What it takes to settle an item: all of it; or an invoice, all its items: what is open less the early-payment discount on that, up to the
+-- last day for it, as early_payment_offers has it.
 payable as (
     select
         open_items.item_id,
@@ -39,7 +48,11 @@ payable as (
         open_items.document_date,
         open_items.open_amount,
         open_items.due_date <= open_items.as_of as is_due,
-        open_items.open_amount - round(open_items.original_amount * payment_terms.discount_pct / 100, 2) as discounted_amount,
+        case
+            when open_items.item_id = min(open_items.item_id) over (partition by open_items.invoice_id)
+                then sum(open_items.open_amount) over (partition by open_items.invoice_id)
+                    - round(sum(open_items.open_amount) over (partition by open_items.invoice_id) * payment_terms.discount_pct / 100, 2)
+        end as discounted_amount,
         cast({{ dbt.dateadd('day', 'payment_terms.discount_days', 'open_items.document_date') }} as date) as discount_until
     from open_items
     inner join documents on open_items.invoice_id = documents.invoice_id
@@ -146,6 +159,8 @@ oldest_first as (
 suggestions as (
     select payment_id, invoice_id, amount, 'reference' as rule from reference_matches
     union all
+    select payment_id, invoice_id, amount, 'family_reference' as rule from possible_payments
+    union all
     select payment_id, invoice_id, amount, rule from by_rule
     union all
     select payment_id, invoice_id, amount, rule from oldest_first
@@ -174,6 +189,8 @@ select
     cast(by_invoice.rule as varchar) as rule,
     cast(case by_invoice.rule
         when 'reference' then {{ policy_value('cash_application_policy', 'confidence_reference', 'decimal(18, 4)') }}
+        when 'family_reference'
+            then {{ policy_value('cash_application_policy', 'confidence_family_reference', 'decimal(18, 4)') }}
         when 'one_item' then {{ policy_value('cash_application_policy', 'confidence_one_item', 'decimal(18, 4)') }}
         when 'all_due' then {{ policy_value('cash_application_policy', 'confidence_all_due', 'decimal(18, 4)') }}
         when 'one_item_less_discount'

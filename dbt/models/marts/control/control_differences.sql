@@ -45,22 +45,12 @@ exchange_rates as (
     where valid_from <= {{ as_of() }} and (valid_to is null or valid_to > {{ as_of() }})
 ),
 
-source_allocations as (
-    select * from {{ ref('stg_erp__allocations') }}
+left_out_allocations as (
+    select * from {{ ref('int_left_out_allocations') }}
     where
-        allocated_on <= {{ as_of() }}
+        reason <> 'negative'
         and (reversed_on is null or reversed_on > {{ as_of() }})
         and true in (select differs from something_differs)
-),
-
-source_documents as (
-    select * from {{ ref('stg_erp__invoices') }}
-    where true in (select differs from something_differs)
-),
-
-source_payments as (
-    select * from {{ ref('stg_erp__payments') }}
-    where true in (select differs from something_differs)
 ),
 
 -- What changed is counted from the control balance before this one; the day before where there was none.
@@ -117,34 +107,25 @@ changes as (
     having sum(movements.amount) <> 0
 ),
 
--- Those that allocations_have_parents names. With neither side known it may be any entity's.
+-- With neither side known it may be any entity's.
 left_out as (
     select
-        source_allocations.allocation_id,
-        source_allocations.amount,
-        source_allocations.allocated_on,
-        source_allocations.first_known_at,
+        left_out_allocations.allocation_id,
+        left_out_allocations.amount,
+        left_out_allocations.allocated_on,
+        left_out_allocations.first_known_at,
         max(items.company_id) as company_id,
         max(items.customer_id) as customer_id
-    from source_allocations
-    left join source_documents as invoices
-        on source_allocations.invoice_id = invoices.invoice_id
-        and invoices.document_type in ('invoice', 'debit_memo')
-    left join source_payments
-        on source_allocations.source_type = 'payment'
-        and source_allocations.source_id = source_payments.payment_id
-    left join source_documents as credit_memos
-        on source_allocations.source_type = 'credit_memo'
-        and source_allocations.source_id = credit_memos.invoice_id
-        and credit_memos.document_type = 'credit_memo'
-    left join items on coalesce(invoices.invoice_id, credit_memos.invoice_id) = items.invoice_id or source_payments.payment_id = items.payment_id
-    where
-        invoices.invoice_id is null
-        or (source_allocations.source_type = 'payment' and source_payments.payment_id is null)
-        or (source_allocations.source_type = 'credit_memo' and credit_memos.invoice_id is null)
-        or coalesce(source_payments.currency, credit_memos.currency, invoices.currency) <> invoices.currency
+    from left_out_allocations
+    left join items
+        on left_out_allocations.invoice_id = items.invoice_id
+        or (left_out_allocations.source_type = 'payment' and left_out_allocations.source_id = items.payment_id)
+        or (left_out_allocations.source_type = 'credit_memo' and left_out_allocations.source_id = items.invoice_id)
     group by
-        source_allocations.allocation_id, source_allocations.amount, source_allocations.allocated_on, source_allocations.first_known_at
+        left_out_allocations.allocation_id,
+        left_out_allocations.amount,
+        left_out_allocations.allocated_on,
+        left_out_allocations.first_known_at
 ),
 
 candidates as (

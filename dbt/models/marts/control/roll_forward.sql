@@ -145,7 +145,7 @@ by_currency as (
         company_id,
         month,
         currency,
-        {%- for line in ['opening', 'billed', 'cash', 'credit_memo', 'discount', 'adjustment', 'write_off', 'refund', 'backdated', 'closing'] %}
+        {%- for line in ['opening', 'billed', 'cash', 'credit_memo', 'discount', 'adjustment', 'write_off', 'refund', 'exchange', 'backdated', 'closing'] %}
         sum(case when line = '{{ line }}' then amount_base else 0 end) as {{ line }},
         {%- endfor %}
         sum(case when line = 'closing' then amount else -amount end) as unexplained,
@@ -167,6 +167,7 @@ judged as (
         by_currency.adjustment,
         by_currency.write_off,
         by_currency.refund,
+        by_currency.exchange,
         by_currency.backdated,
         by_currency.closing,
         by_currency.unexplained_base,
@@ -201,7 +202,7 @@ select
     cast(
         case
             when coalesce(sum(judged.without_rate), 0) = 0 and count(judged.month) = count(judged.difference)
-                then coalesce(sum(judged.unexplained_base - judged.difference), 0)
+                then coalesce(sum(judged.unexplained_base - judged.difference + judged.exchange), 0)
         end
         as decimal(18, 4)
     ) as fx,
