@@ -12,7 +12,7 @@ from random import Random
 import duckdb
 import pytest
 
-from dagster_project import warehouse, worklists
+from dagster_project import outgoing, warehouse
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Known, Landing
 from dagster_project.sources.files import FilesSource
@@ -63,8 +63,8 @@ def outputs(landing: Landing, folder: Path, known: Known = "then", timezone: str
     built = compiled.build(compiled.compiled(), landing, MORNING, folder, known, timezone=timezone)
     built.con.close()
     warehouse.publish(folder / "marts.duckdb", folder / "published", MORNING, {"run_id": "the same"})
-    marts = warehouse.read(folder / "parquet", worklists.MARTS)
-    worklists.export(folder / "worklists", marts, as_of=MORNING, policy="net_terms", run={})
+    marts = warehouse.read(folder / "parquet", outgoing.MARTS)
+    outgoing.export(folder / "worklists", marts, as_of=MORNING, policy="net_terms", run={})
     files = [*(folder / "parquet").iterdir(), *(path for path in (folder / "worklists").rglob("*") if path.is_file())]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
