@@ -35,7 +35,14 @@ MEMORY_LIMIT = "1500MB"
 _GIVES = {"source": "ledger", "bureau": "scores", "rates": "rates"}
 """What a connector that a variable names must be able to give."""
 
-_NO_SETTINGS = {"ARREARS_WAREHOUSE", "ARREARS_THREADS", "ARREARS_UPDATE_GOLDEN", "ARREARS_PROOF_BOOKS", "ARREARS_READER_RUNS"}
+_NO_SETTINGS = {
+    "ARREARS_WAREHOUSE",
+    "ARREARS_THREADS",
+    "ARREARS_UPDATE_GOLDEN",
+    "ARREARS_PROOF_BOOKS",
+    "ARREARS_READER_RUNS",
+    "ARREARS_FUZZ_EXAMPLES",
+}
 """What the build tells dbt, and what tests are asked."""
 
 

@@ -832,3 +832,21 @@ def test_what_comes_back_is_no_longer_than_somebody_may_read(tmp_path: Path) -> 
     assert rows[-1]["message"].startswith("500 more cells")
     assert "\x1b" not in rows[0]["value"]
     assert len(rows[0]["value"]) == 500
+
+
+def test_a_seal_is_hidden_in_the_workbook_sorts_with_its_row_and_is_in_no_file_for_machines(issued: Path) -> None:
+    parts = Archive.of(issued / "worklist-anna.xlsx").parts
+    for sheet in (CALL, ITEMS):
+        places = headers(issued / "worklist-anna.xlsx", sheet)
+        with zipfile.ZipFile(issued / "worklist-anna.xlsx") as packed:
+            xml = packed.read(parts[sheet]).decode()
+        number = 0
+        for mark in places["Seal"]:
+            number = number * 26 + ord(mark) - 64
+        assert re.search(rf'<col min="{number}" max="{number}" [^>]*hidden="1"', xml), sheet
+        (sorted_to,) = re.findall(r'<autoFilter ref="A\d+:([A-Z]+)\d+"', xml)
+        asked = [question.header for question in (form.QUESTIONS if sheet == CALL else form.ITEM_QUESTIONS)]
+        reach = (len(sorted_to), sorted_to)
+        assert all((len(places[header]), places[header]) <= reach for header in ("Seal", *asked)), sheet
+    for path in issued.glob("worklist*.[cj]s*"):
+        assert sealed("C3") not in path.read_text("utf-8")
