@@ -33,6 +33,10 @@ compare: setup ## Hold the policy packs against the published book, all or WITH=
 policy: setup ## Write the credit policy out, PACK=segments DATE=2025-06-30 OUT=policy.md
 	@$(BIN)/python -m dagster_project policy $(if $(PACK),--pack $(PACK)) $(if $(DATE),--date $(DATE)) $(if $(OUT),--out $(OUT))
 
+.PHONY: forget
+forget: setup ## Blank what is personal of CONTACT=id or CUSTOMER=id everywhere; figures and keys stay
+	@$(BIN)/python -m dagster_project forget $(if $(CONTACT),--contact $(CONTACT)) $(if $(CUSTOMER),--customer $(CUSTOMER))
+
 .PHONY: compact
 compact: setup ## Put old loads together and remove what policy no longer keeps; nights do so by themselves when due
 	@$(BIN)/python -m dagster_project compact

@@ -58,6 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     policy.add_argument("--pack", help="the pack; ARREARS_POLICY where left out")
     policy.add_argument("--date", type=_date, help="the day whose policy it is, YYYY-MM-DD; today where left out")
     policy.add_argument("--out", type=Path, help="the file to write it to, instead of printing it")
+    forget = commands.add_parser(
+        "forget", help="blank what is personal of somebody everywhere, and keep a record that it was done"
+    )
+    forget.set_defaults(command=_forget)
+    who = forget.add_mutually_exclusive_group(required=True)
+    who.add_argument("--customer", help="the customer_id: the customer and everybody there")
+    who.add_argument("--contact", help="the contact_id: one person")
     commands.add_parser("compact", help="put old loads together and remove what policy no longer keeps").set_defaults(
         command=_compact
     )
@@ -131,6 +138,26 @@ def _policy(settings: Settings, options: argparse.Namespace) -> int:
         options.out.write_text(text, "utf-8")
     else:
         print(text, end="")
+    return 0
+
+
+def _forget(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project.forgetting import ForgettingError, forget
+    from dagster_project.landing import Landing, LandingError
+    from dagster_project.landing.forget import Person
+
+    landing = Landing(settings.landing, settings.quarantine, settings.memory_limit)
+    person = Person("customer", options.customer) if options.customer else Person("contact", options.contact)
+    try:
+        done = forget(settings, landing, person)
+    except (ForgettingError, LandingError) as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    record = done.record
+    print(
+        f"the {record.kind} {record.key} is forgotten: {len(record.files)} files of loads, {record.quarantined} refused records blanked, "
+        f"{done.rewritten} other files written anew, {done.removed} removed; the record {record.id} says so"
+    )
     return 0
 
 

@@ -371,6 +371,19 @@ LANDED: Mapping[str, Dataset] = MappingProxyType({**TABLES, ISSUED_CUSTOMERS.nam
 """Everything that lies in landing: the tables of the dbt sources, and what only we ourselves read."""
 
 
+PERSONAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "customers": ("name", "email", "phone"),
+        "contacts": ("name", "email", "phone"),
+        "activities": ("note",),
+        "credit_reviews": ("note",),
+        "credit_exceptions": ("reason",),
+        "worklist_outcomes": ("note",),
+    }
+)
+"""What is said of people, by dataset: names, addresses and free words, which no figure and no key depends on."""
+
+
 def sources(group: str) -> Iterator[Dataset]:
     """The tables of one dbt source."""
     return (dataset for dataset in TABLES.values() if dataset.group == group)

@@ -143,6 +143,9 @@ A_LOOK = 2
 """Seconds that a run waits for its morning: somebody may only be looking whether it is free."""
 
 
+LONGEST_ALONE = 3_600  # seconds
+
+
 class AlreadyAtWork(Exception):
     """Another run is at work on the same morning. The message says which, since when, and in which process."""
 
@@ -156,6 +159,8 @@ def at_work_on(root: Path, as_of: date, run_id: str) -> Iterator[None]:
     """
     root.mkdir(parents=True, exist_ok=True)
     lock, card = FileLock(root / f".{as_of}.lock", thread_local=False), root / f".{as_of}.run"
+    with FileLock(root / ".alone.lock", timeout=LONGEST_ALONE):  # somebody is being forgotten, which no run may see half done
+        pass
     try:
         lock.acquire(timeout=A_LOOK)
     except Timeout:

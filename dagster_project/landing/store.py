@@ -41,6 +41,7 @@ from dagster_project.contract import ISSUED_STEPS, LANDED, SQL_TYPES, Dataset
 from dagster_project.landing import forms, judge
 from dagster_project.landing.chain import Chain, Damage, sha256_of
 from dagster_project.landing.compact import compact
+from dagster_project.landing.forget import Person, Record, blank_refused, blanks, forget, forgotten
 from dagster_project.landing.judge import CONTRADICTION, kind_of, quoted
 from dagster_project.landing.loads import MANIFEST, ROWS, STAMP, LandingError, Load, Manifest, find, seal_of
 from dagster_project.landing.read import empty_select, rows_select
@@ -132,6 +133,13 @@ class Landing:
         """Put loads together where more than `after` lie by themselves: see `compact.py`. Returns how many were."""
         return compact(self.folder, dataset, _clock(), after=after, memory_limit=self.memory_limit)
 
+    def forget(self, person: Person, by: str) -> Record:
+        """Blank what is personal of somebody: see `forget.py`. Only where no run is at work."""
+        return forget(self.folder, self.quarantine, person, _clock(), by)
+
+    def _forgotten(self) -> list[Person]:
+        return forgotten(self.folder)
+
     def give_up(self, dataset: Dataset, *, accepted: bool = False) -> list[Damage]:
         """Go on without what is damaged: see `Chain.give_up`."""
         return Chain(self.folder, dataset).give_up(_clock(), accepted=accepted)
@@ -188,13 +196,14 @@ class Landing:
         load_id = f"{as_of}_{loaded_at.strftime(STAMP)}_{secrets.token_hex(3)}"
         with self._staging(load_id) as staging:
             received = _stage(delivery, staging / "raw.parquet") if delivery else 0
-            with warehouse.scratch(staging, self.memory_limit) as con:
-                hand = delivery.hand if delivery else None
-                tally = self._judge(con, dataset, staging, load_id, loaded_at, as_of, hand) if received else _Tally()
-                if received:
-                    self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)
-                gone = _gone(con, dataset, delivery)
-                tally = self._write(con, dataset, staging, load_id, loaded_at, as_of, tally, received > 0, gone)
+            tally = _Tally()
+            if delivery and (received or delivery.full or delivery.parents):  # a database takes longer to open than all the rest
+                with warehouse.scratch(staging, self.memory_limit) as con:
+                    if received:
+                        tally = self._judge(con, dataset, staging, load_id, loaded_at, as_of, delivery.hand)
+                        self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)
+                    gone = _gone(con, dataset, delivery)
+                    tally = self._write(con, dataset, staging, load_id, loaded_at, as_of, tally, received > 0, gone)
             known = self.loads(dataset, as_of)
             cursor = _newest(tally.newest, self.cursor(dataset, as_of))
             newest_on = _newest(
@@ -296,6 +305,8 @@ class Landing:
         values = ", ".join(f"{judge.typed(column, column.name in texts)} as {quoted(column.name)}" for column in dataset.columns)
         plain = " and ".join(judge.plain(dataset, texts, by_hand=hand is not None)) or "true"
         con.execute(f"create table typed as select file_row_number, {values}, ({plain}) is true as _plain from given")
+        for name, blanked in blanks(dataset, self._forgotten()).items():
+            con.execute(f"update typed set {quoted(name)} = {blanked}")
         # Only what does not look plain is held against every rule, which costs more than all the rest. A table of its own, or DuckDB
         # asks the rules first.
         con.execute("create table odd as from raw semi join (from typed where not _plain) using (file_row_number)")
@@ -378,12 +389,16 @@ class Landing:
         )
         counts: dict[str, int] = {}
         examples: dict[str, str] = {}
+        people = self._forgotten()
         unfinished = folder / f".{load_id}.jsonl"
         with unfinished.open("w", encoding="utf-8") as file:
             while rows := found.fetchmany(1_000):
                 for number, reasons, *values in rows:
                     record = {name: value for name, value in zip(dataset.column_names, values, strict=False) if value is not None}
                     record |= json.loads(values[-1]) if values[-1] else {}
+                    if any((record.get(person.column) or "").strip() == person.key for person in people):
+                        blank = blank_refused(dataset, record, reasons)
+                        record, reasons = blank["record"], blank["reasons"]
                     line = {
                         "dataset": dataset.name,
                         "load": load_id,
