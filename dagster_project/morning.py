@@ -31,8 +31,11 @@ class NothingKnown(Exception):
     """The morning asked for knows nothing of a required dataset."""
 
 
-HOLDING = ("customers", "invoices", "disputes", "promises")
-"""The datasets whose records can keep an item from being dunned: one that cannot be read must not let it go out."""
+REFUSED_TEXTS = ("customer_id", "invoice_id", "company_id", "currency", "amount")
+"""What is shown of a refused record, as it was received."""
+
+SHOWN = ("customers", "invoices", "payments", "refunds", "allocations", "disputes", "promises")
+"""The datasets whose refused records are shown: they can keep an item from being dunned, or be what the control account differs by."""
 
 
 def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known, source: str = "files") -> None:
@@ -99,15 +102,15 @@ def _time_zones(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _refused(con: duckdb.DuckDBPyConnection, landing: Landing, as_of: date, known: Known) -> None:
-    """What a morning knows was said about customers, invoices, disputes and promises, and could not read."""
+    """What a morning knows was said of what is owed and paid, and could not read."""
     rows: list[dict[str, Any]] = []
-    for dataset in (DATASETS[name] for name in HOLDING):
+    for dataset in (DATASETS[name] for name in SHOWN):
         for load, record in landing.refused(dataset, as_of, known):
-            told = {name: (record.get(name) or "").strip() or None for name in ("customer_id", "invoice_id")}
+            told = {name: (record.get(name) or "").strip() or None for name in REFUSED_TEXTS}
             key = (record.get(dataset.key[0]) or "").strip() or None
             when = {"loaded_for": load.as_of, "loaded_at": load.loaded_at}
             rows.append({"dataset": dataset.name, "record_id": key, **told, **when})
-    texts = dict.fromkeys(("dataset", "record_id", "customer_id", "invoice_id"), pa.string())
+    texts = dict.fromkeys(("dataset", "record_id", *REFUSED_TEXTS), pa.string())
     _table(con, "refused_records", rows, **texts, loaded_for=pa.date32(), loaded_at=pa.timestamp("us"))
     for dataset in (DATASETS[name] for name in {row["dataset"] for row in rows}):
         con.execute(

@@ -386,11 +386,14 @@ class _Author:
     ) -> Record:
         sources: list[tuple[str, Record | None]] = [("payment", record) for record in payments]
         sources += [("credit_memo", record) for record in credit_memos]
-        sources = [(kind, record) for kind, record in sources if record and record["currency"] == invoice["currency"]]
+        abroad = self.one_in(5)
+        sources = [(kind, record) for kind, record in sources if record and (abroad or record["currency"] == invoice["currency"])]
         kind, source = self.choice(sources * 3 + [(kind, None) for kind in ("write_off", "discount", "adjustment", "adjustment")])
         usual = (source or invoice).get("payment_date") or (source or invoice)["invoice_date"]
         dated = usual if self.one_in(2) else self.day_after(usual, -10, 60)
         schedule = [record for record in instalments if record["invoice_id"] == invoice["invoice_id"]]
+        settles_in_another = source is not None and source["currency"] != invoice["currency"]
+        taken = self.choice([source["amount"], source["amount"] / 2 // CENT * CENT, self.amount()]) if source else None
         return {
             "allocation_id": f"A{place}",
             "invoice_id": invoice["invoice_id"],
@@ -398,6 +401,7 @@ class _Author:
             "source_id": (source.get("payment_id") or source["invoice_id"]) if source else None,
             "allocated_on": dated,
             "amount": self._allocated(kind, invoice, source, schedule),
+            "source_amount": taken if settles_in_another else self.choice([None, None, taken]),
             "instalment_number": self.choice([None, None, None, 1, 2, 7] if schedule else [None, None, None, 1]),
             "reversed_on": self.end_of(dated, one_in=6),
         }

@@ -116,6 +116,7 @@ class Desk:
 def write_files(book: Book, folder: Path) -> None:
     """One CSV a dataset, with every column of the contract; required datasets always."""
     folder.mkdir(parents=True)
+    (folder / "files.toml").write_text('decimal = "."\n', "utf-8")  # 108.035 is asked about elsewhere
     for dataset in DATASETS.values():
         records = book.get(dataset.name, [])
         if records or dataset.required:

@@ -32,7 +32,9 @@ def test_the_variables_of_a_run_are_those_the_project_declares() -> None:
 
     declared = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text("utf-8"))["vars"]
 
-    of_a_run = {name for name, value in declared.items() if isinstance(value, str)}  # the others say how policy is read, every night
+    of_a_run = {
+        name for name, value in declared.items() if isinstance(value, str)
+    }  # the others say how policy is read, every night
     assert set(json.loads(vars_of(MORNING, "net_terms", ""))) == of_a_run
 
 

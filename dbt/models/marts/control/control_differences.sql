@@ -45,6 +45,18 @@ exchange_rates as (
     where valid_from <= {{ as_of() }} and (valid_to is null or valid_to > {{ as_of() }})
 ),
 
+refused_records as (
+    select * from {{ ref('stg_reference__refused_records') }}
+    where
+        dataset in ('invoices', 'payments', 'refunds', 'allocations')
+        and amount <> 0
+        and true in (select differs from something_differs)
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
 left_out_allocations as (
     select * from {{ ref('int_left_out_allocations') }}
     where
@@ -158,6 +170,28 @@ candidates as (
     from left_out
     inner join untied on coalesce(left_out.company_id, untied.company_id) = untied.company_id
     union all
+    -- What could not be read may be the difference. Where it does not say whose it is, it may be any entity's.
+    select
+        untied.company_id,
+        'refused' as kind,
+        1 as weight,
+        case refused_records.dataset
+            when 'invoices' then 'refused invoice'
+            when 'payments' then 'refused payment'
+            when 'refunds' then 'refused refund'
+            else 'refused allocation'
+        end as item_type,
+        refused_records.record_id as document,
+        refused_records.customer_id,
+        refused_records.amount,
+        refused_records.loaded_for as dated_on,
+        refused_records.loaded_for as known_on
+    from refused_records
+    left join customers on refused_records.customer_id = customers.customer_id
+    inner join untied
+        on coalesce(refused_records.company_id, customers.company_id, untied.company_id) = untied.company_id
+        and coalesce(refused_records.currency, untied.currency) = untied.currency
+    union all
     select
         untied.company_id,
         case when open_items.over_allocated then 'over_allocated' else 'same_amount' end as kind,
@@ -240,6 +274,7 @@ select
             case kind
                 when 'learned_since' then concat_ws('', ', known since ', cast(known_on as varchar))
                 when 'allocation_left_out' then ', left out because what it names is not there or in another currency'
+                when 'refused' then ', in quarantine because it could not be read'
                 when 'over_allocated' then ', allocated beyond its amount'
                 else ''
             end,
