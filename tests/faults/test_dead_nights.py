@@ -18,12 +18,13 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dagster as dg
 import pytest
 from nights import AS_OF, LEDGER, NEXT_DAY, House, lists
 
-from dagster_project.defs.automation import watch
+from dagster_project.defs.automation import ending, watch
 from dagster_project.defs.automation.ending import TOLD
 from dagster_project.defs.automation.watch import look_after
 from dagster_project.night import use_instance
@@ -160,6 +161,22 @@ def test_a_night_that_failed_without_a_word_is_told_by_whoever_looks_next(
     assert "was killed (exit code -9)" in alert
     found = instance.get_run_by_id(run.run_id)
     assert found and TOLD in found.tags
+
+
+@pytest.mark.parametrize(
+    ("selected", "told"),
+    [(None, 1), (frozenset(), 1), (frozenset({ending.DELIVERED}), 1), (frozenset({dg.AssetKey("other")}), 0)],
+    ids=["the daemon's", "the command line's", "the list alone", "a part without the list"],
+)
+def test_the_end_of_a_night_that_was_to_deliver_is_told_however_it_was_started(
+    selected: frozenset[dg.AssetKey] | None, told: int, instance: dg.DagsterInstance, settings: Settings, server: Any
+) -> None:
+    run = a_run(instance, STARTED)
+    started = dg.DagsterRun("nightly", run_id=run.run_id, asset_selection=selected, tags=run.tags)
+    with mock.patch.object(dg.DagsterInstance, "get_run_by_id", return_value=started):
+        ending.end(instance, settings, AS_OF, run.run_id)
+
+    assert len(alerts(server)) == told
 
 
 def test_a_run_that_found_another_at_work_is_not_told_as_a_night_without_a_list(

@@ -37,7 +37,7 @@ def end(instance: dg.DagsterInstance, settings: Settings, as_of: date, run_id: s
     """Tell how a run ended: the alert or the heartbeat first, then the log. To be called in the run's own process, at its end."""
     try:
         run = instance.get_run_by_id(run_id)
-        if run and run.asset_selection is not None and DELIVERED not in run.asset_selection:
+        if run and run.asset_selection and DELIVERED not in run.asset_selection:  # of a whole job it is empty, or None
             told_of = None  # somebody looks at a part; nobody waits for a list
         else:
             told_of = reasons_of(instance, run_id) if not delivered(instance, run_id) else []
