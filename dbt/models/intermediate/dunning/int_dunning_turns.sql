@@ -40,7 +40,8 @@ priced as (
         candidates.customer_calendar,
         candidates.days_past_due,
         steps_due.severity,
-        case when candidates.days_past_due > 0 then candidates.dunnable_amount_reporting else 0 end as past_due,
+        -- Wide enough for what it is multiplied by: a book in yen or rupiah has amounts that an eighteen-digit product does not hold.
+        cast(case when candidates.days_past_due > 0 then candidates.dunnable_amount_reporting else 0 end as decimal(28, 4)) as past_due,
         coalesce(tier_loss.loss_pct, any_loss.loss_pct) as loss_pct
     from candidates
     inner join holds on candidates.item_id = holds.item_id
