@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import field_validator
 
+from dagster_project.bounded import Bounded, OutOfBounds
 from dagster_project.contract import Dataset, Type
 from dagster_project.paths import ROOT
 from dagster_project.sources import (
@@ -24,6 +25,7 @@ from dagster_project.sources import (
     Connector,
     ConnectorSettings,
     Delivery,
+    Opening,
     SourceError,
     csv_files,
     is_kept,
@@ -31,6 +33,8 @@ from dagster_project.sources import (
 )
 
 BATCH_ROWS = 100_000  # of Parquet
+PARQUET_SECONDS, PARQUET_MEGABYTES = 300.0, 2_048
+"""What reading a batch may take: Parquet is read in a process of its own, which a broken file may take with it."""
 
 
 class FilesSettings(ConnectorSettings, env_prefix="ARREARS_FILES_"):
@@ -52,6 +56,10 @@ class FilesSource:
             raise SourceError(f"ARREARS_FILES_DIR: there is no folder {folder}")
         self.folder = folder
         self._told = csv_files.told_in(folder)
+        self._reader = Bounded(PARQUET_SECONDS, PARQUET_MEGABYTES)
+
+    def close(self) -> None:
+        self._reader.stop()
 
     def fetch(self, dataset: Dataset, since: datetime | None) -> Delivery | None:
         del since  # a file is a full snapshot
@@ -62,30 +70,52 @@ class FilesSource:
             raise SourceError(f"{found[0]} and {found[1].name} both hold {dataset.name}: keep one of them")
         (path,) = found
         if path.suffix == ".parquet":
-            return Delivery(pages=_read_parquet(path, dataset), full=True, origin=str(path))
+            return Delivery(pages=_read_parquet(path, dataset, self._reader), full=True, origin=str(path))
         told = self._told[dataset.name]
         form = csv_files.form_of(path, dataset, told)
         pages = (_as_page(table, dataset) for table in csv_files.read(form, dataset))
         return Delivery(pages=pages, full=True, origin=str(path), hand=csv_files.hand_of(form, told))
 
 
+def _opened(own: FilesSettings, opening: Opening) -> FilesSource:
+    source = FilesSource(own.dir)
+    opening.stack.callback(source.close)
+    return source
+
+
 CONNECTOR = Connector(
     name="files",
     settings=FilesSettings,
-    opened=lambda own, opening: FilesSource(own.dir),
+    opened=_opened,
     words=lambda own: str(own.dir),
     needs="ARREARS_FILES_DIR, the folder of dataset files",
 )
 
 
-def _read_parquet(path: Path, dataset: Dataset) -> Iterator[pa.Table]:
+def _read_parquet(path: Path, dataset: Dataset, reader: Bounded) -> Iterator[pa.Table]:
     try:
-        with pq.ParquetFile(path) as file:
-            _refuse_missing(path, dataset, file.schema_arrow.names)
-            for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                yield _as_page(pa.Table.from_batches([batch]), dataset)
-    except (pa.ArrowInvalid, OSError) as broken:
-        raise SourceError(f"{path} cannot be read as Parquet: {broken}") from broken
+        answers = reader.stream(parquet_batches, str(path), BATCH_ROWS)
+        _refuse_missing(path, dataset, next(answers))
+        for batch in answers:
+            yield _as_page(pa.Table.from_batches([batch]), dataset)
+    except OutOfBounds as broken:
+        raise SourceError(f"{path} cannot be read as Parquet: it {broken}") from broken
+    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError, StopIteration) as broken:
+        raise SourceError(
+            f"{path} cannot be read as Parquet: it is cut off or damaged, or something else by this name. Write or copy it again"
+        ) from broken
+
+
+def parquet_batches(path: str, rows: int) -> Iterator[Any]:
+    """The names of a file's columns, then its records so many at a time."""
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        if len(names) > csv_files.COLUMNS or len(set(names)) < len(names):
+            raise SourceError(f"{path} cannot be read as Parquet: it has {len(names):,} columns, or one of them twice")
+        yield names
+        for batch in file.iter_batches(batch_size=rows):
+            batch.validate(full=True)
+            yield batch
 
 
 def _refuse_missing(path: Path, dataset: Dataset, present: list[str]) -> None:
