@@ -9,6 +9,9 @@ from typing import Any
 
 from dagster_project.paths import ROOT, SEEDS
 
+sys.path[:0] = [str(ROOT / "docs")]
+import pages  # noqa: E402
+
 
 def test_the_site_builds_and_has_every_mart_seed_and_setting(manifest: dict[str, Any], tmp_path: Path) -> None:
     build = [
@@ -35,3 +38,26 @@ def test_the_site_builds_and_has_every_mart_seed_and_setting(manifest: dict[str,
     assert [name for name in marts if f'id="{name.replace("_", "-")}"' not in pages["marts"]] == []
     assert [path.stem for path in SEEDS.glob("*.csv") if f'id="{path.stem.replace("_", "-")}"' not in pages["policy"]] == []
     assert "ARREARS_MEMORY_LIMIT" in pages["settings"]
+
+
+def test_every_decision_says_what_carries_it_out_and_that_is_there(manifest: dict[str, Any]) -> None:
+    parts = {node["name"] for node in (*manifest["nodes"].values(), *manifest["macros"].values())}
+
+    silent = [title for title, names in pages.decided() if not names]
+    gone = [
+        f"{title}: {name}"
+        for title, names in pages.decided()
+        for name in names
+        if name not in parts and not (ROOT / name).is_file()
+    ]
+
+    assert (silent, gone) == ([], [])
+
+
+def test_a_decision_and_its_model_lead_to_each_other(manifest: dict[str, Any], tmp_path: Path) -> None:
+    pages.write(tmp_path)
+
+    decision = "Late by a day is late"
+    (model,) = dict(pages.decided())[decision]
+    assert f"[{decision}](decisions.md#{pages.slug(decision)})" in (tmp_path / "models.md").read_text("utf-8")
+    assert f"[{model}](models.md#{model})" in (tmp_path / "decisions.md").read_text("utf-8")

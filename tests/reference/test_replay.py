@@ -87,7 +87,9 @@ def test_thirty_later_loads_change_nothing_of_what_was_known_then(
         land(landing, known, MORNING + timedelta(days=day), tmp_path, only=dataset)
 
     assert len({load.as_of for dataset in DATASETS.values() for load in landing.loads(dataset)}) == LATER_LOADS + 1
-    assert sum(landing.compact(dataset) for dataset in DATASETS.values()) > LATER_LOADS, "some of a morning's rows lie among later ones"
+    assert sum(landing.compact(dataset) for dataset in DATASETS.values()) > LATER_LOADS, (
+        "some of a morning's rows lie among later ones"
+    )
     assert outputs(landing, tmp_path / "again") == that_morning
     now = compiled.build(compiled.compiled(), landing, MORNING, tmp_path / "now", "now", test=False)
     assert changed_documents(tmp_path / "again" / "marts.duckdb", now.con) > 10

@@ -31,7 +31,7 @@ aging_buckets as (
     select * from {{ policy_rows('aging_buckets') }} as aging_buckets
 ),
 
--- The chance of a loss goes by how long an item is past due, whatever the aging counts from.
+-- The chance of a loss goes by how long an item is past due, whatever the aging counts from. An amount times a rate or days needs room.
 priced as (
     select
         candidates.customer_id,
@@ -65,7 +65,7 @@ summed as (
         min(calendar) as calendar,
         min(customer_calendar) as customer_calendar,
         max(severity) as severity,
-        sum(past_due) as past_due_amount,
+        cast(sum(past_due) as decimal(18, 4)) as past_due_amount,
         sum(past_due * loss_pct) as past_due_x_loss_pct,
         sum(past_due * days_past_due) as past_due_x_days
     from priced
