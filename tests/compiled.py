@@ -187,7 +187,11 @@ def build(
     for node in nodes:
         sql = _sql(node, as_of, seeds)
         if node.kind != "test":
-            con.execute(f"create {'view' if node.kind == 'view' else 'table'} {node.relation} as {sql}")
+            try:
+                con.execute(f"create {'view' if node.kind == 'view' else 'table'} {node.relation} as {sql}")
+            except duckdb.Error as broken:
+                broken.add_note(f"in {node.name}")
+                raise
         elif test and (found := con.sql(sql).to_arrow_table()).num_rows:
             failures[node.name] = found.num_rows
             said += [f"{node.name}: {found.slice(0, 3).to_pylist()}"] if node.blocking else []

@@ -34,7 +34,7 @@
     ('customer_retention', 'customers_kept', 'customers_year_before', '1', "concat_ws('', 'billed_in_', cast(window_days as varchar), '_days')"),
     ('recovered_past_due', 'paid_past_due', 'null', '1', "'past_due_when_paid'"),
     (
-        'carrying_cost', '(opening_past_due + past_due) / 2', 'null', 'cost_of_capital_pct / 100 * days_in_month / 365',
+        'carrying_cost', '(opening_past_due + past_due) * 0.5', 'null', 'cost_of_capital_pct / 100 * days_in_month / 365',
         "'average_of_opening_and_closing'"
     ),
 ] -%}
@@ -55,7 +55,7 @@ ratios as (
         n,
         {{ policy_name('kpi_definitions', kpi) }} as kpi,
         {{ variant }} as variant,
-        {{ numerator }} as numerator,
+        cast({{ numerator }} as decimal(24, 4)) as numerator,
         cast({{ denominator }} as decimal(24, 4)) as denominator,
         cast({{ factor }} as double) as factor
     from scoped
