@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify compare policy test live faults lint docs dev serve demo bench audit lock clean
+.PHONY: help setup run verify forget compact compare policy test live faults lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,11 +33,9 @@ compare: setup ## Hold the policy packs against the published book, all or WITH=
 policy: setup ## Write the credit policy out, PACK=segments DATE=2025-06-30 OUT=policy.md
 	@$(BIN)/python -m dagster_project policy $(if $(PACK),--pack $(PACK)) $(if $(DATE),--date $(DATE)) $(if $(OUT),--out $(OUT))
 
-.PHONY: forget
 forget: setup ## Blank what is personal of CONTACT=id or CUSTOMER=id everywhere; figures and keys stay
 	@$(BIN)/python -m dagster_project forget $(if $(CONTACT),--contact $(CONTACT)) $(if $(CUSTOMER),--customer $(CUSTOMER))
 
-.PHONY: compact
 compact: setup ## Put old loads together and remove what policy no longer keeps; nights do so by themselves when due
 	@$(BIN)/python -m dagster_project compact
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from nights import House, Rows
 
-from dagster_project import demo
+from dagster_project import demo, warmup
 
 DAYS = (date(2025, 6, 24), date(2025, 6, 25))
 """Within one month: with a new one, the oldest month leaves the demo's book, which a source asked for changes only never says."""
@@ -32,7 +32,7 @@ REMEMBERS = {
 def small_company() -> Iterator[None]:
     """The embedded demo, a third of the size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "serve", partial(demo.serve, scale=SMALL))
+        patch.setattr(warmup, "Demo", partial(demo.Demo, scale=SMALL))
         yield
 
 

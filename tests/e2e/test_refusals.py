@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from dagster_project.landing import Landing
 from dagster_project.paths import SEEDS
 from dagster_project.quality import facts_of
 from dagster_project.sources import Delivery, page_schema, rest
+from dagster_project.sources.http import LIMITS
 from dagster_project.warehouse import at_work_on
 
 NOTE = "no-worklist.txt"
@@ -252,7 +253,8 @@ def test_a_server_that_cannot_deliver_is_named_with_the_reason(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rest, "ATTEMPTS", 2)
+    impatient = partialmethod(rest.RestSource.__init__, limits=replace(LIMITS, attempts=2))
+    monkeypatch.setattr(rest.RestSource, "__init__", impatient)
     server.on("/companies", answer(**said_by_server))
     house = House(tmp_path / "home", {"source": "rest", "rest_url": server.url, "rest_token": "a-secret-token", "bureau": "none"})
     said = house.command("run", "--date", AS_OF.isoformat())

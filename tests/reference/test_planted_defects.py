@@ -238,7 +238,10 @@ def objections(controls: Mapping[str, str], tmp_path_factory: pytest.TempPathFac
             "allocations_have_parents",
             "('FATHERLESS', 'PART', 'payment', 'NO-SUCH-PAYMENT', Decimal('1.0000'), 'no such payment')",
         ),
-        ("allocations_have_parents", "('MIXED', 'PART', 'payment', 'P-DOLLAR', Decimal('9.0000'), 'in another currency"),
+        (
+            "allocations_in_other_currencies_are_told",
+            "('MIXED', 'PART', 'payment', 'P-DOLLAR', Decimal('9.0000'), 'in another currency",
+        ),
         ("allocations_have_parents", "('ON-CREDIT', 'OWING-CREDIT'"),
         ("instalments_add_up", "('UNEVEN', Decimal('50.0000'), Decimal('49.9800'))"),
         ("exchange_rates_are_there", "('GBP', 'EUR', datetime.date(2025, "),
@@ -255,6 +258,7 @@ def test_nothing_else_is_objected_to(objections: dict[str, str]) -> None:
     assert set(objections) == {
         *("open_items_not_over_allocated", "allocations_have_parents", "instalments_add_up", "exchange_rates_are_there"),
         *("customers_are_known", "control_account_verified", "control_account_ties", "roll_forward_closes"),
+        "allocations_in_other_currencies_are_told",
     }
 
 
