@@ -30,7 +30,7 @@ def test_what_is_broken_is_one_of_the_gates(dataset: str, broken: str, gate: str
 def test_policy_has_a_row_for_every_gate() -> None:
     effects = {row["gate"]: row["effect"] for row in rows_in_force(gates.TABLE, "net_terms", AS_OF)}
     assert effects == {
-        **dict.fromkeys((gates.STALE, gates.COLLAPSE, gates.OTHER, "subledger_untied"), "hold_back"),
+        **dict.fromkeys((gates.STALE, gates.COLLAPSE, gates.OTHER, "subledger_untied", "no_payments_known"), "hold_back"),
         "unverified_control_balance": "warn",
     }
 

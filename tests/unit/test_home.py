@@ -15,6 +15,7 @@ from dagster_project.contract import DATASETS
 from dagster_project.home import keep_private
 from dagster_project.incoming.intake import take_in
 from dagster_project.landing import Landing
+from dagster_project.seals import FILE, key_in
 from dagster_project.settings import Settings, SettingsError
 from dagster_project.warehouse import Warehouse, connect, publish
 
@@ -44,7 +45,7 @@ def mode(path: Path) -> int:
 def work(settings: Settings) -> None:
     """A little of everything a night writes."""
     Landing(settings.landing, settings.quarantine).land(DATASETS["companies"], None, MONDAY)
-    take_in(settings.inbox, settings.worklists, Landing(settings.landing, settings.quarantine), MONDAY)
+    take_in(settings.inbox, settings.worklists, Landing(settings.landing, settings.quarantine), MONDAY, key_in(settings.home))
     built = Warehouse(settings.warehouse / f"{MONDAY}.test")
     built.create()
     con = connect(str(built.marts))
@@ -64,7 +65,7 @@ def test_nobody_but_user_and_group_reads_and_nobody_but_the_user_writes_outside_
     for path in (settings.home, *settings.home.rglob("*")):
         if path.is_symlink() or path.name.endswith(".lock"):  # a lock holds nothing, and says its mode itself
             continue
-        expected = 0o2770 if path == settings.inbox else 0o750 if path.is_dir() else 0o640
+        expected = 0o2770 if path == settings.inbox else 0o750 if path.is_dir() else 0o600 if path.name == FILE else 0o640
         assert mode(path) & (0o777 if path.parent == settings.inbox else 0o7777) == expected, path
 
 

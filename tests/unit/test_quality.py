@@ -47,17 +47,20 @@ ARROW: dict[Type, pa.DataType] = {
 }
 
 
+LOAD = "the-load"
+
+
 def row_of(dataset: Dataset, number: int) -> dict[str, Any]:
     """A landed row that keeps every expectation."""
     row = {c.name: c.enum[0] if c.enum else VALUES[c.type] for c in (*dataset.columns, *LANDING_COLUMNS)}
-    row |= {name: "EUR" for name in ("currency", "base_currency") if name in row}
+    row |= {name: "EUR" for name in ("currency", "base_currency") if name in row} | {"_load_id": LOAD}
     first = dataset.by_name[dataset.key[0]]
     row[first.name] = f"K{number}" if first.type is Type.TEXT else date(2025, 1, number + 1)
     return row
 
 
 def facts(dataset: Dataset, **more: Any) -> LoadFacts:
-    usual = LoadFacts(dataset.name, "load", None, 3, 3, 0.0, 1.0, 0, "2025-06-30", "net_terms")
+    usual = LoadFacts(dataset.name, LOAD, None, 3, 3, 0.0, 1.0, 0, "2025-06-30", "net_terms")
     return replace(usual, **more)
 
 
