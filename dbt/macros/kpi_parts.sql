@@ -157,7 +157,7 @@ written_off as (
         months.month,
         movements.company_id,
         movements.customer_id,
-        -sum({{ converted('movements.amount', 'movements.currency', 'companies.reporting_currency', 'exchange_rates.rate') }})
+        -sum({{ converted('movements.amount', 'movements.currency', 'companies.reporting_currency', 'exchange_rates') }})
             as written_off_quarter
     from movements
     inner join months

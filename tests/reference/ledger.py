@@ -27,6 +27,8 @@ HISTORY_MONTHS = 24
 SHORTEST_NUMBER = 4
 DASHES = "‐‑‒–—―−﹘﹣－"
 EXACT = Context(prec=60)
+DIGITS = {"JPY": 0, "KWD": 3}
+"""How many digits the amounts of a currency have, where that is not two (of those that the books know)."""
 BUCKETS = (("current", None, 0), ("1-30", 1, 30), ("31-60", 31, 60), ("61-90", 61, 90), ("90+", 91, None))
 AMOUNT_COLUMNS = {
     "current": "current_amount",
@@ -238,10 +240,12 @@ class Ledger:
         return rates[max(known)]
 
     def converted(self, amount: Decimal, currency: str, to_currency: str, day: date) -> Decimal:
-        """Rounded half up to cents where it is converted, untouched where there is nothing to convert."""
+        """Rounded half up to the currency's own digits where it is converted, untouched where there is nothing to convert."""
         if currency == to_currency:
             return amount
-        return EXACT.multiply(amount, self.rate(currency, to_currency, day)).quantize(Decimal("0.01"), ROUND_HALF_UP, EXACT)
+        return EXACT.multiply(amount, self.rate(currency, to_currency, day)).quantize(
+            Decimal(1).scaleb(-DIGITS.get(to_currency, 2)), ROUND_HALF_UP, EXACT
+        )
 
     # --- allocations -------------------------------------------------------------------------------------------------
 

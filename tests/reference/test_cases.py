@@ -309,3 +309,13 @@ def test_what_the_source_holds_open_is_held_against_ours(build: Build) -> None:
     (row,) = built.rows("document_reconciliation")
     assert (row["item_id"], row["reported"], row["open_amount"], row["difference"]) == ("I-WK1", 60, 100, -40)
     assert row["likely_cause"] == "an allocation that was not delivered"
+
+
+def test_what_is_converted_has_the_digits_of_its_currency(build: Build) -> None:
+    built = build("yen_and_dinar", files={"files.toml": 'decimal = "."\n'})
+
+    rows = {row["company_id"]: row for row in built.rows("control_reconciliation")}
+    assert {company: (row["subledger_balance"], row["state"]) for company, row in rows.items()} == {
+        "J1": (212_506, "tied"),
+        "K1": (Decimal("30.555"), "tied"),
+    }

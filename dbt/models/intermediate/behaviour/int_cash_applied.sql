@@ -63,7 +63,8 @@ rates as (
         days.currency,
         days.reporting_currency,
         days.allocation_effective_on,
-        exchange_rates.rate
+        exchange_rates.rate,
+        exchange_rates.to_digits
     from days
     inner join exchange_rates
         on days.currency = exchange_rates.from_currency
@@ -76,7 +77,7 @@ select
     standing.invoice_id,
     standing.company_id,
     standing.customer_id,
-    {{ converted('standing.amount', 'standing.currency', 'standing.reporting_currency', 'rates.rate') }} as amount_reporting,
+    {{ converted('standing.amount', 'standing.currency', 'standing.reporting_currency', 'rates') }} as amount_reporting,
     {{ month_index('standing.allocation_effective_on') }} as month_index,
     standing.month_end,
     standing.effective_on,

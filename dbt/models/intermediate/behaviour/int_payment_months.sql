@@ -36,7 +36,7 @@ past_due_before as (
     select
         items.customer_id,
         older_month_ends.month_end,
-        {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }} as amount,
+        {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates') }} as amount,
         {{ dbt.datediff('items.due_date', 'older_month_ends.month_end', 'day') }} as days_late
     from balances
     inner join older_month_ends

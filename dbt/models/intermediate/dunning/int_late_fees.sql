@@ -150,14 +150,14 @@ statutory as (
         case when charges.days = debts.late_days then charges.amount_x_pct_x_days end as amount_x_pct_x_days,
         statutory_rates.compensation_currency,
         case
-            when {{ converted('debts.amount_when_late', 'debts.currency', 'statutory_rates.compensation_currency', 'rates.rate') }} is null
+            when {{ converted('debts.amount_when_late', 'debts.currency', 'statutory_rates.compensation_currency', 'rates') }} is null
                 then null
             when
-                {{ converted('debts.amount_when_late', 'debts.currency', 'statutory_rates.compensation_currency', 'rates.rate') }}
+                {{ converted('debts.amount_when_late', 'debts.currency', 'statutory_rates.compensation_currency', 'rates') }}
                 >= statutory_rates.from_amount_3
                 then statutory_rates.compensation_3
             when
-                {{ converted('debts.amount_when_late', 'debts.currency', 'statutory_rates.compensation_currency', 'rates.rate') }}
+                {{ converted('debts.amount_when_late', 'debts.currency', 'statutory_rates.compensation_currency', 'rates') }}
                 >= statutory_rates.from_amount_2
                 then statutory_rates.compensation_2
             else statutory_rates.compensation_1
@@ -208,7 +208,7 @@ select
     cast(case when fees.is_late then fees.late_fee_reporting else 0 end as decimal(24, 6)) as late_fee_reporting,
     fees.compensation_currency,
     fees.compensation_amount,
-    {{ converted('fees.compensation_amount', 'fees.compensation_currency', 'fees.reporting_currency', 'rates.rate') }}
+    {{ converted('fees.compensation_amount', 'fees.compensation_currency', 'fees.reporting_currency', 'rates') }}
         as compensation_reporting
 from fees
 left join exchange_rates as rates

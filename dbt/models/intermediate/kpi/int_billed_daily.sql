@@ -21,7 +21,8 @@ rates as (
         days.currency,
         days.reporting_currency,
         days.document_date,
-        exchange_rates.rate
+        exchange_rates.rate,
+        exchange_rates.to_digits
     from days
     inner join exchange_rates
         on days.currency = exchange_rates.from_currency
@@ -36,7 +37,7 @@ billed as (
         documents.company_id,
         documents.document_date,
         case when documents.document_type = 'credit_memo' then -1 else 1 end
-        * {{ converted('documents.amount', 'documents.currency', 'documents.reporting_currency', 'rates.rate') }} as amount
+        * {{ converted('documents.amount', 'documents.currency', 'documents.reporting_currency', 'rates') }} as amount
     from documents
     left join rates
         on documents.currency = rates.currency

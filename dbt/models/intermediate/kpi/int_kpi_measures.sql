@@ -56,12 +56,12 @@ opening as (
         before_first.month,
         items.company_id,
         items.customer_id,
-        sum({{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }})
+        sum({{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates') }})
             as opening_receivables,
         sum(
             case
                 when items.due_date < before_first.balance_date and balances.open_amount > 0
-                    then {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }}
+                    then {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates') }}
                 else 0
             end
         ) as opening_past_due
@@ -121,11 +121,11 @@ promises_ended as (
         months.month,
         coalesce(documents.company_id, customers.company_id) as company_id,
         promises.customer_id,
-        sum({{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates.rate') }}) as promised,
+        sum({{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates') }}) as promised,
         sum(
             case
                 when promises.state = 'kept'
-                    then {{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates.rate') }}
+                    then {{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates') }}
                 else 0
             end
         ) as promised_and_kept

@@ -40,7 +40,7 @@ open_on as (
         items.company_id,
         items.customer_id,
         balances.open_amount,
-        {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates.rate') }} as open_amount_reporting,
+        {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates') }} as open_amount_reporting,
         sum(balances.open_amount) over (partition by disputed_on.snapshot_date, disputed_on.invoice_id) as invoice_open_amount,
         disputed_on.amount as disputed_amount
     from disputed_on

@@ -2,6 +2,10 @@ with quotes as (
     select * from {{ ref('stg_erp__exchange_rates') }}
 ),
 
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
+),
+
 -- A quote says as much about the other direction, unless that is quoted itself on the same day.
 pairs as (
     select
@@ -34,10 +38,15 @@ preferred as (
 )
 
 select
-    from_currency,
-    to_currency,
-    rate_date as valid_from,
-    lead(rate_date) over (partition by from_currency, to_currency order by rate_date) as valid_to,
-    rate
+    preferred.from_currency,
+    preferred.to_currency,
+    preferred.rate_date as valid_from,
+    lead(preferred.rate_date) over (
+        partition by preferred.from_currency, preferred.to_currency
+        order by preferred.rate_date
+    ) as valid_to,
+    preferred.rate,
+    coalesce(currencies.digits, 2) as to_digits
 from preferred
-where place = 1
+left join currencies on preferred.to_currency = currencies.currency
+where preferred.place = 1

@@ -25,7 +25,8 @@ rates_at as (
         snapshot_dates.snapshot_date,
         exchange_rates.from_currency,
         exchange_rates.to_currency,
-        exchange_rates.rate
+        exchange_rates.rate,
+        exchange_rates.to_digits
     from snapshot_dates
     inner join exchange_rates
         on exchange_rates.valid_from <= snapshot_dates.snapshot_date
@@ -97,8 +98,8 @@ select
         when aged.aging_days is null then 'no_due_date'
         else aging_buckets.amount_column
     end as aging_column,
-    {{ converted('aged.open_amount', 'aged.currency', 'aged.base_currency', 'base_rates.rate') }} as open_amount_base,
-    {{ converted('aged.open_amount', 'aged.currency', 'aged.reporting_currency', 'reporting_rates.rate') }} as open_amount_reporting
+    {{ converted('aged.open_amount', 'aged.currency', 'aged.base_currency', 'base_rates') }} as open_amount_base,
+    {{ converted('aged.open_amount', 'aged.currency', 'aged.reporting_currency', 'reporting_rates') }} as open_amount_reporting
 from aged
 left join aging_buckets
     on (aging_buckets.from_days is null or aged.aging_days >= aging_buckets.from_days)

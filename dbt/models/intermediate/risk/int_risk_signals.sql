@@ -114,7 +114,8 @@ rates_at as (
         snapshot_dates.snapshot_date,
         exchange_rates.from_currency,
         exchange_rates.to_currency,
-        exchange_rates.rate
+        exchange_rates.rate,
+        exchange_rates.to_digits
     from snapshot_dates
     inner join exchange_rates
         on exchange_rates.valid_from <= snapshot_dates.snapshot_date
@@ -143,7 +144,7 @@ select
     case when payment_windows.is_as_of then customers.status end as account_status,
     {{ ratio(
         'coalesce(open_on.balance, 0)',
-        converted('limits.credit_limit', 'limits.currency', 'limits.reporting_currency', 'rates_at.rate')
+        converted('limits.credit_limit', 'limits.currency', 'limits.reporting_currency', 'rates_at')
     ) }} as credit_used_share,
     customers.gross_margin_pct,
     customers.strategic_value,

@@ -20,6 +20,10 @@ payment_terms as (
     select * from {{ ref('stg_erp__payment_terms') }}
 ),
 
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
+),
+
 unapplied as (
     select
         substring(item_id, length('payment/') + 1) as payment_id,
@@ -51,12 +55,16 @@ payable as (
         case
             when open_items.item_id = min(open_items.item_id) over (partition by open_items.invoice_id)
                 then sum(open_items.open_amount) over (partition by open_items.invoice_id)
-                    - round(sum(open_items.open_amount) over (partition by open_items.invoice_id) * payment_terms.discount_pct / 100, 2)
+                    - {{ rounded(
+                        'sum(open_items.open_amount) over (partition by open_items.invoice_id) * payment_terms.discount_pct / 100',
+                        'currencies.digits'
+                    ) }}
         end as discounted_amount,
         cast({{ dbt.dateadd('day', 'payment_terms.discount_days', 'open_items.document_date') }} as date) as discount_until
     from open_items
     inner join documents on open_items.invoice_id = documents.invoice_id
     left join payment_terms on documents.payment_terms = payment_terms.payment_terms and payment_terms.discount_pct > 0
+    left join currencies on open_items.currency = currencies.currency
     where open_items.item_type in ('invoice', 'debit_memo') and open_items.open_amount > 0
 ),
 

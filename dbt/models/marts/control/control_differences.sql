@@ -148,7 +148,7 @@ candidates as (
         items.item_type,
         coalesce(items.document_number, items.payment_id, changes.item_id) as document,
         changes.customer_id,
-        {{ converted('changes.amount', 'changes.item_currency', 'changes.currency', 'exchange_rates.rate') }} as amount,
+        {{ converted('changes.amount', 'changes.item_currency', 'changes.currency', 'exchange_rates') }} as amount,
         changes.dated_on,
         changes.known_on
     from changes

@@ -93,7 +93,8 @@ rates as (
         days.currency,
         days.dated_on,
         exchange_rates.to_currency,
-        exchange_rates.rate
+        exchange_rates.rate,
+        exchange_rates.to_digits
     from days
     inner join exchange_rates
         on days.currency = exchange_rates.from_currency
@@ -108,7 +109,7 @@ entries as (
         flows.currency,
         flows.line,
         flows.amount,
-        {{ converted('flows.amount', 'flows.currency', 'companies.currency', 'rates.rate') }} as amount_base
+        {{ converted('flows.amount', 'flows.currency', 'companies.currency', 'rates') }} as amount_base
     from flows
     inner join companies on flows.company_id = companies.company_id
     left join rates
@@ -175,7 +176,7 @@ judged as (
         -- Nothing needs no rate: a currency of which nothing is left at the month's end may have none.
         case
             when by_currency.unexplained = 0 then 0
-            else {{ converted('by_currency.unexplained', 'by_currency.currency', 'companies.currency', 'rates.rate') }}
+            else {{ converted('by_currency.unexplained', 'by_currency.currency', 'companies.currency', 'rates') }}
         end as difference
     from by_currency
     inner join companies on by_currency.company_id = companies.company_id

@@ -36,7 +36,7 @@ promised as (
         promises.collector,
         promises.made_on,
         promises.state,
-        {{ converted('promises.amount', 'promises.currency', 'reporting.currency', 'exchange_rates.rate') }} as amount
+        {{ converted('promises.amount', 'promises.currency', 'reporting.currency', 'exchange_rates') }} as amount
     from promises
     cross join reporting
     left join exchange_rates

@@ -44,6 +44,10 @@ customers as (
 
 offers as (
     select * from {{ ref('early_payment_offers') }}
+),
+
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
 )
 
 select
@@ -80,12 +84,13 @@ select
     cast(steps_due.last_step as varchar) as last_step,
     cast(steps_due.last_step_on as date) as last_step_on,
     cast(late_fees.regime as varchar) as late_fee_regime,
-    cast(round(late_fees.late_fee, 2) as decimal(18, 4)) as late_fee_preview,
+    {{ rounded('late_fees.late_fee', 'currencies.digits') }} as late_fee_preview,
     cast(late_fees.compensation_amount as decimal(18, 4)) as late_fee_compensation_amount,
     cast(late_fees.compensation_currency as varchar) as late_fee_compensation_currency,
     cast(offers.discount_until as date) as discount_until,
-    cast(round(candidates.dunnable_amount * offers.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount,
-    cast(round(candidates.dunnable_amount_reporting * offers.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount_reporting,
+    {{ rounded('candidates.dunnable_amount * offers.discount_pct / 100', 'currencies.digits') }} as discount_amount,
+    {{ rounded('candidates.dunnable_amount_reporting * offers.discount_pct / 100', 'reporting_currencies.digits') }}
+        as discount_amount_reporting,
     cast(offers.annualised_cost_pct as decimal(18, 4)) as discount_annualised_pct
 from holds
 inner join candidates on holds.item_id = candidates.item_id
@@ -97,3 +102,5 @@ left join late_fees on holds.item_id = late_fees.item_id
 left join collectors on candidates.customer_id = collectors.customer_id
 left join customers on candidates.customer_id = customers.customer_id
 left join offers on candidates.invoice_id = offers.invoice_id
+left join currencies on candidates.currency = currencies.currency
+left join currencies as reporting_currencies on candidates.reporting_currency = reporting_currencies.currency

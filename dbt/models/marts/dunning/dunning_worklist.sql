@@ -10,6 +10,10 @@ dunning_tones as (
     select * from {{ policy_rows('dunning_tones') }} as dunning_tones
 ),
 
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
+),
+
 turns as (
     select * from {{ ref('int_dunning_turns') }}
 ),
@@ -371,7 +375,7 @@ select
     cast(priced.carrying_cost as decimal(18, 4)) as carrying_cost,
     cast(priced.tier_in_force as varchar) as tier_in_force,
     cast(priced.late_fee_pct_month as decimal(18, 4)) as late_fee_rate_pct,
-    cast(round(priced.late_fee, 2) as decimal(18, 4)) as late_fee_preview,
+    {{ rounded('priced.late_fee', 'currencies.digits') }} as late_fee_preview,
     cast(priced.late_fee_regime as varchar) as late_fee_regime,
     cast(priced.late_fee_compensation as decimal(18, 4)) as late_fee_compensation_amount,
     cast(customer_items.disputed_amount as decimal(18, 4)) as disputed_amount,
@@ -446,3 +450,4 @@ left join promises_told on priced.customer_id = promises_told.customer_id
 left join last_actions on priced.customer_id = last_actions.customer_id
 left join next_promises on priced.customer_id = next_promises.customer_id
 left join arrangements on priced.customer_id = arrangements.customer_id
+left join currencies on priced.reporting_currency = currencies.currency

@@ -12,6 +12,10 @@ payment_terms as (
     where discount_pct > 0
 ),
 
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
+),
+
 customers as (
     select * from {{ ref('int_customers') }}
 ),
@@ -46,10 +50,11 @@ offers as (
         payment_terms.discount_pct,
         {{ days_after('documents.document_date', 'payment_terms.discount_days') }} as discount_until,
         {{ dbt.datediff('documents.document_date', 'documents.due_date', 'day') }} - payment_terms.discount_days as days_gained,
-        cast(round(open_invoices.amount * payment_terms.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount
+        {{ rounded('open_invoices.amount * payment_terms.discount_pct / 100', 'currencies.digits') }} as discount_amount
     from open_invoices
     inner join documents on open_invoices.invoice_id = documents.invoice_id
     inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
+    left join currencies on documents.currency = currencies.currency
 )
 
 select
@@ -71,8 +76,9 @@ select
     cast(offers.amount - offers.discount_amount as decimal(18, 4)) as amount_if_paid_early,
     {{ ratio('offers.discount_pct * 36500', '(100 - offers.discount_pct) * greatest(offers.days_gained, 0)') }} as annualised_cost_pct,
     cast(offers.reporting_currency as varchar) as reporting_currency,
-    cast(round(offers.amount_reporting * offers.discount_pct / 100, 2) as decimal(18, 4)) as discount_amount_reporting
+    {{ rounded('offers.amount_reporting * offers.discount_pct / 100', 'reporting_currencies.digits') }} as discount_amount_reporting
 from offers
 left join customers on offers.customer_id = customers.customer_id
 left join collectors on offers.customer_id = collectors.customer_id
+left join currencies as reporting_currencies on offers.reporting_currency = reporting_currencies.currency
 where offers.discount_until >= {{ as_of() }}

@@ -57,10 +57,10 @@ converted_steps as (
         issued_steps.customer_id,
         answers.paid_14d >= issued_steps.open_amount as is_paid,
         reporting.currency as reporting_currency,
-        {{ converted('issued_steps.open_amount', 'issued_steps.currency', 'reporting.currency', 'exchange_rates.rate') }} as issued,
-        {{ converted('answers.paid_7d', 'issued_steps.currency', 'reporting.currency', 'exchange_rates.rate') }} as paid_7d,
-        {{ converted('answers.paid_14d', 'issued_steps.currency', 'reporting.currency', 'exchange_rates.rate') }} as paid_14d,
-        {{ converted('answers.paid_x_days', 'issued_steps.currency', 'reporting.currency', 'exchange_rates.rate') }} as paid_x_days
+        {{ converted('issued_steps.open_amount', 'issued_steps.currency', 'reporting.currency', 'exchange_rates') }} as issued,
+        {{ converted('answers.paid_7d', 'issued_steps.currency', 'reporting.currency', 'exchange_rates') }} as paid_7d,
+        {{ converted('answers.paid_14d', 'issued_steps.currency', 'reporting.currency', 'exchange_rates') }} as paid_14d,
+        {{ converted('answers.paid_x_days', 'issued_steps.currency', 'reporting.currency', 'exchange_rates') }} as paid_x_days
     from issued_steps
     cross join reporting
     left join exchange_rates

@@ -34,7 +34,7 @@ limits as (
         customers.credit_limit > 0 as has_own,
         {{ converted(
             'customers.credit_limit', 'coalesce(customers.currency, companies.currency)', 'companies.reporting_currency',
-            'exchange_rates.rate'
+            'exchange_rates'
         ) }} as own_limit,
         companies.reporting_currency
     from customers

@@ -64,7 +64,7 @@ accounts as (
         coalesce(billings.billed, 0) as billed,
         payment_terms.net_days,
         {{ converted(
-            'customers.credit_limit', 'coalesce(customers.currency, companies.currency)', 'companies.reporting_currency', 'exchange_rates.rate'
+            'customers.credit_limit', 'coalesce(customers.currency, companies.currency)', 'companies.reporting_currency', 'exchange_rates'
         ) }} as credit_limit
     from customers
     left join companies on customers.company_id = companies.company_id
