@@ -111,17 +111,17 @@ standing as (
 -- Which days count towards which month is found once a day, not once a customer and day.
 billed_days as (
     select
-        days.document_date,
+        days.moved_on,
         months.month,
         days.month = months.month as is_month,
-        days.document_date > months.before_window and days.document_date <= months.snapshot_date as is_window,
-        days.document_date >= months.quarter_start and days.document_date <= months.snapshot_date as is_quarter,
-        days.document_date > months.before_year_before and days.document_date <= months.year_before as is_year_before
-    from (select distinct document_date, month from billed_daily) as days
+        days.moved_on > months.before_window and days.moved_on <= months.snapshot_date as is_window,
+        days.moved_on >= months.quarter_start and days.moved_on <= months.snapshot_date as is_quarter,
+        days.moved_on > months.before_year_before and days.moved_on <= months.year_before as is_year_before
+    from (select distinct moved_on, month from billed_daily) as days
     inner join months
-        on (days.document_date <= months.snapshot_date and days.document_date > months.before_window)
-        or (days.document_date <= months.snapshot_date and days.document_date >= months.quarter_start)
-        or (days.document_date <= months.year_before and days.document_date > months.before_year_before)
+        on (days.moved_on <= months.snapshot_date and days.moved_on > months.before_window)
+        or (days.moved_on <= months.snapshot_date and days.moved_on >= months.quarter_start)
+        or (days.moved_on <= months.year_before and days.moved_on > months.before_year_before)
 ),
 
 billed_sums as (
@@ -134,7 +134,7 @@ billed_sums as (
         sum(case when billed_days.is_quarter then billed_daily.billed else 0 end) as billed_quarter,
         sum(case when billed_days.is_year_before then billed_daily.billed else 0 end) as billed_year_before
     from billed_daily
-    inner join billed_days on billed_daily.document_date = billed_days.document_date
+    inner join billed_days on billed_daily.moved_on = billed_days.moved_on
     group by billed_days.month, billed_daily.company_id, billed_daily.customer_id
 ),
 

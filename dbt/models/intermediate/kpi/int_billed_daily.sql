@@ -1,10 +1,31 @@
 with documents as (
     select * from {{ ref('int_documents') }}
-    where voided_on is null
 ),
 
 exchange_rates as (
     select * from {{ ref('int_exchange_rates') }}
+),
+
+-- What was billed stays billed in its month, and is taken back on the day it is voided: as receivables have it, and the roll-forward.
+moved as (
+    select
+        customer_id,
+        company_id,
+        currency,
+        reporting_currency,
+        document_date as moved_on,
+        case when document_type = 'credit_memo' then -amount else amount end as amount
+    from documents
+    union all
+    select
+        customer_id,
+        company_id,
+        currency,
+        reporting_currency,
+        greatest(voided_on, document_date) as moved_on,
+        case when document_type = 'credit_memo' then amount else -amount end as amount
+    from documents
+    where voided_on is not null
 ),
 
 -- One rate a day and pair of currencies, found once: looking each document's up among the intervals costs fifty times as much.
@@ -12,44 +33,43 @@ days as (
     select distinct
         currency,
         reporting_currency,
-        document_date
-    from documents
+        moved_on
+    from moved
 ),
 
 rates as (
     select
         days.currency,
         days.reporting_currency,
-        days.document_date,
+        days.moved_on,
         exchange_rates.rate,
         exchange_rates.to_digits
     from days
     inner join exchange_rates
         on days.currency = exchange_rates.from_currency
         and days.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= days.document_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > days.document_date)
+        and exchange_rates.valid_from <= days.moved_on
+        and (exchange_rates.valid_to is null or exchange_rates.valid_to > days.moved_on)
 ),
 
 billed as (
     select
-        documents.customer_id,
-        documents.company_id,
-        documents.document_date,
-        case when documents.document_type = 'credit_memo' then -1 else 1 end
-        * {{ converted('documents.amount', 'documents.currency', 'documents.reporting_currency', 'rates') }} as amount
-    from documents
+        moved.customer_id,
+        moved.company_id,
+        moved.moved_on,
+        {{ converted('moved.amount', 'moved.currency', 'moved.reporting_currency', 'rates') }} as amount
+    from moved
     left join rates
-        on documents.currency = rates.currency
-        and documents.reporting_currency = rates.reporting_currency
-        and documents.document_date = rates.document_date
+        on moved.currency = rates.currency
+        and moved.reporting_currency = rates.reporting_currency
+        and moved.moved_on = rates.moved_on
 )
 
 select
     customer_id,
     company_id,
-    document_date,
-    cast({{ dbt.date_trunc('month', 'document_date') }} as date) as month,
+    moved_on,
+    cast({{ dbt.date_trunc('month', 'moved_on') }} as date) as month,
     cast(sum(amount) as decimal(18, 4)) as billed
 from billed
-group by customer_id, company_id, document_date
+group by customer_id, company_id, moved_on

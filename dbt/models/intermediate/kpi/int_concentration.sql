@@ -45,8 +45,8 @@ billed_year as (
         sum(billed_daily.billed) as billed
     from billed_daily
     inner join snapshot_dates
-        on billed_daily.document_date <= snapshot_dates.snapshot_date
-        and billed_daily.document_date > {{ dbt.dateadd('year', -1, 'snapshot_dates.snapshot_date') }}
+        on billed_daily.moved_on <= snapshot_dates.snapshot_date
+        and billed_daily.moved_on > {{ dbt.dateadd('year', -1, 'snapshot_dates.snapshot_date') }}
     where snapshot_dates.is_as_of
     group by
         snapshot_dates.snapshot_date, snapshot_dates.month, snapshot_dates.is_as_of, billed_daily.company_id, billed_daily.customer_id

@@ -50,8 +50,8 @@ billings as (
     from {{ ref('int_billed_daily') }} as billed_daily
     cross join billed_window
     where
-        {{ dbt.datediff('billed_daily.document_date', as_of(), 'day') }} < billed_window.days
-        and billed_daily.document_date <= {{ as_of() }}
+        {{ dbt.datediff('billed_daily.moved_on', as_of(), 'day') }} < billed_window.days
+        and billed_daily.moved_on <= {{ as_of() }}
     group by billed_daily.customer_id
 ),
 
