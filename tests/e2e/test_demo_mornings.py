@@ -27,6 +27,10 @@ REMEMBERS = {
 }
 """What a house that was there every day knows and a new one cannot, by mart."""
 
+BINDS = ("credit_exceptions", "credit_reviews_due", "kpi_alerts")
+"""What goes by the day a policy was adopted: a row of policy for the demo, the first morning for a server it is asked from."""
+BINDING_FIGURES = ("exception_rate", "overdue_reviews")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def small_company() -> Iterator[None]:
@@ -77,7 +81,10 @@ def test_day_by_day_from_the_demo_comes_to_what_it_comes_to_at_once_over_the_net
     day_by_day: House, over_the_network: House
 ) -> None:
     daily, single = day_by_day.marts(), over_the_network.marts()
-    different = {mart for mart in single if daily[mart] != single[mart]}
+    for marts in (daily, single):
+        assert any(set(BINDING_FIGURES) & set(row) for row in marts["kpi_monthly"])
+        marts["kpi_monthly"] = [row for row in marts["kpi_monthly"] if not set(BINDING_FIGURES) & set(row)]
+    different = {mart for mart in single if daily[mart] != single[mart]} - set(BINDS)
     assert different <= REMEMBERS.keys(), {
         mart: _first_difference(daily[mart], single[mart]) for mart in different - REMEMBERS.keys()
     }
