@@ -35,7 +35,6 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from dagster_project.sources import SourceError
 from dagster_project.sources.auth import Auth
-from dagster_project.words import printable
 
 log = logging.getLogger("arrears.sources")
 
@@ -303,9 +302,8 @@ def without_password(address: str) -> str:
 
 
 def shown(text: str, most: int = _SHOWN) -> str:
-    """Somebody else's text as one short line that can do nothing to a terminal: control, escape and direction characters become blanks."""
-    line = re.sub(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+", " ", text).strip()
-    line = printable(line)
+    """Somebody else's text as one short line that can do nothing to a terminal: what cannot be seen in it becomes a blank."""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

@@ -201,3 +201,10 @@ def test_an_answer_of_any_bytes_is_read_or_refused_in_words(content: bytes, stat
             assert len(page) >= 0
     except SourceError as refused:
         in_words(refused)
+
+
+def test_a_sign_that_nobody_sees_is_not_in_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / "companies.csv").write_text("\u2060\u00ad\U000e0041,name\nA,B\n", encoding="utf-8")
+    with pytest.raises(SourceError) as refused:
+        FilesSource(tmp_path).fetch(COMPANIES, None)
+    in_words(refused.value)
