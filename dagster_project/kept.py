@@ -1,6 +1,7 @@
 """Settings whose value stands in a file: `ARREARS_REST_TOKEN_FILE=/run/secrets/erp` instead of `ARREARS_REST_TOKEN=…`.
 
-Belongs here: reading such a file. Does not belong here: which settings there are (`settings.py`, each connector).
+Belongs here: reading such a file, and the class of settings that know of it. Does not belong here: which settings there are
+(`settings.py`, each connector).
 
 Any setting may be given so; it is meant for secrets, which a variable shows to every process of the user and to whoever lists them.
 """
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from dotenv import dotenv_values
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dagster_project.paths import ROOT
 
@@ -44,6 +45,23 @@ class FromFiles(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in values.items() if value is not None}
+
+
+class KeptSettings(BaseSettings):
+    """Variables of the environment, of `.env`, or of files that either names."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: Any,
+        env_settings: Any,
+        dotenv_settings: Any,
+        file_secret_settings: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, FromFiles(settings_cls, dotenv_settings)
 
 
 def _content(variable: str, path: str, twice: bool) -> str:

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from dagster_project.kept import ENDING, FromFiles, KeptError
+from dagster_project.kept import ENDING, KeptError, KeptSettings
 from dagster_project.paths import ROOT
 
 if TYPE_CHECKING:
@@ -50,23 +50,10 @@ class SettingsError(Exception):
     """The environment does not describe a run. The message says which variable and what to put there."""
 
 
-class Settings(BaseSettings):
+class Settings(KeptSettings):
     """The environment of a run. `.env.example` documents each variable; a variable is its field's name after `ARREARS_`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="ARREARS_", env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: Any,
-        env_settings: Any,
-        dotenv_settings: Any,
-        file_secret_settings: Any,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings, FromFiles(settings_cls, dotenv_settings)
+    model_config = SettingsConfigDict(env_prefix="ARREARS_", env_file=ROOT / ".env")
 
     home: Path = Path("data")
     source: str = "demo"
