@@ -6,21 +6,22 @@ typing, checking or storing records — a source hands over every value as it re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dagster_project.contract import DECIMALS, Dataset, Type
+from dagster_project.kept import KeptSettings
 
 if TYPE_CHECKING:
     from dagster_project.demo import Demo
-from dagster_project.kept import FromFiles
+    from dagster_project.sources.consent import Consent
 
 EXTRA = "_extra"
 """Column of a page that keeps what the contract does not know, as JSON text, so that quarantine can show a record as received."""
@@ -70,7 +71,8 @@ class Delivery:
 
     `pages` are Arrow tables of one schema, consumed once, in order: every column is text (`page_schema`), or what the source has it as
     where that says no more than the contract keeps (`is_kept`). What is not among them is gone where `full`; gone where it hangs on one
-    of `parents`; else unchanged.
+    of `parents`; else unchanged. `expected` is how many records will come, where the source tells. `left_out` counts, by name, what the
+    source holds and the dataset does not (drafts, documents of suppliers, journals); read after the last page.
     """
 
     pages: Iterator[pa.Table]
@@ -78,6 +80,8 @@ class Delivery:
     origin: str
     parents: Parents | None = None
     hand: Hand | None = None
+    expected: int | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -92,22 +96,9 @@ class Source(Protocol):
         ...
 
 
-class ConnectorSettings(BaseSettings):
+class ConnectorSettings(KeptSettings):
     """A connector's own variables: a subclass says `env_prefix="ARREARS_<SOURCE>_"`, a field without a default is one it cannot do
     without. `.env.example` documents each."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: Any,
-        env_settings: Any,
-        dotenv_settings: Any,
-        file_secret_settings: Any,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings, FromFiles(settings_cls, dotenv_settings)
 
 
 @dataclass(frozen=True)
@@ -122,11 +113,39 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Company:
+    """A company that the credentials open: its key, as the settings name it, and what it is called."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Right:
+    """Something the user has to be allowed to read, and what it is for. `lacks`: where it is not, the server's words and what to do."""
+
+    name: str
+    lacks: str = ""
+
+
+@dataclass(frozen=True)
+class Aged:
+    """What a source's own aged report says a customer owes on a day, credits taken off, in `currency`."""
+
+    customer_id: str
+    currency: str
+    balance: Decimal
+
+
+@dataclass(frozen=True)
 class Connector:
     """One kind of source, all of it: its name in `ARREARS_SOURCE`, its settings, how it is opened, its words.
 
     `words` says where it reads from, in a line that shows no secret; `needs` names the variables it cannot do without. `gives` is what it
-    can be asked for: the ledger, scores, exchange rates.
+    can be asked for: the ledger, scores, exchange rates. The rest a connector may have, for `make connect` and `make reconcile`; the first
+    argument is its opened source: `companies` that the credentials open, whichever the settings choose (none raised for a wrong one);
+    `rights` that were tried; `aged`, its own report of a day. `consent`, of its settings, is how a person lets us in, where one has to.
+    `sweep`: where it tells what changed and not what was deleted, how long until everything is asked for again.
     """
 
     name: str
@@ -135,6 +154,11 @@ class Connector:
     words: Callable[[Any], str]
     needs: str = ""
     gives: frozenset[str] = frozenset({"ledger", "scores", "rates"})
+    companies: Callable[[Any], Sequence[Company]] | None = None
+    rights: Callable[[Any], Iterable[Right]] | None = None
+    aged: Callable[[Any, date], Iterable[Aged]] | None = None
+    consent: Callable[[Any, Opening], Consent | None] | None = None
+    sweep: timedelta | None = None
 
     @property
     def variables(self) -> dict[str, str]:

@@ -153,7 +153,8 @@ class RefreshToken(Granted):
     """OAuth 2 with a refresh token that may be another one after each use.
 
     The newest is kept in `kept` (readable by its owner only), written under a lock before its access token is used; two nights at once
-    use one after the other. A `first` token that the file does not descend from is a new consent and begins anew.
+    use one after the other. A `first` token that the file does not descend from is a new consent and begins anew. Where none is set
+    (`first` is empty), a person's consent (`consented`) brings it.
     """
 
     def __init__(self, address: str, client_id: str, client_secret: str, first: str, kept: Path, *, exchange: Exchange):
@@ -178,15 +179,43 @@ class RefreshToken(Granted):
             if other.is_good and other.access != self._refused:  # another night has just fetched it
                 return other
             self._seen = known["refresh"]
-            answer = self._exchange(
-                self._address, {"grant_type": "refresh_token", "refresh_token": self._seen}, (self._id, self._secret)
+            if not self._seen:
+                raise SourceError(
+                    f"{self._kept.stem}: nobody has let us in yet: `make connect SOURCE={self._kept.stem}` asks a person to"
+                )
+            return self._keep(
+                self._exchange(
+                    self._address, {"grant_type": "refresh_token", "refresh_token": self._seen}, (self._id, self._secret)
+                )
             )
-            token = self._read(answer)
-            self._seen = str(answer.get("refresh_token") or self._seen)
-            self._write(
-                {"root": _mark(self._first), "refresh": self._seen, "access": token.access, "good_until": token.good_until}
-            )
-            return token
+
+    @property
+    def client(self) -> str:
+        """Who the server knows us as; no secret."""
+        return self._id
+
+    def consented(self, code: str, redirect: str) -> None:
+        """Turn the code that a person's consent brought into tokens, and keep them: what was kept before is of an earlier consent.
+
+        Raises:
+            SourceError: the code is not taken.
+        """
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect}
+        self._kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(f"{self._kept}.lock", mode=0o600):
+            answer = self._exchange(self._address, form, (self._id, self._secret))
+            if not answer.get("refresh_token"):
+                raise SourceError(
+                    f"{self._address}: the consent brought no refresh token: does the scope ask for one (offline_access)?"
+                )
+            self._token = self._keep(answer)
+
+    def _keep(self, answer: Mapping[str, Any]) -> _Token:
+        """Write down what came before it is used."""
+        token = self._read(answer)
+        self._seen = str(answer.get("refresh_token") or self._seen)
+        self._write({"root": _mark(self._first), "refresh": self._seen, "access": token.access, "good_until": token.good_until})
+        return token
 
     def _read_kept(self) -> dict[str, Any]:
         try:
@@ -268,7 +297,7 @@ def token_endpoint(address: str, form: Mapping[str, str], name: tuple[str, str] 
     from dagster_project.sources.http import exact_json, fault_of, shown, without_password
 
     here = without_password(address)
-    hidden = [value for key, value in form.items() if key in ("refresh_token", "client_secret", "client_assertion")]
+    hidden = [value for key, value in form.items() if key in ("refresh_token", "code", "client_secret", "client_assertion")]
     hidden += [name[1]] if name else []
     for attempt in range(3):
         try:
@@ -297,7 +326,9 @@ def token_endpoint(address: str, form: Mapping[str, str], name: tuple[str, str] 
                 for secret in hidden:
                     words = words.replace(secret, "***")
                 if "invalid_grant" in words:
-                    raise SourceError(f"{here}: the consent is no longer good (invalid_grant): somebody has to connect again")
+                    raise SourceError(
+                        f"{here}: the consent is no longer good (invalid_grant): somebody has to connect again, with `make connect`"
+                    )
                 raise SourceError(f"{here}: {told}: {shown(words)}. Check the client's id and secret")
         time.sleep(2**attempt)
     raise SourceError(f"{here}: {told}; gave up after 3 attempts")

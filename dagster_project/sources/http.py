@@ -158,8 +158,15 @@ class Http:
             return None
         if status == 401 and self.auth and not renewed and self.auth.renewed():
             return self._once(address, parameters, accept, read, renewed=True)
-        if status in (401, 403):
-            raise SourceError(f"{told}. The server refuses the token: check {self.credentials} and what it may read")
+        if status == 401:
+            raise SourceError(
+                f"{told}{self._words(content)}. The server does not take what we say who we are by: check {self.credentials}"
+            )
+        if status == 403:
+            raise SourceError(
+                f"{told}{self._words(content)}. The server knows us and does not let us read this: its administrator gives the right, to "
+                f"the user of {self.credentials}"
+            )
         if status in (408, 425, 429) or status >= 500:
             raise PassingError(told, _retry_after(headers.get("Retry-After", "")))
         if 300 <= status < 400:

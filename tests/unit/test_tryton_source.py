@@ -307,6 +307,6 @@ def test_what_is_wrong_with_key_or_company_is_said(source: TrytonSource, ledger:
         records(source, "companies")
 
     stranger = TrytonSource(source.url, "another", wait=0)
-    with pytest.raises(SourceError, match=r"401 Unauthorized\. .*check ARREARS_TRYTON_KEY"):
+    with pytest.raises(SourceError, match=r"401 Unauthorized.*check ARREARS_TRYTON_KEY"):
         records(stranger, "companies")
     stranger.http.close()
