@@ -40,6 +40,7 @@ MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "risk_tiers": ("tier_in_force",),
         **{sheet.mart: sheet.needed for sheet in MART_SHEETS},
         "agency_placements": (),
+        "order_terms": (),
         "kpi_monthly": ("month", "scope", "kpi", "variant", "value", "prior_value", "tripped"),
     }
 )
@@ -154,6 +155,8 @@ def export(
         written(f"{drafts.FOLDER}/{drafts.CHECKSUMS}", actions.num_rows)
         for_machines("worklist", actions)
         for_machines("worklist_items", items)
+        if (terms := marts.get("order_terms")) is not None:
+            for_machines("terms", terms.sort_by([("customer_id", "ascending")]))
         placements = marts.get("agency_placements")
         if placements is not None and placements.num_rows:
             tables.write_csv(target / "agency.csv", placements.sort_by([(name, "ascending") for name in placements.column_names]))
