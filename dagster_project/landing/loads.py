@@ -44,7 +44,8 @@ class Manifest:
 
     Of all loads the morning knows, `cursor` is the newest `updated_at` and `newest_on` the newest day a record speaks of; `sums` are the
     amounts landed now per currency, as text. `parents` is of how many the delivery had all that hangs on them;
-    `examples` is one value and its place for each of `reasons`; `found` says how a file is written, where not as the contract has it.
+    `examples` is one value and its place for each of `reasons`; `found` says how a file is written, where not as the contract has it;
+    `left_out` counts, by name, what the source holds and the dataset does not.
 
     `sequence` counts a dataset's loads from 1 in the order in which they were committed;
     `previous` and `previous_seal` name the one before; `bytes` and `sha256` are those of the rows' file; `seal` is over all the rest.
@@ -74,6 +75,7 @@ class Manifest:
     parents: int | None = None
     examples: Mapping[str, str] = field(default_factory=dict)
     found: list[str] = field(default_factory=list)
+    left_out: Mapping[str, int] = field(default_factory=dict)
     bytes: int | None = None
     sequence: int = 0
     previous: str | None = None

@@ -114,6 +114,13 @@ class Landing:
                 return datetime.fromisoformat(cursor) if cursor else None
         return None
 
+    def whole_on(self, dataset: Dataset, as_of: date) -> date | None:
+        """The newest morning, of those a morning knows, on which everything there is was delivered."""
+        for load in reversed(self.loads(dataset, as_of)):
+            if load.manifest.full and not load.manifest.absent:
+                return load.as_of
+        return None
+
     def damages(
         self, as_of: date | None = None, *, datasets: Iterable[Dataset] = LANDED.values(), whole: bool = False
     ) -> list[Damage]:
@@ -232,6 +239,7 @@ class Landing:
                 reasons=tally.reasons,
                 examples=tally.examples,
                 found=list(tally.found),
+                left_out={what: count for what, count in delivery.left_out.items() if count} if delivery else {},
                 seconds=round(time.monotonic() - began, 3),
                 sha256=sha256_of(rows) if rows.exists() else None,
                 bytes=rows.stat().st_size if rows.exists() else None,

@@ -57,6 +57,13 @@ class Sources:
             self._opened[name] = connector.opened(self._settings.own(connector), opening)
         return self._opened[name]
 
+    def sweep_due(self, dataset: Dataset, whole_on: date | None, as_of: date) -> bool:
+        """Whether everything is to be asked for, since the source does not tell what was deleted: `whole_on` is when it last was."""
+        connector = CONNECTORS.get(self._name_of(dataset))
+        if connector is None or connector.sweep is None or not dataset.has_cursor:
+            return False
+        return whole_on is None or as_of - whole_on >= connector.sweep
+
     def _name_of(self, dataset: Dataset) -> str:
         if dataset.group == "bureau":
             return self._settings.bureau_name

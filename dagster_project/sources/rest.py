@@ -53,8 +53,12 @@ class RestSource:
         first = self._page(question)
         if first is None:
             return None
+        total = first.get("total")
         return Delivery(
-            pages=self._pages(dataset, question, first), full=not incremental, origin=without_password(question.address)
+            pages=self._pages(dataset, question, first),
+            full=not incremental,
+            origin=without_password(question.address),
+            expected=int(total) if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 16 else None,
         )
 
     def _pages(self, dataset: Dataset, question: Question, first: Mapping[str, Any]) -> Iterator[pa.Table]:

@@ -5,6 +5,7 @@ belong here: what a record must be (`landing/judge.py`), and what a query select
 
     ARREARS_SQL_DIR/invoices.sql     select … from …; columns named as the contract names them
                     payments.sql     may say `:updated_since`, and is then asked for what changed only
+                    left_out.sql     select dataset, what, how many records: what the others leave out, for the load's metadata
 
 Money is exact: a driver that hands a float over for an amount is refused with the cast to write.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -40,6 +41,8 @@ from dagster_project.sources import (
 PAGE_ROWS: Final = 20_000
 OVERLAP: Final = timedelta(hours=1)
 """How far an incremental load reaches back behind the newest change landed: transactions commit later than they are stamped."""
+
+LEFT_OUT: Final = "left_out.sql"
 
 EVER: Final = datetime(1900, 1, 1)
 """What `:updated_since` is on a first load: before anything a ledger holds, and a time every database knows."""
@@ -80,6 +83,7 @@ class SqlSource:
             ) from None
         self._origin = address.set(query={}).render_as_string(hide_password=True)
         self._connection: sa.Connection | None = None
+        self._left_out: dict[str, dict[str, int]] | None = None
 
     def fetch(self, dataset: Dataset, since: datetime | None) -> Delivery | None:
         path = self.folder / f"{dataset.name}.sql"
@@ -94,8 +98,9 @@ class SqlSource:
         if asks:
             from_then = since - OVERLAP if since else EVER
             clause = clause.bindparams(sa.bindparam(_SINCE, from_then, sa.DateTime()))
-        pages = self._pages(dataset, path, clause)
-        return Delivery(pages=pages, full=not incremental, origin=f"{self._origin} {path.name}")
+        left_out: dict[str, int] = {}
+        pages = self._pages(dataset, path, clause, left_out)
+        return Delivery(pages=pages, full=not incremental, origin=f"{self._origin} {path.name}", left_out=left_out)
 
     def close(self) -> None:
         """End the snapshot. Nothing was written, so there is nothing to keep."""
@@ -114,7 +119,21 @@ class SqlSource:
                 self._connection.exec_driver_sql("set local time zone 'UTC'")
         return self._connection
 
-    def _pages(self, dataset: Dataset, path: Path, query: sa.TextClause) -> Iterator[pa.Table]:
+    def _left_out_of(self, dataset: Dataset) -> Mapping[str, int]:
+        """What the folder's own count says the dataset leaves out; asked once a run."""
+        if self._left_out is None:
+            self._left_out = {}
+            path = self.folder / LEFT_OUT
+            query = sa.text(_to_run(path.read_text("utf-8-sig"))) if path.exists() else None
+            rows: Iterable[Any] = self._open().execute(query) if query is not None else ()
+            try:
+                for name, what, records in rows:
+                    self._left_out.setdefault(str(name), {})[str(what)] = int(records)
+            except (ValueError, TypeError):
+                raise SourceError(f"{path}: a row of it is a dataset, what of it is left out, and how many records") from None
+        return self._left_out.get(dataset.name, {})
+
+    def _pages(self, dataset: Dataset, path: Path, query: sa.TextClause, left_out: dict[str, int]) -> Iterator[pa.Table]:
         schema = page_schema(dataset)
         try:
             with self._open().execute(query, execution_options=_STREAM | {"max_row_buffer": self.page_rows}) as result:
@@ -122,6 +141,8 @@ class SqlSource:
                 _refuse_columns(path, dataset, names)
                 for rows in result.partitions(self.page_rows):
                     yield _as_page(path, dataset, schema, names, rows)
+            path = self.folder / LEFT_OUT
+            left_out |= self._left_out_of(dataset)
         except DBAPIError as failed:
             raise SourceError(f"{path}: {_said(failed.orig)}") from None
         except SQLAlchemyError as failed:
@@ -224,4 +245,5 @@ CONNECTOR = Connector(
     opened=_opened,
     words=lambda own: f"queries of {own.dir}",
     needs="ARREARS_SQL_URL, an SQLAlchemy address, and ARREARS_SQL_DIR, the folder of queries",
+    sweep=timedelta(days=7),
 )

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +35,7 @@ from dagster_project.sources import Connector, ConnectorSettings, Delivery, Open
 from dagster_project.sources.auth import Bearer
 from dagster_project.sources.http import LIMITS, Http, Limits, without_password
 from dagster_project.sources.paging import Question, walked
-
-log = logging.getLogger("arrears.sources")
+from dagster_project.sources.progress import Pace
 
 PAGE_ROWS: Final = 1_000
 ZERO: Final = Decimal(0)
@@ -116,6 +114,7 @@ class TrytonSource:
         self.url = url.rstrip("/")
         self.page_rows = page_rows
         self._wanted = company
+        self._left_out: dict[str, dict[str, int]] = defaultdict(dict)
 
     def fetch(self, dataset: Dataset, since: datetime | None) -> Delivery | None:
         datasets = {
@@ -132,7 +131,12 @@ class TrytonSource:
         }
         if dataset.name not in datasets:
             return None
-        return Delivery(pages=self._pages(dataset, datasets[dataset.name]()), full=True, origin=without_password(self.url))
+        return Delivery(
+            pages=self._pages(dataset, datasets[dataset.name]()),
+            full=True,
+            origin=without_password(self.url),
+            left_out=self._left_out[dataset.name],
+        )
 
     def _pages(self, dataset: Dataset, records: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
         schema = page_schema(dataset)
@@ -148,7 +152,9 @@ class TrytonSource:
         self.http.session.headers["X-Tryton-Context"] = _coded(context)
         address = f"{self.url}/rest/model/{model}?{urlencode([('f', field) for field in fields])}"
         first = Question(address, {"s": str(self.page_rows), "o": _coded([["id", "ASC"]]), "d": _coded(list(domain))})
+        pace = Pace(f"tryton {model}")
         for answer in walked(first, self._ask, _ById(list(domain), self.page_rows), model, self.http.limits):
+            pace.step(len(answer))
             yield from answer
 
     def _ask(self, question: Question) -> list[Mapping[str, Any]]:
@@ -184,15 +190,23 @@ class TrytonSource:
         states = ("posted", "paid", "cancelled")
         walked_over = list(self._all("account.invoice", _INVOICE, [["type", "=", "out"]]))
         kept = {record["id"]: record for record in walked_over if record["state"] in states and record["move"]}
-        if left := len(walked_over) - len(kept):
-            log.info("%-18s %8d drafts and cancelled drafts are left out", "tryton invoices", left)
+        self._left_out["invoices"] |= {
+            "drafts and cancelled drafts": len(walked_over) - len(kept),
+            "documents of suppliers": sum(1 for _ in self._all("account.invoice", ["type"], [["type", "=", "in"]])),
+        }
         return kept
 
     @cached_property
     def lines(self) -> Sequence[Line]:
         """Posted lines on receivable accounts, without what exchange differences moved in company currency alone."""
         domain = [["account.type.receivable", "=", True], ["move.state", "=", "posted"]]
-        return [line for record in self._all("account.move.line", _LINE, domain) if (line := self._line(record)).amount]
+        found = [self._line(record) for record in self._all("account.move.line", _LINE, domain)]
+        kept = [line for line in found if line.amount]
+        self._left_out["payments"] |= {
+            "lines of company currency alone": len(found) - len(kept),
+            "exchange moves": sum(line.journal == _EXCHANGE for line in kept),
+        }
+        return kept
 
     def _line(self, record: Mapping[str, Any]) -> Line:
         foreign = record["second_currency"]
@@ -276,9 +290,12 @@ class TrytonSource:
         for address in self._all("party.address", ("party", "country.code")):
             if address["country"]:
                 countries.setdefault(address["party"], address["country"]["code"])
+        left = self._left_out["customers"]
+        left["parties without receivables"] = 0
         fields = ("code", "name", "active", "lang.code", "customer_payment_term.name", "write_date", "create_date", *limit)
         for party in self._all("party.party", fields, [["active", "in", [True, False]]]):
             if party["id"] not in owing:
+                left["parties without receivables"] += 1
                 continue
             yield {
                 "customer_id": party["id"],
@@ -305,9 +322,13 @@ class TrytonSource:
         parts: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for line in self._all("account.invoice.payment_term.line", ("payment.name", "type")):
             parts[line["payment"]["name"]].append(line)
+        left = self._left_out["payment_terms"]
+        left["terms of several instalments, or by month or weekday"] = 0
         for name, lines in parts.items():
             deltas = steps[lines[0]["id"]]
-            if len(lines) == 1 and not any(delta[unit] for delta in deltas for unit in ("day", "month", "weekday", "months")):
+            if len(lines) > 1 or any(delta[unit] for delta in deltas for unit in ("day", "month", "weekday", "months")):
+                left["terms of several instalments, or by month or weekday"] += 1
+            else:
                 yield {"payment_terms": name, "net_days": sum((d["days"] or 0) + 7 * (d["weeks"] or 0) for d in deltas)}
 
     def _invoices(self) -> Iterator[Mapping[str, Any]]:

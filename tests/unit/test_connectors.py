@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date, datetime
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from dagster_project.sources.auth import Bearer
 from dagster_project.sources.catalogue import CONNECTORS, Sources
 from dagster_project.sources.http import LIMITS, Http
 from dagster_project.sources.paging import Cursor, Numbered, Offset, Question, walked
+from dagster_project.sources.progress import counted
 
 MORNING = date(2025, 6, 30)
 
@@ -128,6 +131,47 @@ def test_every_connector_opens_with_what_it_says_it_needs(
             sources = Sources(make_settings(source=name, **given[name]), MORNING)
             assert sources.of(DATASETS["customers"]) is not None
             sources.close()
+
+
+@pytest.mark.usefixtures("toy")
+def test_what_leaves_no_trace_when_it_is_deleted_is_asked_for_whole_once_a_week(
+    make_settings: Callable[..., Settings], landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CONNECTORS, "toy", replace(TOY, sweep=timedelta(days=7)))
+    sources = Sources(make_settings(source="toy", toy_url="http://127.0.0.1:1", toy_key="k3y"), MORNING)
+    invoices, contacts = DATASETS["invoices"], DATASETS["contacts"]
+
+    def lands(day: date, full: bool, **more: Any) -> None:
+        landing.land(contacts, Delivery(iter([page_schema(contacts).empty_table()]), full, "toy", **more), day)
+
+    assert landing.whole_on(contacts, MORNING) is None
+    lands(MORNING - timedelta(days=7), True, left_out={"drafts": 2, "journals": 0})
+    lands(MORNING - timedelta(days=1), False)
+
+    assert landing.whole_on(contacts, MORNING) == MORNING - timedelta(days=7)
+    assert landing.loads(contacts, MORNING)[0].manifest.left_out == {"drafts": 2}
+    due = [sources.sweep_due(invoices, day and MORNING - timedelta(days=day), MORNING) for day in (None, 1, 6, 7, 8)]
+    assert due == [True, False, False, True, True]
+    assert not sources.sweep_due(contacts, None, MORNING), "what has no cursor is whole every night"
+    monkeypatch.setitem(CONNECTORS, "toy", TOY)
+    assert not sources.sweep_due(invoices, None, MORNING)
+
+
+def test_a_pull_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    page = pa.table({"x": list(range(1_000))})
+
+    def pages() -> Iterator[pa.Table]:
+        for _ in range(3):
+            clock[0] += 20
+            yield page
+
+    with caplog.at_level(logging.INFO, "arrears.ingestion"):
+        told = counted(Delivery(pages(), True, "toy", expected=4_000), "invoices")
+        assert sum(len(each) for each in told.pages) == 3_000
+
+    assert caplog.messages == ["invoices: 2,000 of 4,000 records pulled, 50 a second, some 40 s to go"]
 
 
 # --- paging -----------------------------------------------------------------------------------------------------------

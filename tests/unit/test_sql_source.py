@@ -137,6 +137,23 @@ def test_a_dataset_without_a_query_is_absent(books: Books) -> None:
     source.close()
 
 
+def test_what_the_queries_leave_out_is_counted_by_the_folder(books: Books) -> None:
+    books.asks(
+        customers="select 'A' customer_id, 'A' name",
+        payments="select 1",
+        left_out="select 'customers' dataset, 'prospects' what, 3 records union all select 'invoices', 'drafts', 2",
+    )
+    source = SqlSource(books.url, books.queries)
+    delivery = source.fetch(DATASETS["customers"], None)
+    assert delivery is not None
+    assert sum(page.num_rows for page in delivery.pages) == 1
+    assert delivery.left_out == {"prospects": 3}
+    source.close()
+
+    books.asks(left_out="select 'customers', 'prospects'")
+    assert "left_out.sql: a row of it is a dataset, what of it is left out, and how many records" in books.fault("customers")
+
+
 def test_what_is_wrong_with_a_query_is_said_with_its_file(books: Books) -> None:
     books.asks(
         customers="select 'A' customer_id",

@@ -173,6 +173,31 @@ def test_a_payment_settles_the_invoice_it_names_and_two_maturities_are_instalmen
     assert edges(source) == {("1", "payment", "13", "60.00")}
 
 
+def test_what_is_left_out_is_counted_by_name(source: TrytonSource, ledger: Ledger) -> None:
+    ledger.models["account.invoice"] = [
+        invoice(1, "100.00", "2025-08-01"),
+        invoice(2, "20.00", "2025-08-01", state="draft"),
+        {**invoice(3, "70.00", "2025-08-01"), "type": "in"},
+    ]
+    ledger.models["account.move.line"] = [
+        line(11, 1, "2025-08-01", "100.00", due="2025-08-31"),
+        line(12, 91, "2025-08-30", "2.00", journal="exchange"),
+    ]
+
+    told = {}
+    for name in ("invoices", "payments", "customers"):
+        delivery = source.fetch(DATASETS[name], None)
+        assert delivery is not None
+        list(delivery.pages)
+        told[name] = delivery.left_out
+
+    assert told == {
+        "invoices": {"drafts and cancelled drafts": 1, "documents of suppliers": 1},
+        "payments": {"lines of company currency alone": 0, "exchange moves": 1},
+        "customers": {"parties without receivables": 1},
+    }
+
+
 def test_a_payment_taken_back_is_reversed_on_the_day_it_was(source: TrytonSource, ledger: Ledger) -> None:
     ledger.models["account.invoice"] = [invoice(1, "100.00", "2025-08-01")]
     ledger.models["account.move.line"] = [
@@ -295,7 +320,7 @@ def test_a_model_is_walked_once_page_by_page(source: TrytonSource, ledger: Ledge
     assert len(records(source, "invoices")) == 5
     assert records(source, "payments") == records(source, "allocations") == []
 
-    assert ledger.asked.count("account.invoice") == 3, "two, two and the last"
+    assert ledger.asked.count("account.invoice") == 3 + 1, "two, two and the last; and what there is of suppliers"
     assert ledger.asked.count("account.move.line") == 3
     assert ledger.asked.count("company.company") == 1
 

@@ -1,13 +1,11 @@
 """The datasets of the ERP and the bureau, pulled and landed; an asset's key is its dbt source."""
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
 from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.contract import DATASETS, Dataset, sources
@@ -17,12 +15,12 @@ from dagster_project.landing import Landing, LandingError, Manifest
 from dagster_project.policy import PolicyError, ever_blocks, limits_of
 from dagster_project.quality import Worker, facts_of
 from dagster_project.settings import Settings
-from dagster_project.sources import Delivery, SourceError
+from dagster_project.sources import SourceError
 from dagster_project.sources.catalogue import Sources
+from dagster_project.sources.progress import counted
 from dagster_project.warehouse import published_as_of
 
 log = logging.getLogger("arrears.ingestion")
-progress = logging.getLogger("arrears.progress")
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
@@ -94,8 +92,10 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
             refuse_a_policy_with_gaps(settings.policy, as_of)
             for dataset in asked:
                 source = open_sources.of(dataset)
-                since = None if config.full else landing.cursor(dataset, as_of)
-                delivery = _counted(source.fetch(dataset, since), dataset) if source else None
+                swept = open_sources.sweep_due(dataset, landing.whole_on(dataset, as_of), as_of)
+                since = None if config.full or swept else landing.cursor(dataset, as_of)
+                delivery = source.fetch(dataset, since) if source else None
+                delivery = delivery and counted(delivery, dataset.name)
                 share = limits_of(dataset.name, settings.policy, as_of).max_quarantined_share
                 manifest = landing.land(dataset, delivery, as_of, since=since, quarantine_share=share, anew=config.full)
                 _tell(manifest)
@@ -105,19 +105,6 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
             raise dg.Failure(str(refused), allow_retries=False) from refused
 
     return land
-
-
-def _counted(delivery: Delivery | None, dataset: Dataset) -> Delivery | None:
-    """The same, saying how many records came while they come."""
-
-    def pages(given: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        count = 0
-        for page in given:
-            count += len(page)
-            progress.debug("%s: %s records pulled", dataset.name, f"{count:,}")
-            yield page
-
-    return delivery and replace(delivery, pages=pages(delivery.pages))
 
 
 def _tell(manifest: Manifest) -> None:
@@ -131,6 +118,8 @@ def _tell(manifest: Manifest) -> None:
     )  # fmt: skip
     for line in manifest.found:
         log.info("  %s", line)
+    if manifest.left_out:
+        log.info("  left out: %s", ", ".join(f"{count:,} {what}" for what, count in manifest.left_out.items()))
     for reason, count in list(manifest.reasons.items())[:REASONS_SHOWN]:
         log.warning(
             "  %s: %s (%s×, such as %s)", manifest.dataset, reason.rstrip(":"), f"{count:,}", manifest.examples.get(reason, "")
@@ -150,6 +139,7 @@ def _metadata(manifest: Manifest) -> dict[str, Any]:
         "cursor": manifest.cursor or "",
         "newest_on": manifest.newest_on or "",
         "amounts_landed": dg.MetadataValue.md(_table(["currency", "amount"], sorted(manifest.sums.items()))),
+        "left_out": dg.MetadataValue.md(_table(["what", "records"], manifest.left_out.items())),
         "written_as": "\n".join(manifest.found),
         "quarantine_reasons": dg.MetadataValue.md(_table(["reason", "records"], manifest.reasons.items())),
     }
