@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run verify forget compact compare policy test live faults lint docs dev serve demo bench audit lock clean
+.PHONY: help setup run connect verify forget compact compare policy test live faults lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ setup: .venv/ready ## Install everything, pinned by hash; skipped when current
 
 run: setup ## Run the night for today, or DATE=2025-06-30 [KNOWN=now] [REFRESH=1] [FULL=1]
 	@$(BIN)/python -m dagster_project run $(if $(DATE),--date $(DATE)) $(if $(KNOWN),--known $(KNOWN)) $(if $(REFRESH),--refresh) $(if $(FULL),--full)
+
+connect: setup ## Try a source on before a night depends on it, SOURCE=tryton [ANEW=1]
+	@$(BIN)/python -m dagster_project connect $(if $(SOURCE),--source $(SOURCE)) $(if $(ANEW),--anew)
 
 compare: setup ## Hold the policy packs against the published book, all or WITH=segments
 	@$(BIN)/python -m dagster_project compare $(if $(WITH),--with $(WITH))

@@ -1,4 +1,4 @@
-"""The command line behind `make`: run a night, prepare the dbt project, compare the policy packs, write one out.
+"""The command line behind `make`: run a night, try a source on, compare the policy packs, write one out.
 
 Belongs here: arguments, what a person sees at the end, exit codes. Does not belong here: the work.
 
@@ -48,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
         "--known", choices=("then", "now"), default="then", help="what a past morning knows: what was known then, or now"
     )
     run.add_argument("--threads", type=int, default=min(os.cpu_count() or 2, 4), help="how many dbt nodes are built at a time")
+    connect = commands.add_parser("connect", help="try a source on: who we are there, what can be read, and how it comes out")
+    connect.set_defaults(command=_connect)
+    connect.add_argument("--source", help="the source; ARREARS_SOURCE where left out")
+    connect.add_argument("--anew", action="store_true", help="have a person let us in again, though somebody has")
     compare = commands.add_parser("compare", help="hold the policy packs against the published morning's book, side by side")
     compare.set_defaults(command=_compare)
     compare.add_argument(
@@ -113,6 +117,13 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     from dagster_project.serve import serve
 
     return serve(options.host, options.port)
+
+
+def _connect(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project.connect import connect, printed
+
+    console.show_progress()
+    return 0 if connect(settings, options.source or settings.source, printed, anew=options.anew) else 1
 
 
 def _compare(settings: Settings, options: argparse.Namespace) -> int:

@@ -31,6 +31,14 @@ class SourceError(Exception):
     """A source could not deliver. The message says what, where, and what to do; nothing of the dataset lands."""
 
 
+class NotReachedError(SourceError):
+    """Nothing at all can be had: nobody answers, or who we are is not accepted. What else would be asked ends the same."""
+
+
+class NoConsentError(NotReachedError):
+    """Nobody has let this program in, or no longer does: a person has to (`make connect`)."""
+
+
 @dataclass(frozen=True)
 class Parents:
     """Whose records a delivery has all of: `keys` are their values of `columns` (of the delivered dataset, texts), also of those that

@@ -24,7 +24,7 @@ from typing import Any
 import requests.auth
 from filelock import FileLock
 
-from dagster_project.sources import SourceError
+from dagster_project.sources import NoConsentError, NotReachedError, SourceError
 
 EARLY = 60.0
 """Seconds before its end from which a token is not used any more."""
@@ -180,7 +180,7 @@ class RefreshToken(Granted):
                 return other
             self._seen = known["refresh"]
             if not self._seen:
-                raise SourceError(
+                raise NoConsentError(
                     f"{self._kept.stem}: nobody has let us in yet: `make connect SOURCE={self._kept.stem}` asks a person to"
                 )
             return self._keep(
@@ -326,12 +326,12 @@ def token_endpoint(address: str, form: Mapping[str, str], name: tuple[str, str] 
                 for secret in hidden:
                     words = words.replace(secret, "***")
                 if "invalid_grant" in words:
-                    raise SourceError(
+                    raise NoConsentError(
                         f"{here}: the consent is no longer good (invalid_grant): somebody has to connect again, with `make connect`"
                     )
-                raise SourceError(f"{here}: {told}: {shown(words)}. Check the client's id and secret")
+                raise NotReachedError(f"{here}: {told}: {shown(words)}. Check the client's id and secret")
         time.sleep(2**attempt)
-    raise SourceError(f"{here}: {told}; gave up after 3 attempts")
+    raise NotReachedError(f"{here}: {told}; gave up after 3 attempts")
 
 
 def as_header(text: str, setting: str) -> str:

@@ -78,6 +78,8 @@ class Consent:
             SourceError: it is a refusal, the answer to another question, or no answer.
         """
         told = dict(parse_qsl(urlsplit(address.strip()).query))
+        if not address.strip():
+            raise SourceError("nothing was pasted: run it where somebody can open the address and paste what comes of it")
         if not self.asked_for(told):
             raise SourceError("what came back is not the answer to this question: open the address shown here, and no older one")
         if refused := told.get("error"):

@@ -33,7 +33,7 @@ import requests
 import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from dagster_project.sources import SourceError
+from dagster_project.sources import NotReachedError, SourceError
 from dagster_project.sources.auth import Auth
 
 log = logging.getLogger("arrears.sources")
@@ -137,7 +137,7 @@ class Http:
         try:
             return attempts(self._once, address, parameters, accept, read)
         except PassingError as failed:
-            raise SourceError(
+            raise NotReachedError(
                 f"{failed}; gave up after {self.limits.attempts} attempts. Is the server up and reachable?"
             ) from failed
 
@@ -159,7 +159,7 @@ class Http:
         if status == 401 and self.auth and not renewed and self.auth.renewed():
             return self._once(address, parameters, accept, read, renewed=True)
         if status == 401:
-            raise SourceError(
+            raise NotReachedError(
                 f"{told}{self._words(content)}. The server does not take what we say who we are by: check {self.credentials}"
             )
         if status == 403:
@@ -205,7 +205,7 @@ class Http:
             told = f"{here}: {self.said(fault_of(lost))}"
             if isinstance(lost, (requests.ConnectionError, requests.Timeout, *_CUT)) and not _is_certificate(lost):
                 raise PassingError(told) from lost
-            raise SourceError(told) from lost
+            raise NotReachedError(told) from lost
 
     def _body(self, here: str, parts: Iterable[bytes], given_up: Event) -> bytes:
         read: list[bytes] = []

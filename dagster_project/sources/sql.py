@@ -32,6 +32,7 @@ from dagster_project.sources import (
     Connector,
     ConnectorSettings,
     Delivery,
+    NotReachedError,
     Opening,
     SourceError,
     missing_columns,
@@ -112,7 +113,10 @@ class SqlSource:
     def _open(self) -> sa.Connection:
         """One connection for the run, in a transaction that sees one state of the books, so that payments fit their invoices."""
         if self._connection is None:
-            self._connection = self._engine.connect()
+            try:
+                self._connection = self._engine.connect()
+            except DBAPIError as failed:
+                raise NotReachedError(f"ARREARS_SQL_URL: {self._origin}: {_said(failed.orig)}") from None
             if begin := _SNAPSHOT.get(self._engine.dialect.name):
                 self._connection.exec_driver_sql(begin)
             if self._engine.dialect.name == "postgresql":

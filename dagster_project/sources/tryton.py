@@ -31,7 +31,18 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from dagster_project.contract import Dataset
-from dagster_project.sources import Connector, ConnectorSettings, Delivery, Opening, SourceError, page_schema
+from dagster_project.sources import (
+    Aged,
+    Company,
+    Connector,
+    ConnectorSettings,
+    Delivery,
+    NotReachedError,
+    Opening,
+    Right,
+    SourceError,
+    page_schema,
+)
 from dagster_project.sources.auth import Bearer
 from dagster_project.sources.http import LIMITS, Http, Limits, without_password
 from dagster_project.sources.paging import Question, walked
@@ -46,6 +57,19 @@ RATE_DIGITS: Final = Decimal("1e-10")
 _CASH: Final = ("cash", "statement")
 """Types of journals whose lines on a receivable account are money."""
 _EXCHANGE, _WRITE_OFF = "exchange", "write-off"
+
+_MODELS: Final = {
+    "company.company": "companies",
+    "party.party": "customers",
+    "party.address": "customers",
+    "party.contact_mechanism": "customers",
+    "party.identifier": "customers",
+    "account.invoice": "invoices",
+    "account.invoice.payment_term": "payment terms",
+    "account.move.line": "payments, refunds, allocations",
+    "currency.currency.rate": "exchange rates",
+}
+"""What has to be readable, and what it is for."""
 
 _INVOICE: Final = (
     "number", "party", "invoice_date", "currency.code", "currency.digits", "total_amount", "tax_amount", "payment_term.name", "reference",
@@ -169,10 +193,12 @@ class TrytonSource:
         return any(True for _ in self._all("ir.model.field", ["name"], [["model", "=", model], ["name", "=", field]]))
 
     @cached_property
+    def _companies_seen(self) -> Sequence[Mapping[str, Any]]:
+        return list(self._all("company.company", ("party.name", "party", "currency.code", "currency.digits", "timezone")))
+
+    @cached_property
     def company(self) -> Mapping[str, Any]:
-        found = {
-            record["id"]: record for record in self._all("company.company", ("party.name", "party", "currency.code", "timezone"))
-        }
+        found = {record["id"]: record for record in self._companies_seen}
         names = ", ".join(f"{number} {record['party']['name']}" for number, record in found.items()) or "none"
         if self._wanted is None and len(found) == 1:
             return next(iter(found.values()))
@@ -181,6 +207,36 @@ class TrytonSource:
         if self._wanted not in found:
             raise SourceError(f"ARREARS_TRYTON_COMPANY: {self._wanted} is not a company that the key's user sees: {names}")
         return found[self._wanted]
+
+    def companies(self) -> Sequence[Company]:
+        """Those that the key's user sees."""
+        return [Company(str(record["id"]), record["party"]["name"]) for record in self._companies_seen]
+
+    def rights(self) -> Iterator[Right]:
+        """A record of each model that everything hangs on."""
+        for model, gives in _MODELS.items():
+            question = Question(f"{self.url}/rest/model/{model}", {"f": "id", "s": "1", "d": _coded([])})
+            name = f"{model} ({gives})"
+            try:
+                self._ask(question)
+            except NotReachedError:
+                raise
+            except SourceError as refused:
+                yield Right(name, f"{refused}. Put the key's user into the groups Accounting and Party")
+            else:
+                yield Right(name)
+
+    def aged(self, day: date) -> Iterator[Aged]:
+        """Tryton's own aged balance of customers, in the company's currency."""
+        context = {"company": self.company["id"], "type": "customer", "posted": True, "unit": "day"}
+        context |= {"term1": 30, "term2": 60, "term3": 90, "date": _dated(day)}
+        self.http.session.headers["X-Tryton-Context"] = _coded(context)
+        address = f"{self.url}/rest/model/account.aged_balance?f=party&f=balance"
+        own = self.company["currency"]
+        digit = Decimal(1).scaleb(-own.get("digits", 2))
+        for row in self._ask(Question(address, {"o": _coded([["party", "ASC"]]), "d": _coded([])})):
+            balance = Decimal(row["balance"]).quantize(digit, ROUND_HALF_UP)  # on SQLite a sum is a float, a hair off the cent
+            yield Aged(str(row["party"]), own["code"], balance)
 
     # --- what is walked once -----------------------------------------------------------------------------------------
 
@@ -538,6 +594,11 @@ def _coded(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 
 
+def _dated(day: date) -> dict[str, Any]:
+    """A date as Tryton's JSON has it."""
+    return {"__class__": "date", "year": day.year, "month": day.month, "day": day.day}
+
+
 def _plain(value: Any) -> Any:
     """Tryton's JSON as values: decimals, dates and times are objects that name their class, times are UTC."""
     if isinstance(value, list):
@@ -593,4 +654,7 @@ CONNECTOR = Connector(
     words=lambda own: without_password(own.url),
     needs="ARREARS_TRYTON_URL, which ends with the database's name, and ARREARS_TRYTON_KEY",
     gives=frozenset({"ledger", "rates"}),
+    companies=TrytonSource.companies,
+    rights=TrytonSource.rights,
+    aged=TrytonSource.aged,
 )

@@ -88,25 +88,7 @@ def month_ends(source: TrytonSource, today: date) -> list[date]:
 
 def aged(source: TrytonSource, day: date) -> dict[str, Decimal]:
     """Tryton's own aged balance of a day, by party."""
-    context = {
-        "company": source.company["id"],
-        "type": "customer",
-        "unit": "day",
-        "term1": 30,
-        "term2": 60,
-        "term3": 90,
-        "posted": True,
-    }
-    context["date"] = {"__class__": "date", "year": day.year, "month": day.month, "day": day.day}
-    from dagster_project.sources.tryton import _coded
-
-    source.http.session.headers["X-Tryton-Context"] = _coded(context)
-    answer = source.http.json(
-        f"{source.url}/rest/model/account.aged_balance?f=party&f=balance", {"o": _coded([["party", "ASC"]]), "d": _coded([])}
-    )
-    # On SQLite its sums are floats, so a hair off the cent.
-    balances = {str(row["party"]): Decimal(row["balance"]["decimal"]).quantize(Decimal("0.01")) for row in answer}
-    return {party: balance for party, balance in balances.items() if balance}
+    return {said.customer_id: said.balance for said in source.aged(day) if said.balance}
 
 
 def test_the_balance_of_every_customer_is_trytons_at_every_month_end(

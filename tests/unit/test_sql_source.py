@@ -192,7 +192,7 @@ def test_no_password_is_in_where_it_came_from_or_in_what_is_said(tmp_path: Path)
     assert "s3cret" not in delivery.origin
     with pytest.raises(SourceError) as refused:
         list(delivery.pages)
-    assert "customers.sql: connection failed" in str(refused.value)
+    assert "ARREARS_SQL_URL: postgresql+psycopg://reader:***@127.0.0.1:1/books: connection failed" in str(refused.value)
     assert "s3cret" not in str(refused.value)
 
 

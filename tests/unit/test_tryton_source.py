@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from dagster_project.connect import connect
 from dagster_project.contract import DATASETS
+from dagster_project.settings import Settings
 from dagster_project.sources import SourceError
 from dagster_project.sources.tryton import TrytonSource
 
@@ -80,6 +82,7 @@ class Ledger:
             "ir.model.field": [{"id": 1, "name": "credit_limit_amount", "model": "party.party"}],
         }  # fmt: skip
         self.asked: list[str] = []
+        self.refused: set[str] = set()
 
     def answer(self, model: str, domain: list[Any], size: int) -> list[dict[str, Any]]:
         self.asked.append(model)
@@ -105,12 +108,13 @@ def source(ledger: Ledger) -> Iterator[TrytonSource]:
         def do_GET(self) -> None:
             place = urlsplit(self.path)
             asked = {name: values[0] for name, values in parse_qs(place.query).items()}
-            allowed = self.headers["Authorization"] == f"Bearer {KEY}"
-            body = b"<!doctype html><title>401 Unauthorized</title>"
-            if allowed:
+            model = place.path.rpartition("/")[2]
+            status = 401 if self.headers["Authorization"] != f"Bearer {KEY}" else 403 if model in ledger.refused else 200
+            body = b"<!doctype html><title>not for you</title>"
+            if status == 200:
                 domain = json.loads(base64.urlsafe_b64decode(asked["d"]))
-                body = json.dumps(ledger.answer(place.path.rpartition("/")[2], domain, int(asked["s"]))).encode()
-            self.send_response(200 if allowed else 401)
+                body = json.dumps(ledger.answer(model, domain, int(asked["s"]))).encode()
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -335,3 +339,35 @@ def test_what_is_wrong_with_key_or_company_is_said(source: TrytonSource, ledger:
     with pytest.raises(SourceError, match=r"401 Unauthorized.*check ARREARS_TRYTON_KEY"):
         records(stranger, "companies")
     stranger.http.close()
+
+
+def test_connecting_shows_companies_rights_and_what_comes(
+    source: TrytonSource, ledger: Ledger, make_settings: Callable[..., Settings]
+) -> None:
+    ledger.models["account.invoice"] = [invoice(1, "100.00", "2025-08-01"), invoice(2, "20.00", "2025-08-01", state="draft")]
+    ledger.models["account.move.line"] = [line(11, 1, "2025-08-01", "100.00", due="2025-08-31")]
+    settings = make_settings(source="tryton", tryton_url=source.url, tryton_key=KEY)
+    seen: list[str] = []
+
+    assert connect(settings, "tryton", seen.append)
+    assert "companies  1  Wir GmbH" in seen
+    assert "invoices                       1  left out: 1 drafts and cancelled drafts" in seen
+    assert "  currency              EUR" in seen
+
+    ledger.refused.add("account.invoice")
+    seen.clear()
+    assert not connect(settings, "tryton", seen.append)
+    missing = seen[seen.index("\nWhat is missing in rights:") + 1]
+    assert missing.startswith("  account.invoice (invoices): ")
+    assert missing.endswith("Put the key's user into the groups Accounting and Party")
+    assert any(text.startswith("  customers, invoices, instalments, payments, ") for text in seen), "the same words once"
+
+    wrong = make_settings(source="tryton", tryton_url=source.url, tryton_key=KEY, tryton_company=9)
+    seen.clear()
+    assert not connect(wrong, "tryton", seen.append)
+    assert "companies  1  Wir GmbH" in seen, "which there are is shown, though another is set"
+    assert any("9 is not a company that the key's user sees: 1 Wir GmbH" in text for text in seen)
+
+    seen.clear()
+    assert not connect(make_settings(source="tryton", tryton_url=source.url, tryton_key="another"), "tryton", seen.append)
+    assert "check ARREARS_TRYTON_KEY" in seen[-1]
