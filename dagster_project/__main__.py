@@ -72,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("compact", help="put old loads together and remove what policy no longer keeps").set_defaults(
         command=_compact
     )
+    send = commands.add_parser("send", help="send a morning's list by e-mail to whoever has not had it")
+    send.set_defaults(command=_send)
+    send.add_argument("--date", type=_date, help="the morning, YYYY-MM-DD; the newest where left out")
+    send.add_argument("--again", action="store_true", help="also to whoever had it, or may have had it")
     verify = commands.add_parser("verify", help="read everything that is landed and hold it against what was")
     verify.set_defaults(command=_verify)
     verify.add_argument("--accept", action="store_true", help="put what is damaged aside and do without it")
@@ -188,6 +192,33 @@ def _compact(settings: Settings, options: argparse.Namespace) -> int:
     for kind, count in removed.items():
         print(f"{kind:<18} {count:>6,} removed")
     return 0
+
+
+def _send(settings: Settings, options: argparse.Namespace) -> int:
+    from filelock import Timeout
+
+    from dagster_project.outgoing import mail
+    from dagster_project.warehouse import published_as_of
+
+    as_of = options.date or published_as_of(settings.published)
+    if as_of is None:
+        print("No morning is out yet: make run", file=sys.stderr)
+        return 1
+    try:
+        sent = mail.send_morning(settings, as_of, again=options.again)
+    except (OSError, Timeout, ValueError) as failed:
+        print(message(f"No list was sent: {failed}"), file=sys.stderr)
+        return 1
+    if sent is None:
+        print(
+            "No mail is configured: set ARREARS_MAIL_SMTP, and ARREARS_ENVIRONMENT=production, or ARREARS_MAIL_FOLDER",
+            file=sys.stderr,
+        )
+        return 2
+    print(f"The list of {as_of}: {len(sent.sent)} letters sent, {len(sent.before)} sent before")
+    for line in sent.lines:
+        print(message(line), file=sys.stderr)
+    return 1 if sent.not_sent or sent.unsure else 0
 
 
 def _verify(settings: Settings, options: argparse.Namespace) -> int:

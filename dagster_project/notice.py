@@ -18,6 +18,7 @@ from filelock import Timeout
 from dagster_project import alerts
 from dagster_project.delivery import has_list, hold_back, last_list
 from dagster_project.landing import Landing
+from dagster_project.outgoing import mail
 from dagster_project.settings import Settings
 from dagster_project.warehouse import published_as_of, published_run
 
@@ -33,7 +34,8 @@ def stopped(settings: Settings, as_of: date, reasons: Sequence[str], run_id: str
     _tell(settings, as_of, reasons, run_id)
     try:
         look_at = [f"the run {run_id} in the Dagster UI"] if run_id else []
-        hold_back(settings.worklists, as_of=as_of, reasons=reasons, look_at=look_at)
+        if hold_back(settings.worklists, as_of=as_of, reasons=reasons, look_at=look_at):
+            mail.held_back(settings, as_of, reasons)
     except (OSError, Timeout) as unwritable:
         log.error("no note could be left in %s: %s", settings.worklists, in_words(str(unwritable)))
 

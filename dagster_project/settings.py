@@ -72,11 +72,17 @@ class Settings(KeptSettings):
     alert_email_to: str | None = None
     alert_email_from: str = "arrears@localhost"
     alert_smtp: str = Field(default="localhost:25", pattern=r"^[^:\s]+(:\d{1,5})?$")
+    mail_smtp: str | None = Field(default=None, pattern=r"^[^:\s]+(:\d{1,5})?$")
+    mail_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_user: str | None = None
+    mail_password: SecretStr | None = None
+    mail_from: str = Field(default="arrears@localhost", pattern=r"^[^@\s]+@[^@\s]+$")
+    mail_folder: Path | None = None
 
-    @field_validator("home")
+    @field_validator("home", "mail_folder")
     @classmethod
-    def _from_root(cls, path: Path) -> Path:
-        return ROOT / path
+    def _from_root(cls, path: Path | None) -> Path | None:
+        return ROOT / path if path is not None else None
 
     @field_validator("source", "bureau", "rates")
     @classmethod
@@ -105,6 +111,14 @@ class Settings(KeptSettings):
         except (ZoneInfoNotFoundError, ValueError) as unknown:
             raise ValueError(f"{name!r} is not a time zone of the IANA database, such as Europe/Berlin") from unknown
         return name
+
+    @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> Self:
+        if self.mail_password and self.mail_security == "none":
+            raise ValueError(
+                "ARREARS_MAIL_SECURITY none and ARREARS_MAIL_PASSWORD: a password goes out under starttls or tls only"
+            )
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -164,6 +178,10 @@ class Settings(KeptSettings):
     @property
     def worklists(self) -> Path:
         return self.home / "worklists"
+
+    @property
+    def mail(self) -> Path:
+        return self.home / "mail"
 
     @property
     def inbox(self) -> Path:

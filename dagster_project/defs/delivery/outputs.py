@@ -1,20 +1,23 @@
-"""What leaves the house: the published marts and the morning's worklists. Neither exists where a blocking check failed."""
+"""What leaves the house: the published marts, the morning's worklists, the letters with them. None exists where a blocking check failed."""
 
 import logging
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 
 import dagster as dg
+from filelock import Timeout
 
+from dagster_project import alerts
 from dagster_project.contract import DATASETS
 from dagster_project.defs.automation.ending import warnings_of
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
-from dagster_project.outgoing import MARTS
+from dagster_project.outgoing import MARTS, mail
 from dagster_project.seals import key_in
 from dagster_project.settings import Settings
-from dagster_project.warehouse import PUBLIC, Warehouse, last_finished, publish, read, row_counts
+from dagster_project.warehouse import PUBLIC, Warehouse, last_finished, publish, published_as_of, read, row_counts
+from dagster_project.words import printable
 
 log = logging.getLogger("arrears.delivery")
 
@@ -23,7 +26,7 @@ VERSIONS = ("dagster", "dbt-core", "dbt-duckdb", "duckdb")
 
 
 def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey]) -> list[dg.AssetsDefinition]:
-    """The two outputs, both from the same built file of marts; the list only after the marts are out."""
+    """The outputs, from the same built file of marts: the list only after the marts are out, letters only after the list is."""
 
     @dg.asset(
         key=["delivery", "published_marts"],
@@ -114,7 +117,35 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             }
         )
 
-    return [published_marts, morning_worklists]
+    @dg.asset(
+        key=["delivery", "mail"],
+        deps=[morning_worklists],
+        group_name=GROUP,
+        partitions_def=mornings,
+        backfill_policy=EACH_ITS_OWN_RUN,
+        owners=["team:credit-control"],
+        kinds={"email"},
+        description="The newest morning's list by e-mail, where that is configured: to each receiver once, whatever is run again.",
+    )
+    def mailed_worklists(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+        as_of = date.fromisoformat(context.partition_key)
+        if published_as_of(settings.published) != as_of:
+            return dg.MaterializeResult(metadata={"replayed": True})
+        try:
+            sent = mail.send_morning(settings, as_of)
+            told = sent.failures if sent else []
+        except (OSError, Timeout, ValueError) as failed:
+            sent, told = None, [f"no list was sent by e-mail: {printable(str(failed)[:200])}"]
+        for line in sent.lines if sent else told:
+            log.warning("%s", line)
+        if told:
+            alerts.send(settings, f"Arrears: the list of {as_of} did not reach everybody", "\n".join([*told, "", mail.AGAIN]))
+        if sent is None:
+            return dg.MaterializeResult(metadata={"sent": 0, "told": "\n".join(told)})
+        log.info("%-18s %d letters sent, %d sent before", "mail", len(sent.sent), len(sent.before))
+        return dg.MaterializeResult(metadata={"sent": len(sent.sent), "sent_before": len(sent.before), "told": "\n".join(told)})
+
+    return [published_marts, morning_worklists, mailed_worklists]
 
 
 def _built(settings: Settings, mine: Warehouse, as_of: date) -> Warehouse:

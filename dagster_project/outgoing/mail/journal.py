@@ -1,0 +1,92 @@
+"""What was mailed to whom: written down before a letter leaves and after it was taken, so that nobody gets a list twice.
+
+Belongs here: the file of a morning and what its lines come to. Does not belong here: sending (`post.py`), who gets what (`morning.py`).
+
+    mail/<as_of>.jsonl      a line for each thing that happened to a letter, in order, never changed
+
+A letter that was begun and has no end was in somebody's hands when the night was killed: whether it arrived nobody here can tell, so it
+is not sent again by itself, and that is said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from filelock import FileLock
+
+LONGEST_WAIT = 600  # seconds for another run's letters to leave
+
+
+class State(StrEnum):
+    """What became of a letter. `BEGUN`: its text is on the way to the server. `UNSURE`: it was, and no answer came."""
+
+    BEGUN = "begun"
+    SENT = "sent"
+    REFUSED = "refused"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line: `kind` is what was sent (`worklist`, `held_back`), `why` what the server said or what went wrong, in words."""
+
+    at: str
+    kind: str
+    receiver: str
+    state: State
+    why: str = ""
+
+
+class Journal:
+    """A morning's file, held by one run at a time (`open_journal`)."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._last: dict[tuple[str, str], Entry] = {}
+        if path.exists():
+            for line in path.read_text("utf-8").splitlines():
+                try:
+                    told = json.loads(line)
+                    entry = Entry(**{**told, "state": State(told["state"])})
+                except (ValueError, TypeError, KeyError):  # the last line of a run that was killed while it wrote
+                    continue
+                self._last[entry.kind, entry.receiver] = entry
+
+    def last(self, kind: str, receiver: str) -> Entry | None:
+        """The last that is known of a letter; None where it was never begun."""
+        return self._last.get((kind, receiver))
+
+    def write(self, kind: str, receiver: str, state: State, why: str = "") -> Entry:
+        """Add a line, on the disk before this returns.
+
+        Raises:
+            OSError: it cannot be written; the letter must not leave then.
+        """
+        entry = Entry(datetime.now(UTC).isoformat(timespec="seconds"), kind, receiver, state, why)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        begins = not self._path.exists() or self._path.read_bytes()[-1:] in (b"\n", b"")
+        with self._path.open("ab") as file:
+            file.write(("" if begins else "\n").encode() + json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._last[kind, receiver] = entry
+        return entry
+
+
+@contextmanager
+def open_journal(folder: Path, as_of: date) -> Iterator[Journal]:
+    """A morning's journal, for this run alone until it is let go.
+
+    Raises:
+        Timeout: another run held it for longer than `LONGEST_WAIT`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock", timeout=LONGEST_WAIT):
+        yield Journal(folder / f"{as_of}.jsonl")

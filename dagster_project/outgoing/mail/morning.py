@@ -1,0 +1,287 @@
+"""Who gets which letter of a morning, and what it says.
+
+Belongs here: receivers (rows of `collectors.csv`), subject, body and attachment, made from the files that were delivered. Does not
+belong here: who is dunned (dbt), how letters leave (`post.py`), what is remembered of them (`journal.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from email.message import EmailMessage
+from email.utils import format_datetime, localtime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from dagster_project.outgoing.export import MANIFEST
+from dagster_project.outgoing.mail.journal import Journal, State, open_journal
+from dagster_project.outgoing.mail.post import NotTaken, Post, Unsure, post_of
+from dagster_project.outgoing.workbook.process import EVERYONE
+from dagster_project.policy import rows_in_force
+from dagster_project.settings import Settings
+from dagster_project.words import printable
+
+log = logging.getLogger("arrears.mail")
+
+CREDIT_MANAGER = "credit_manager"
+"""The list in `collectors.csv` of those who get everyone's workbook, and the reason where there is no list."""
+
+WORKLIST, HELD_BACK = "worklist", "held_back"
+
+LONGEST = 600
+"""Seconds that letters of a morning may take; whoever is left then is told of, and may be written to by hand."""
+
+PAUSES = (2, 10)
+"""Seconds before a letter that was not taken, and may be later, is offered again."""
+
+LARGEST = 15 * 2**20
+"""Bytes of a workbook that goes with a letter; where it is larger the letter says where it lies."""
+
+ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
+
+WORKBOOK = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """Somebody who gets letters: as a collector theirs, as a credit manager everyone's."""
+
+    name: str
+    address: str
+    everyone: bool
+
+
+@dataclass
+class Sent:
+    """What became of a morning's letters, receivers by their address. `missing`: collectors on the list without an address."""
+
+    sent: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    not_sent: dict[str, str] = field(default_factory=dict)
+    unsure: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[str]:
+        """Who did not get the list or may not have, and why, a line each."""
+        return [
+            *(f"{address} did not get the list: {why}" for address, why in self.not_sent.items()),
+            *(f"{address} may or may not have got the list: {why}" for address, why in self.unsure.items()),
+        ]
+
+    @property
+    def lines(self) -> list[str]:
+        """The same, and who has no address."""
+        return [*self.failures, *(f"{name} has no e-mail address in collectors.csv and got no list" for name in self.missing)]
+
+
+def send_morning(settings: Settings, as_of: date, *, again: bool = False) -> Sent | None:
+    """Send the delivered list of a morning to whoever has not had it; None where no mail is configured. `again`: to everyone.
+
+    Nothing is raised for a server that is away: what did not go stands in the result.
+
+    Raises:
+        FileNotFoundError: there is no list of that morning.
+        OSError: what is sent cannot be written down, so that nothing more is sent.
+        Timeout: another run is sending.
+    """
+    folder = settings.worklists / as_of.isoformat()
+    if not (folder / MANIFEST).exists():
+        raise FileNotFoundError(f"there is no worklist of {as_of} in {settings.worklists}")
+    if (post := post_of(settings)) is None:
+        return None
+    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    actions, items = _lines(folder / "worklist.jsonl"), _lines(folder / "worklist_items.jsonl")
+    result, receivers = Sent(), _receivers(manifest["policy"], as_of)
+    workbooks = {file["collector"]: file["name"] for file in manifest["files"] if file["collector"] is not None}
+    named = {receiver.name for receiver in receivers if not receiver.everyone}
+    result.missing = sorted(printable(name) for name in {row["collector"] or "" for row in actions} - named)
+    letters = []
+    for receiver in receivers:
+        name = EVERYONE if receiver.everyone else workbooks.get(receiver.name)
+        if name is None and not receiver.everyone:
+            continue  # on no list this morning
+        mine = actions if receiver.everyone else [row for row in actions if row["collector"] == receiver.name]
+        held = [row for row in items if row["held_reason"] and (receiver.everyone or row["collector"] == receiver.name)]
+        subject, body = _said(as_of, mine, held, manifest, receiver, folder, result.missing)
+        letters.append((receiver, _letter(settings, as_of, WORKLIST, receiver, subject, body, folder / str(name))))
+    _send(settings, post, as_of, WORKLIST, letters, result, again=again)
+    return result
+
+
+def held_back(settings: Settings, as_of: date, reasons: Sequence[str]) -> None:
+    """Tell the credit manager why there is no list, once a morning. Nothing is raised: this is said while something else fails."""
+    try:
+        if (post := post_of(settings)) is None:
+            return
+        body = "\n\n".join(
+            [
+                f"There is no worklist for {as_of}. It was held back because:",
+                "\n".join(f"- {printable(reason)}" for reason in reasons),
+                "The list before it stays as it was. Whoever operates the night was told how to go on.",
+            ]
+        )
+        subject = f"No worklist for {as_of}"
+        to = [receiver for receiver in _receivers(settings.policy, as_of) if receiver.everyone]
+        letters = [(receiver, _letter(settings, as_of, HELD_BACK, receiver, subject, body)) for receiver in to]
+        result = Sent()
+        _send(settings, post, as_of, HELD_BACK, letters, result)
+        for line in result.lines:
+            log.error("%s", line)
+    except (OSError, Timeout, ValueError) as failed:
+        log.error("the credit manager could not be told: %s", printable(str(failed)[:200]))
+
+
+def _receivers(pack: str, as_of: date) -> list[Receiver]:
+    found = [
+        Receiver(row["collector"], row["email"].strip(), row["list"] == CREDIT_MANAGER)
+        for row in rows_in_force("collectors", pack, as_of)
+        if row.get("email", "").strip()
+    ]
+    for receiver in found:
+        if not ADDRESS.fullmatch(receiver.address):
+            raise ValueError(
+                f"collectors.csv: {printable(receiver.address)!r} of {printable(receiver.name)} is no e-mail address"
+            )
+    return sorted(found, key=lambda receiver: (receiver.everyone, receiver.name))
+
+
+def _send(
+    settings: Settings,
+    post: Post,
+    as_of: date,
+    kind: str,
+    letters: Sequence[tuple[Receiver, EmailMessage]],
+    result: Sent,
+    *,
+    again: bool = False,
+) -> None:
+    began, nobodys = time.monotonic(), ""
+    with open_journal(settings.mail, as_of) as journal:
+        try:
+            for receiver, letter in letters:
+                address = receiver.address
+                last = None if again else journal.last(kind, address.lower())
+                if last and last.state is State.BEGUN:
+                    last = journal.write(kind, address.lower(), State.UNSURE, "the night was killed while it was sent")
+                if last and last.state is State.SENT:
+                    result.before.append(address)
+                elif last and last.state is State.UNSURE:
+                    result.unsure[address] = last.why
+                elif nobodys:
+                    result.not_sent[address] = nobodys
+                elif time.monotonic() - began > LONGEST:
+                    result.not_sent[address] = f"the letters before it took {LONGEST // 60} minutes"
+                else:
+                    nobodys = _offer(post, journal, kind, receiver, letter, result)
+        finally:
+            post.close()
+
+
+def _offer(post: Post, journal: Journal, kind: str, receiver: Receiver, letter: EmailMessage, result: Sent) -> str:
+    """Offer a letter until it is taken, refused for good, or nobody can tell. Returns why no letter at all can be, where that is so."""
+    address, key = receiver.address, receiver.address.lower()
+    for pause in (*PAUSES, None):
+        try:
+            post.send(letter, address, lambda: journal.write(kind, key, State.BEGUN))
+        except Unsure as lost:
+            result.unsure[address] = journal.write(kind, key, State.UNSURE, str(lost)).why
+            return ""
+        except NotTaken as refused:
+            journal.write(kind, key, State.REFUSED, str(refused))
+            if refused.for_good or pause is None:
+                result.not_sent[address] = str(refused)
+                return str(refused) if refused.nobodys else ""
+            time.sleep(pause)
+        else:
+            journal.write(kind, key, State.SENT)
+            result.sent.append(address)
+            return ""
+    return ""
+
+
+def _letter(
+    settings: Settings, as_of: date, kind: str, receiver: Receiver, subject: str, body: str, workbook: Path | None = None
+) -> EmailMessage:
+    letter = EmailMessage()
+    letter["Subject"], letter["From"], letter["To"] = printable(subject), settings.mail_from, receiver.address
+    letter["Date"] = format_datetime(localtime())
+    sender = settings.mail_from.rpartition("@")[2]
+    named = sha256(f"{as_of}\x1f{kind}\x1f{receiver.address.lower()}".encode()).hexdigest()[:24]
+    letter["Message-ID"] = f"<{as_of}.{named}@{sender}>"
+    letter["Auto-Submitted"] = "auto-generated"  # no holiday answers, please
+    letter["X-Arrears-Morning"], letter["X-Arrears-Kind"] = as_of.isoformat(), kind
+    small = workbook is not None and workbook.stat().st_size <= LARGEST
+    if workbook is not None and not small:
+        body += f"\n\nThe workbook is too large for a letter: {workbook}"
+    letter.set_content(body)
+    if workbook is not None and small:
+        letter.add_attachment(
+            workbook.read_bytes(), maintype=WORKBOOK[0], subtype=WORKBOOK[1], filename=f"{workbook.stem}-{as_of}{workbook.suffix}"
+        )
+    return letter
+
+
+def _said(
+    as_of: date,
+    mine: Sequence[Mapping[str, Any]],
+    held: Sequence[Mapping[str, Any]],
+    manifest: Mapping[str, Any],
+    receiver: Receiver,
+    folder: Path,
+    missing: Sequence[str],
+) -> tuple[str, str]:
+    """Subject and body: the morning in six lines, and what to do with it."""
+    items = sum(row["item_count"] for row in mine)
+    asked = _amounts((row["reporting_currency"], row["past_due_amount"]) for row in mine)
+    count = f"{len(mine):,} customer{'' if len(mine) == 1 else 's'}"
+    subject = f"Worklist {as_of}: {count}, {asked} past due" if mine else f"Worklist {as_of}: nobody to contact"
+    lines = [f"To contact    {count}, {items:,} items, {asked} past due" if mine else "To contact    nobody this morning"]
+    if mine:
+        first = min(mine, key=lambda row: (row["rank"], row["customer_id"]))
+        name = " ".join(printable(first["customer_name"] or first["customer_id"]).split())
+        owed = _amounts([(first["reporting_currency"], first["past_due_amount"])])
+        lines.append(f"First         {name}: {owed} past due, {first['step_label']}")
+        steps = Counter(row["step_label"] for row in sorted(mine, key=lambda row: row["severity"]))
+        lines.append("Steps         " + ", ".join(f"{number:,} {label}" for label, number in steps.items()))
+    if held:
+        reasons = Counter(row["held_reason"].replace("_", " ") for row in held).most_common(4)
+        amount = _amounts((row["reporting_currency"], row["open_amount_reporting"]) for row in held)
+        told = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
+        lines.append(f"Held back     {len(held):,} items, {amount}: {told}")
+    if receiver.everyone:
+        desks = Counter(printable(row["collector"] or "(no collector)") for row in mine).most_common(8)
+        lines.append("Collectors    " + (", ".join(f"{name} {number:,}" for name, number in desks) or "none"))
+        if missing:
+            lines.append(f"No letter     {', '.join(missing)}: without an address in collectors.csv")
+    warnings = [printable(warning) for warning in manifest["warnings"]]
+    more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+    lines.append(f"Mind          {warnings[0]}{more}" if warnings else "Mind          nothing: there is no warning this morning")
+    what = (
+        "Write what happened into the yellow cells of the workbook and put it into the inbox folder: it counts tomorrow morning."
+        if not receiver.everyone
+        else f"All of it, as workbooks and files for machines: {folder}"
+    )
+    return subject, "\n".join([*lines, "", what])
+
+
+def _amounts(amounts: Iterable[tuple[str, Any]]) -> str:
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for currency, amount in amounts:
+        sums[currency] += Decimal(str(amount or 0))
+    return " / ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line, parse_float=Decimal) for line in file]
