@@ -55,7 +55,7 @@ customers as (
 ),
 
 tier_history as (
-    select * from {{ ref('risk_tier_history') }}
+    select * from {{ ref('int_tier_history') }}
 ),
 
 business_days as (
@@ -63,11 +63,11 @@ business_days as (
 ),
 
 invoice_errors as (
-    select * from {{ ref('invoice_errors') }}
+    select * from {{ ref('int_invoice_errors') }}
 ),
 
 credit_exceptions as (
-    select * from {{ ref('credit_exceptions') }}
+    select * from {{ ref('int_credit_exceptions') }}
     where is_counted
 ),
 

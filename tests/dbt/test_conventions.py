@@ -181,6 +181,58 @@ def test_the_types_of_marts_are_those_that_readers_of_every_engine_have(marts: d
     assert kinds <= {"varchar", "date", "timestamp", "boolean", "integer", "bigint", "decimal(18,4)"}
 
 
+# --- which way the arrows run -----------------------------------------------------------------------------------------
+
+LAYERS = ("staging.reference", "policy", "staging", "intermediate", "marts")
+"""Policy reads seeds and what the night was told of itself; nothing under the marts reads a mart."""
+SUBJECTS = ("ledger", "aging", "behaviour", "risk", "dunning", "kpi", "control")
+"""What of the book is worked out before what. A new folder has its place here."""
+AGAINST_THE_ARROWS = {
+    ("int_collectors", "credit_limit_use"): "names who looks after the account beside its limit; nothing of the limit hangs on it",
+}
+"""Parent and child with the reason why that one may stand."""
+
+
+def place(node: Node) -> tuple[int, int]:
+    """Where a model stands: its layer and, above staging and policy, its subject."""
+    layer, *folders = node["fqn"][1:-1]
+    if layer in ("staging", "policy"):
+        return LAYERS.index("staging.reference" if folders == ["reference"] else layer), 0
+    return LAYERS.index(layer), SUBJECTS.index(folders[0])
+
+
+def arrows_to_the_left(models: dict[str, Node]) -> set[tuple[str, str]]:
+    """Parent and child where a model reads one of a later layer or subject."""
+    found = set()
+    for child, node in models.items():
+        layer, subject = place(node)
+        for parent in (name.split(".")[-1] for name in node["depends_on"]["nodes"] if name.startswith("model.")):
+            parent_layer, parent_subject = place(models[parent])
+            if parent_layer > layer or parent_subject > subject:
+                found.add((parent, child))
+    return found
+
+
+def test_arrows_run_from_the_ledger_to_the_marts(models: dict[str, Node]) -> None:
+    assert arrows_to_the_left(models) == set(AGAINST_THE_ARROWS)
+
+
+@pytest.mark.parametrize(
+    ("parent", "child"),
+    [
+        ("risk_tiers", "int_dunning_candidates"),
+        ("int_dunning_candidates", "int_risk_signals"),
+        ("int_kpi_values", "dunning_worklist"),
+        ("stg_erp__customers", "policy_adopted"),
+    ],
+)
+def test_an_arrow_to_the_left_is_found(parent: str, child: str, models: dict[str, Node]) -> None:
+    node = models[child]
+    planted = {**node, "depends_on": {"nodes": [*node["depends_on"]["nodes"], f"model.arrears.{parent}"]}}
+
+    assert arrows_to_the_left({**models, child: planted}) - set(AGAINST_THE_ARROWS) == {(parent, child)}
+
+
 # --- how it is written ------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ with risk_factors as (
 ),
 
 payment_behaviour as (
-    select * from {{ ref('payment_behaviour') }}
+    select * from {{ ref('int_payment_behaviour') }}
 ),
 
 policy as (

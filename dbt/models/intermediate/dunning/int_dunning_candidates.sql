@@ -6,8 +6,8 @@ receivable_items as (
     select * from {{ ref('int_receivable_items') }}
 ),
 
-disputes as (
-    select * from {{ ref('int_disputes') }}
+item_disputes as (
+    select * from {{ ref('int_item_disputes') }}
 ),
 
 companies as (
@@ -19,7 +19,7 @@ customers as (
 ),
 
 risk_tiers as (
-    select * from {{ ref('risk_tiers') }}
+    select * from {{ ref('int_risk_tiers') }}
 ),
 
 debits as (
@@ -44,20 +44,12 @@ credits as (
     group by customer_id, company_id, currency
 ),
 
--- A dispute is about an invoice; over instalments it lies on the oldest first, as allocations do.
 undisputed as (
     select
         debits.*,
-        cast(coalesce(least(
-            greatest(debits.open_amount, 0),
-            greatest(disputes.disputed_amount - coalesce(sum(greatest(debits.open_amount, 0)) over (
-                partition by debits.invoice_id
-                order by debits.due_date, debits.item_key
-                rows between unbounded preceding and 1 preceding
-            ), 0), 0)
-        ), 0) as decimal(18, 4)) as disputed_amount
+        coalesce(item_disputes.disputed_amount, 0) as disputed_amount
     from debits
-    left join disputes on debits.invoice_id = disputes.invoice_id
+    left join item_disputes on debits.item_key = item_disputes.item_key
 ),
 
 claims as (

@@ -15,7 +15,7 @@ customers as (
 ),
 
 tier_history as (
-    select * from {{ ref('risk_tier_history') }}
+    select * from {{ ref('int_tier_history') }}
 ),
 
 numbers as (

@@ -15,7 +15,7 @@ review_cycles as (
 ),
 
 credit_exceptions as (
-    select * from {{ ref('credit_exceptions') }}
+    select * from {{ ref('int_credit_exceptions') }}
     where declared
 ),
 

@@ -13,7 +13,7 @@ tier_terms as (
 ),
 
 indicated as (
-    select * from {{ ref('risk_tier_history') }}
+    select * from {{ ref('int_tier_history') }}
     where snapshot_date = {{ as_of() }}
 )
 

@@ -12,7 +12,7 @@ reviews as (
 ),
 
 tier_history as (
-    select * from {{ ref('risk_tier_history') }}
+    select * from {{ ref('int_tier_history') }}
 ),
 
 tier_terms as (

@@ -10,8 +10,8 @@ customers as (
     select * from {{ ref('int_customers') }}
 ),
 
-disputes as (
-    select * from {{ ref('int_disputes') }}
+item_disputes as (
+    select * from {{ ref('int_item_disputes') }}
 ),
 
 due_date_shifts as (
@@ -23,22 +23,6 @@ original_due_dates as (
         invoice_id,
         original_due_date
     from due_date_shifts
-),
-
--- A dispute is about the invoice: its amount falls on the invoice's open instalments, oldest first.
-placed as (
-    select
-        item_key,
-        coalesce(
-            sum(greatest(open_amount, 0)) over (
-                partition by invoice_id
-                order by due_date, item_key
-                rows between unbounded preceding and 1 preceding
-            ),
-            0
-        ) as open_before
-    from snapshot
-    where item_type in ('invoice', 'debit_memo')
 )
 
 select
@@ -69,10 +53,7 @@ select
     cast(snapshot.aging_days as integer) as aging_days,
     cast(snapshot.days_past_due as integer) as days_past_due,
     cast(snapshot.aging_bucket as varchar) as aging_bucket,
-    cast(
-        greatest(least(snapshot.open_amount, coalesce(disputes.disputed_amount, 0) - placed.open_before), 0)
-        as decimal(18, 4)
-    ) as disputed_amount,
+    cast(coalesce(item_disputes.disputed_amount, 0) as decimal(18, 4)) as disputed_amount,
     cast(
         case when snapshot.item_type in ('invoice', 'debit_memo') then snapshot.open_amount < 0 else snapshot.open_amount > 0 end
         as boolean
@@ -85,7 +66,4 @@ from snapshot
 inner join items on snapshot.item_key = items.item_key
 left join customers on snapshot.customer_id = customers.customer_id
 left join original_due_dates on snapshot.invoice_id = original_due_dates.invoice_id
-left join placed on snapshot.item_key = placed.item_key
-left join disputes
-    on snapshot.invoice_id = disputes.invoice_id
-    and snapshot.item_type in ('invoice', 'debit_memo')
+left join item_disputes on snapshot.item_key = item_disputes.item_key

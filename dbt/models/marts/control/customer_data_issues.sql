@@ -19,7 +19,7 @@ items as (
 ),
 
 limit_use as (
-    select * from {{ ref('credit_limit_use') }}
+    select * from {{ ref('int_credit_limit_use') }}
 ),
 
 contacts_made as (

@@ -53,15 +53,15 @@ promises as (
 ),
 
 risk_tiers as (
-    select * from {{ ref('risk_tiers') }}
+    select * from {{ ref('int_risk_tiers') }}
 ),
 
 credit_limit_use as (
-    select * from {{ ref('credit_limit_use') }}
+    select * from {{ ref('int_credit_limit_use') }}
 ),
 
 payment_behaviour as (
-    select * from {{ ref('payment_behaviour') }}
+    select * from {{ ref('int_payment_behaviour') }}
 ),
 
 arrangements as (

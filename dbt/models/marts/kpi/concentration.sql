@@ -9,7 +9,7 @@ payment_windows as (
 ),
 
 risk_tiers as (
-    select * from {{ ref('risk_tiers') }}
+    select * from {{ ref('int_risk_tiers') }}
 ),
 
 bands as (

@@ -21,7 +21,7 @@ snapshot_dates as (
 ),
 
 tier_history as (
-    select * from {{ ref('risk_tier_history') }}
+    select * from {{ ref('int_tier_history') }}
 ),
 
 customers as (

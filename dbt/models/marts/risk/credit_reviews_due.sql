@@ -4,11 +4,11 @@ with customers as (
 ),
 
 tiers as (
-    select * from {{ ref('risk_tiers') }}
+    select * from {{ ref('int_risk_tiers') }}
 ),
 
 tier_history as (
-    select * from {{ ref('risk_tier_history') }}
+    select * from {{ ref('int_tier_history') }}
 ),
 
 signals as (
@@ -16,11 +16,11 @@ signals as (
 ),
 
 payment_trends as (
-    select * from {{ ref('payment_behaviour') }}
+    select * from {{ ref('int_payment_behaviour') }}
 ),
 
 limit_use as (
-    select * from {{ ref('credit_limit_use') }}
+    select * from {{ ref('int_credit_limit_use') }}
 ),
 
 score_falls as (

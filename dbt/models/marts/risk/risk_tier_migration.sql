@@ -1,5 +1,5 @@
 with tier_history as (
-    select * from {{ ref('risk_tier_history') }}
+    select * from {{ ref('int_tier_history') }}
 ),
 
 snapshot_dates as (
