@@ -80,7 +80,7 @@ def morning(nodes: Sequence[Node], book: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def built(morning: Callable[..., Built]) -> Built:
-    return morning(MORNING, "credit_reviews_due")
+    return morning(MORNING, "credit_reviews_due", "risk_tiers")
 
 
 def test_a_scale_that_turned_over_and_an_unknown_model_fail_a_check_and_move_no_tier(built: Built) -> None:
@@ -173,7 +173,7 @@ def test_on_the_first_morning_nothing_is_late_and_first_reviews_are_a_plan(
     source = FilesSource(book)
     for dataset in DATASETS.values():
         landing.land(dataset, source.fetch(dataset, None), MORNING)
-    wanted = compiled.needed_for(nodes, "credit_reviews_due", "credit_exceptions", "kpi_monthly")
+    wanted = compiled.needed_for(nodes, "credit_reviews_due", "credit_exceptions", "risk_tiers", "kpi_monthly")
 
     def night(day: date) -> Built:
         return compiled.build(wanted, landing, day, tmp_path / f"{day}", source="files")
