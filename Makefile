@@ -7,10 +7,10 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run connect send verify forget compact compare policy test live faults lint docs dev serve demo bench audit lock clean
+.PHONY: help setup run connect reconcile send verify forget compact compare policy test live faults lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## Install everything, pinned by hash; skipped when current
 
@@ -29,6 +29,9 @@ run: setup ## Run the night for today, or DATE=2025-06-30 [KNOWN=now] [REFRESH=1
 
 connect: setup ## Try a source on before a night depends on it, SOURCE=tryton [ANEW=1]
 	@$(BIN)/python -m dagster_project connect $(if $(SOURCE),--source $(SOURCE)) $(if $(ANEW),--anew)
+
+reconcile: setup ## Hold the published morning against what the source itself says is open: a page to be signed
+	@$(BIN)/python -m dagster_project reconcile
 
 compare: setup ## Hold the policy packs against the published book, all or WITH=segments
 	@$(BIN)/python -m dagster_project compare $(if $(WITH),--with $(WITH))

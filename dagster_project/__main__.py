@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     connect.set_defaults(command=_connect)
     connect.add_argument("--source", help="the source; ARREARS_SOURCE where left out")
     connect.add_argument("--anew", action="store_true", help="have a person let us in again, though somebody has")
+    commands.add_parser(
+        "reconcile", help="hold the published morning against what the source itself says is open, as a page to be signed"
+    ).set_defaults(command=_reconcile)
     compare = commands.add_parser("compare", help="hold the policy packs against the published morning's book, side by side")
     compare.set_defaults(command=_compare)
     compare.add_argument(
@@ -128,6 +131,18 @@ def _connect(settings: Settings, options: argparse.Namespace) -> int:
 
     console.show_progress()
     return 0 if connect(settings, options.source or settings.source, printed, anew=options.anew) else 1
+
+
+def _reconcile(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project.reconcile import NothingToReconcile, reconcile
+
+    try:
+        text, page = reconcile(settings)
+    except NothingToReconcile as nothing:
+        print(nothing, file=sys.stderr)
+        return 1
+    print(f"{message(text)}\n{page}")
+    return 0
 
 
 def _compare(settings: Settings, options: argparse.Namespace) -> int:

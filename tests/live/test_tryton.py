@@ -16,16 +16,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing
+from dagster_project.reconcile import reconcile
 from dagster_project.sources import SourceError
 from dagster_project.sources.catalogue import Sources
 from dagster_project.sources.tryton import TrytonSource
 from tests.compiled import Built, build, compiled, needed_for
 
 LAB = os.environ.get("ARREARS_TRYTON_LAB")
+
+MARTS = ("open_items", "document_reconciliation", "reconciliation_totals", "control_reconciliation")
 
 pytestmark = pytest.mark.skipif(
     not LAB, reason="no Tryton runs for the tests: ARREARS_TRYTON_LAB names no folder of a seeded server"
@@ -56,7 +61,25 @@ def ours(lab: dict[str, Any], source: TrytonSource, tmp_path_factory: pytest.Tem
         manifest = landing.land(dataset, source.fetch(dataset, None), lab["today"])
         assert manifest.quarantined == 0, manifest.reasons
     nodes = compiled("net_terms", "")
-    return build(needed_for(nodes, "open_items", "aging_history", "int_items_snapshot"), landing, lab["today"], folder / "marts")
+    return build(needed_for(nodes, *MARTS, "aging_history", "int_items_snapshot"), landing, lab["today"], folder / "marts")
+
+
+def test_the_page_that_is_signed_has_nothing_to_explain_but_rates(
+    lab: dict[str, Any], ours: Built, make_settings: Callable[..., Any]
+) -> None:
+    settings = make_settings(source="tryton", tryton_url=lab["url"], tryton_key=lab["key"])
+    folder = settings.published / "parquet"
+    folder.mkdir(parents=True)
+    for mart in MARTS:
+        pq.write_table(ours.table(mart), folder / f"{mart}.parquet")
+    run = {"as_of": [lab["today"]], "source": ["tryton"], "policy": ["net_terms"], "run_id": ["r1"]}
+    pq.write_table(pa.table(run), folder / "run.parquet")
+
+    text, _ = reconcile(settings)
+
+    assert "Every document that the source speaks of is as open as it says." in text
+    assert "## The source's own aged report, of the same day and asked for now" in text
+    assert not [word for word in ("not explained", "documents that differ", "which the report leaves out") if word in text], text
 
 
 def test_every_document_is_as_open_as_tryton_says(source: TrytonSource, ours: Built) -> None:
