@@ -13,6 +13,7 @@ from dagster_project.landing import Landing
 from dagster_project.policy import SEEDS
 from dagster_project.sources.files import FilesSource
 from tests import compiled
+from tests.grains import declared, doubled
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "ledger"
 MORNING = date(2025, 6, 30)
@@ -24,6 +25,7 @@ KEY_FIGURES = ("aging_share", "best_possible_dso", "average_days_delinquent", "c
 
 def marts(folder: Path, landing: Landing, seeds: Path) -> Mapping[str, list[dict[str, Any]]]:
     built = compiled.build(compiled.compiled(), landing, MORNING, folder, seeds=seeds)
+    assert doubled(built.con) == ({}, len(declared()))
     names = [
         name for (name,) in built.con.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
     ]

@@ -188,7 +188,10 @@ LAYERS = ("staging.reference", "policy", "staging", "intermediate", "marts")
 SUBJECTS = ("ledger", "aging", "behaviour", "risk", "dunning", "kpi", "control")
 """What of the book is worked out before what. A new folder has its place here."""
 AGAINST_THE_ARROWS = {
-    ("int_collectors", "credit_limit_use"): "names who looks after the account beside its limit; nothing of the limit hangs on it",
+    (
+        "int_collectors",
+        "credit_limit_use",
+    ): "names who looks after the account beside its limit; nothing of the limit hangs on it",
 }
 """Parent and child with the reason why that one may stand."""
 
@@ -246,6 +249,29 @@ def test_every_model_has_a_yaml_beside_it_that_says_what_one_row_is(models: dict
             faults.append(f"{name}: its description opens with {node['description'][:30]!r}")
 
     assert faults == []
+
+
+WITHOUT_A_KEY = {
+    "int_cash_applied": "its key would be its two widest columns, a string for every allocation there ever was, that nobody reads",
+}
+"""Models that declare no grain, each with the reason."""
+
+
+def test_every_model_declares_by_which_columns_a_row_is_one(models: dict[str, Node], tests: list[Node]) -> None:
+    """Whether it is so, tests that build a morning ask (`tests/grains.py`); of marts, every night does."""
+    grains = {name: node["config"]["meta"].get("grain", []) for name, node in models.items()}
+    landed = {f"stg_{table.group}__{table.name}": list(table.key) for table in TABLES.values()}
+    nightly = {  # which says coalesce(scope_value, '') of a column that may be null
+        test["depends_on"]["nodes"][0].split(".")[-1]: re.findall(
+            r"(?<!\w)[a-z]\w*(?!\w|\()", " ".join(test["test_metadata"]["kwargs"]["columns"])
+        )
+        for test in tests
+        if (test.get("test_metadata") or {}).get("name") == "one_row_per"
+    }
+
+    assert {name for name, grain in grains.items() if not grain} == set(WITHOUT_A_KEY)
+    expected = {name: grain for name, grain in (landed | nightly).items() if name in grains}
+    assert {name: grains[name] for name in expected} == expected
 
 
 def test_every_policy_seed_has_a_yaml_beside_it_that_says_what_one_row_is(manifest: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from nights import House, Rows
 
 from dagster_project import demo, warmup
+from tests.grains import declared, doubled_in
 
 DAYS = (date(2025, 6, 24), date(2025, 6, 25))
 """Within one month: with a new one, the oldest month leaves the demo's book, which a source asked for changes only never says."""
@@ -90,6 +91,13 @@ def test_day_by_day_from_the_demo_comes_to_what_it_comes_to_at_once_over_the_net
     }
     listed = "select item_id, open_amount, days_past_due from dunning_items where days_past_due > 0 order by 1"
     assert day_by_day.ask(listed) == over_the_network.ask(listed), "what is past due is listed, whatever went out before"
+
+
+def test_every_row_of_every_model_is_there_once(day_by_day: House) -> None:
+    newest = max((day_by_day.home / "warehouse").glob("*/arrears.duckdb"), key=lambda path: path.stat().st_mtime)
+    published = {name for name, (relation, _) in declared().items() if '"published"' in relation}
+
+    assert doubled_in(newest) == ({}, len(declared()) - len(published)), "the marts have a test of their own every night"
 
 
 def test_nothing_is_sent_twice_and_nobody_is_called_every_day(day_by_day: House) -> None:

@@ -20,6 +20,7 @@ from dagster_project.contract import DATASETS, Type
 from dagster_project.landing import Landing
 from dagster_project.sources.files import FilesSource
 from dagster_project.warehouse import Warehouse, marts_of
+from tests.grains import doubled_in
 
 from . import books
 from .books import Book, Setting
@@ -104,6 +105,8 @@ class Desk:
             results = dbt_build.build(self.warehouse.folder, self.variables(as_of), select=SELECT)
             if broken := [f"{result.name}: {result.message} ({result.failures} rows)" for result in results if result.broken]:
                 raise BuildFailed("\n".join(broken))
+            if twice := doubled_in(self.warehouse.private, self.warehouse.marts)[0]:
+                raise BuildFailed(f"what should be there once is there twice, by model: {twice}")
             with marts_of(self.warehouse.marts) as con:
                 return {mart: con.sql(f"select * from {mart}").to_arrow_table().to_pylist() for mart in MARTS}
         finally:

@@ -26,6 +26,7 @@ from dagster_project.landing import Landing
 from dagster_project.policy import SEEDS
 from dagster_project.sources.files import FilesSource
 from tests import compiled
+from tests.grains import doubled
 from tests.reference.proof import write_files
 
 from .collector import KEY, Answer, Collector, fill
@@ -106,6 +107,8 @@ class Night:
         folder = self.folder / "warehouse" / f"{as_of}.{self.builds}"
         built = compiled.build(self.nodes, self.landing, as_of, folder, test=False, seeds=self.seeds)
         marts = {name: built.table(name) for name in SHOWN}
+        if as_of.day in (1, 15):  # often enough
+            assert doubled(built.con)[0] == {}
         built.con.close()
         deliver(self.worklists, self.landing, marts, as_of=as_of, policy="net_terms", run={}, rejected={}, key=KEY)
         return {name: table.to_pylist() for name, table in marts.items()}

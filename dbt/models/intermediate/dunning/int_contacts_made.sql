@@ -23,6 +23,7 @@ documents as (
 -- The day is that of the entity the contact was about: the invoice's, else the customer's.
 reported as (
     select
+        activities.activity_id,
         activities.customer_id,
         activities.invoice_id,
         activities.step,
@@ -39,6 +40,7 @@ reported as (
 -- What was written on the call list, not beside its items. Where `contacted` is left empty, the outcome says whether it was one.
 filled_rows as (
     select
+        outcome_id,
         customer_id,
         worklist_date,
         collector,
@@ -63,6 +65,7 @@ not_reached as (
 
 contacts as (
     select
+        activity_id as contact_id,
         customer_id,
         invoice_id,
         contacted_on,
@@ -75,6 +78,7 @@ contacts as (
     where contacted_on < {{ as_of() }}
     union all
     select
+        outcome_id as contact_id,
         customer_id,
         cast(null as varchar) as invoice_id,
         worklist_date as contacted_on,
@@ -115,6 +119,7 @@ select
     issued_steps.step,
     issued_steps.step as outcome,
     'issued' as source,
+    cast(null as varchar) as contact_id,
     coalesce(dunning_steps.in_cadence, true) as in_cadence,
     cast(null as varchar) as collector,
     false as is_reached
@@ -130,6 +135,7 @@ select
     judged.step,
     judged.outcome,
     judged.source,
+    judged.contact_id,
     judged.source = 'activity' or judged.is_reached as in_cadence,
     judged.collector,
     judged.is_reached

@@ -49,7 +49,9 @@ issued as (
         document_date as moved_on,
         case item_type when 'payment' then 'cash' when 'credit_memo' then 'credit_memo' else 'billed' end as kind,
         case when item_type in ('invoice', 'debit_memo') then original_amount else -original_amount end as amount,
-        first_known_at as known_at
+        first_known_at as known_at,
+        item_id as cause_id,
+        false as is_end
     from items
     where item_type <> 'refund'
 ),
@@ -65,14 +67,19 @@ voided as (
         greatest(voided_on, document_date) as moved_on,
         case item_type when 'payment' then 'cash_reversed' else 'void' end as kind,
         case when item_type in ('invoice', 'debit_memo') then -original_amount else original_amount end as amount,
-        known_at
+        known_at,
+        item_id as cause_id,
+        true as is_end
     from voided_items
     where item_type <> 'refund'
 ),
 
 -- Each allocation lowers the item it lies on and, where it comes from a payment or credit memo, uses that up by as much. So does a refund.
-{% set ends = [('', 'effective_on', '-amount', 'amount', 'known_at'), ('ended_', 'ended_on', 'amount', '-amount', 'end_known_at')] -%}
-{%- for ended, day, lowered, used_up, known_at in ends %}
+{% set ends = [
+    ('', 'effective_on', '-amount', 'amount', 'known_at', 'false'),
+    ('ended_', 'ended_on', 'amount', '-amount', 'end_known_at', 'true'),
+] -%}
+{%- for ended, day, lowered, used_up, known_at, is_end in ends %}
 {{ ended }}lowered as (
     select
         item_key,
@@ -88,7 +95,9 @@ voided as (
             else 'application'
         end as kind,
         {{ lowered }} as amount,
-        {{ known_at }} as known_at
+        {{ known_at }} as known_at,
+        allocation_id as cause_id,
+        {{ is_end }} as is_end
     from {{ ended }}item_allocations
 ),
 
@@ -103,7 +112,9 @@ voided as (
         {{ day }} as moved_on,
         case when source_currency <> currency then 'exchange' else 'application' end as kind,
         {{ used_up | replace('amount', 'source_amount') }} as amount,
-        {{ known_at }} as known_at
+        {{ known_at }} as known_at,
+        allocation_id as cause_id,
+        {{ is_end }} as is_end
     from {{ ended }}allocations
 ),
 
@@ -118,13 +129,15 @@ voided as (
         {{ day }} as moved_on,
         'refund' as kind,
         {{ used_up }} as amount,
-        {{ known_at }} as known_at
+        {{ known_at }} as known_at,
+        refund_id as cause_id,
+        {{ is_end }} as is_end
     from {{ ended }}refund_pieces
 ),
 {% endfor %}
 movements as (
     {%- for part in ['issued', 'voided', 'lowered', 'used_up', 'refunded', 'ended_lowered', 'ended_used_up', 'ended_refunded'] %}
-    select item_key, item_id, item_type, company_id, customer_id, currency, moved_on, kind, amount, known_at from {{ part }}
+    select item_key, item_id, item_type, company_id, customer_id, currency, moved_on, kind, amount, known_at, cause_id, is_end from {{ part }}
     {%- if not loop.last %}
     union all
     {%- endif %}
@@ -141,5 +154,7 @@ select
     moved_on,
     kind,
     cast(amount as decimal(18, 4)) as amount,
-    known_at
+    known_at,
+    cause_id,
+    is_end
 from movements
