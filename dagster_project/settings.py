@@ -180,6 +180,10 @@ class Settings(KeptSettings):
         return self.home / "worklists"
 
     @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
     def mail(self) -> Path:
         return self.home / "mail"
 

@@ -36,6 +36,7 @@ def summary_of(settings: Settings, as_of: date) -> str:
     lines += [("warning" if number == 0 else "", warning) for number, warning in enumerate(_warnings(settings, as_of))]
     lines += [
         ("open", _shown(settings.worklists / as_of.isoformat() / "worklist.xlsx")),
+        *[("", _shown(page)) for page in [settings.reports / as_of.isoformat() / "index.html"] if page.exists()],
         ("", _shown(folder / PUBLIC)),
     ]
     return "\n".join(f"{label:<10} {text}" for label, text in lines)

@@ -364,6 +364,11 @@ def published_as_of(published: Path) -> date | None:
     return pq.read_table(path)["as_of"][0].as_py() if path.exists() else None
 
 
+def published_as(published: Path, as_of: date) -> Path:
+    """The folder in which a morning's marts are published."""
+    return published if published_as_of(published) == as_of else published / "history" / as_of.isoformat()
+
+
 def published_run(folder: Path) -> str | None:
     """Which run built what is published into a folder; None where nothing is."""
     path = folder / "parquet" / "run.parquet"

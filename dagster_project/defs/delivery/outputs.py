@@ -7,16 +7,17 @@ from importlib.metadata import version
 import dagster as dg
 from filelock import Timeout
 
-from dagster_project import alerts
+from dagster_project import alerts, notice
 from dagster_project.contract import DATASETS
 from dagster_project.defs.automation.ending import warnings_of
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
 from dagster_project.outgoing import MARTS, mail
+from dagster_project.outgoing.page import write_page
 from dagster_project.seals import key_in
 from dagster_project.settings import Settings
-from dagster_project.warehouse import PUBLIC, Warehouse, last_finished, publish, published_as_of, read, row_counts
+from dagster_project.warehouse import PUBLIC, Warehouse, last_finished, publish, published_as, published_as_of, read, row_counts
 from dagster_project.words import printable
 
 log = logging.getLogger("arrears.delivery")
@@ -118,8 +119,30 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
         )
 
     @dg.asset(
-        key=["delivery", "mail"],
+        key=["delivery", "page"],
         deps=[morning_worklists],
+        group_name=GROUP,
+        partitions_def=mornings,
+        backfill_policy=EACH_ITS_OWN_RUN,
+        owners=["team:credit-control"],
+        kinds={"html"},
+        description="The morning as a page to look at, one file that opens offline, and one for each customer somebody will ask about.",
+    )
+    def morning_page(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+        as_of = date.fromisoformat(context.partition_key)
+        try:
+            page = write_page(published_as(settings.published, as_of), settings.reports)
+        except (
+            Exception
+        ) as failed:  # a list that is out is worth more than a page: whatever it is, it is said and the morning goes on
+            log.warning("the morning's page could not be written: %s", notice.in_words(f"{type(failed).__name__}: {failed}"))
+            return dg.MaterializeResult(metadata={"told": notice.in_words(str(failed))})
+        log.info("%-18s %d customers: %s", "page", len(list((page.parent / "customers").iterdir())), page)
+        return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(page))})
+
+    @dg.asset(
+        key=["delivery", "mail"],
+        deps=[morning_worklists, morning_page],
         group_name=GROUP,
         partitions_def=mornings,
         backfill_policy=EACH_ITS_OWN_RUN,
@@ -145,7 +168,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
         log.info("%-18s %d letters sent, %d sent before", "mail", len(sent.sent), len(sent.before))
         return dg.MaterializeResult(metadata={"sent": len(sent.sent), "sent_before": len(sent.before), "told": "\n".join(told)})
 
-    return [published_marts, morning_worklists, mailed_worklists]
+    return [published_marts, morning_worklists, morning_page, mailed_worklists]
 
 
 def _built(settings: Settings, mine: Warehouse, as_of: date) -> Warehouse:

@@ -45,11 +45,14 @@ PAUSES = (2, 10)
 """Seconds before a letter that was not taken, and may be later, is offered again."""
 
 LARGEST = 15 * 2**20
-"""Bytes of a workbook that goes with a letter; where it is larger the letter says where it lies."""
+"""Bytes of a file that goes with a letter; where it is larger the letter says where it lies."""
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
 
-WORKBOOK = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+KINDS = {
+    ".xlsx": ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ".html": ("application", "octet-stream"),  # as text a mail program might show it, without its pictures
+}
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,10 @@ def send_morning(settings: Settings, as_of: date, *, again: bool = False) -> Sen
         mine = actions if receiver.everyone else [row for row in actions if row["collector"] == receiver.name]
         held = [row for row in items if row["held_reason"] and (receiver.everyone or row["collector"] == receiver.name)]
         subject, body = _said(as_of, mine, held, manifest, receiver, folder, result.missing)
-        letters.append((receiver, _letter(settings, as_of, WORKLIST, receiver, subject, body, folder / str(name))))
+        enclosed = [folder / str(name)]
+        if receiver.everyone and (page := settings.reports / as_of.isoformat() / "index.html").exists():
+            enclosed.append(page)
+        letters.append((receiver, _letter(settings, as_of, WORKLIST, receiver, subject, body, enclosed)))
     _send(settings, post, as_of, WORKLIST, letters, result, again=again)
     return result
 
@@ -211,7 +217,7 @@ def _offer(post: Post, journal: Journal, kind: str, receiver: Receiver, letter: 
 
 
 def _letter(
-    settings: Settings, as_of: date, kind: str, receiver: Receiver, subject: str, body: str, workbook: Path | None = None
+    settings: Settings, as_of: date, kind: str, receiver: Receiver, subject: str, body: str, enclosed: Sequence[Path] = ()
 ) -> EmailMessage:
     letter = EmailMessage()
     letter["Subject"], letter["From"], letter["To"] = printable(subject), settings.mail_from, receiver.address
@@ -221,14 +227,12 @@ def _letter(
     letter["Message-ID"] = f"<{as_of}.{named}@{sender}>"
     letter["Auto-Submitted"] = "auto-generated"  # no holiday answers, please
     letter["X-Arrears-Morning"], letter["X-Arrears-Kind"] = as_of.isoformat(), kind
-    small = workbook is not None and workbook.stat().st_size <= LARGEST
-    if workbook is not None and not small:
-        body += f"\n\nThe workbook is too large for a letter: {workbook}"
-    letter.set_content(body)
-    if workbook is not None and small:
-        letter.add_attachment(
-            workbook.read_bytes(), maintype=WORKBOOK[0], subtype=WORKBOOK[1], filename=f"{workbook.stem}-{as_of}{workbook.suffix}"
-        )
+    large = [file for file in enclosed if file.stat().st_size > LARGEST]
+    letter.set_content("\n\n".join([body, *(f"Too large for a letter: {file}" for file in large)]))
+    for file in enclosed:
+        if file not in large:
+            kind_of, what = KINDS[file.suffix]
+            letter.add_attachment(file.read_bytes(), maintype=kind_of, subtype=what, filename=f"{file.stem}-{as_of}{file.suffix}")
     return letter
 
 
