@@ -127,10 +127,10 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _connect(settings: Settings, options: argparse.Namespace) -> int:
-    from dagster_project.connect import connect, printed
+    from dagster_project.connect import connect as try_on, printed
 
     console.show_progress()
-    return 0 if connect(settings, options.source or settings.source, printed, anew=options.anew) else 1
+    return 0 if try_on(settings, options.source or settings.source, printed, anew=options.anew) else 1
 
 
 def _reconcile(settings: Settings, options: argparse.Namespace) -> int:
