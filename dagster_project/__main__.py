@@ -127,7 +127,8 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _connect(settings: Settings, options: argparse.Namespace) -> int:
-    from dagster_project.connect import connect as try_on, printed
+    from dagster_project.connect import connect as try_on
+    from dagster_project.connect import printed
 
     console.show_progress()
     return 0 if try_on(settings, options.source or settings.source, printed, anew=options.anew) else 1
