@@ -140,7 +140,10 @@ class Settings(KeptSettings):
         except ValidationError as invalid:
             if any(problem["type"] == "missing" for problem in invalid.errors()):
                 raise ValueError(f"the source `{connector.name}` needs {connector.needs}") from None
-            told = [f"{connector.variables[str(p['loc'][0])]}: {_words(p['msg'])}" for p in invalid.errors()]
+            told = [
+                f"{connector.variables[str(p['loc'][0])]}: {_words(p['msg'])}" if p["loc"] else _words(p["msg"])
+                for p in invalid.errors()
+            ]
             raise ValueError("; ".join(told)) from None
 
     @property

@@ -7,7 +7,8 @@ belong here: what a record must be (`landing/judge.py`), and what a query select
                     payments.sql     may say `:updated_since`, and is then asked for what changed only
                     left_out.sql     select dataset, what, how many records: what the others leave out, for the load's metadata
 
-Money is exact: a driver that hands a float over for an amount is refused with the cast to write.
+What others land in known tables is read by folders that ship (`sql_ready/`, named in ARREARS_SQL_READY); a query of one's own folder stands
+for theirs. Money is exact: a driver that hands a float over for an amount is refused with the cast to write.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import sqlalchemy as sa
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator, model_validator
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from dagster_project.contract import DECIMALS, Column, Dataset, Type
@@ -45,6 +46,9 @@ OVERLAP: Final = timedelta(hours=1)
 
 LEFT_OUT: Final = "left_out.sql"
 
+READY: Final = Path(__file__).with_name("sql_ready")
+"""Folders of queries that ship, each named for whose tables it reads."""
+
 EVER: Final = datetime(1900, 1, 1)
 """What `:updated_since` is on a first load: before anything a ledger holds, and a time every database knows."""
 
@@ -59,17 +63,20 @@ _SNAPSHOT: Final[Mapping[str, str]] = {
 
 
 class SqlSource:
-    """A database and the folder of queries that say how it calls what the contract names."""
+    """A database and the folders of queries that say how it calls what the contract names; of two for a dataset the first counts."""
 
-    def __init__(self, url: str, folder: Path, *, page_rows: int = PAGE_ROWS):
+    def __init__(self, url: str, *folders: Path, page_rows: int = PAGE_ROWS):
         """
         Raises:
             SourceError: the folder has no queries, the address means nothing or its driver is not installed.
         """
-        self.folder = folder
+        self.folders = folders
         self.page_rows = page_rows
-        if not any(folder.glob("*.sql")):
-            raise SourceError(f"ARREARS_SQL_DIR: {folder} has no queries; it needs customers.sql, invoices.sql and payments.sql")
+        for folder in folders:
+            if not any(folder.glob("*.sql")):
+                raise SourceError(
+                    f"ARREARS_SQL_DIR: {folder} has no queries; it needs customers.sql, invoices.sql and payments.sql"
+                )
         try:
             address = sa.make_url(url)
             options = {"connect_args": {"check_same_thread": False}} if address.get_backend_name() == "sqlite" else {}
@@ -87,8 +94,8 @@ class SqlSource:
         self._left_out: dict[str, dict[str, int]] | None = None
 
     def fetch(self, dataset: Dataset, since: datetime | None) -> Delivery | None:
-        path = self.folder / f"{dataset.name}.sql"
-        if not path.exists():
+        path = self._query(f"{dataset.name}.sql")
+        if path is None:
             return None
         query = _to_run(path.read_text("utf-8-sig"))
         asks = bool(re.search(rf"(?<![:\w\\]):{_SINCE}\b", query))
@@ -102,6 +109,9 @@ class SqlSource:
         left_out: dict[str, int] = {}
         pages = self._pages(dataset, path, clause, left_out)
         return Delivery(pages=pages, full=not incremental, origin=f"{self._origin} {path.name}", left_out=left_out)
+
+    def _query(self, name: str) -> Path | None:
+        return next((path for folder in self.folders if (path := folder / name).exists()), None)
 
     def close(self) -> None:
         """End the snapshot. Nothing was written, so there is nothing to keep."""
@@ -127,8 +137,8 @@ class SqlSource:
         """What the folder's own count says the dataset leaves out; asked once a run."""
         if self._left_out is None:
             self._left_out = {}
-            path = self.folder / LEFT_OUT
-            query = sa.text(_to_run(path.read_text("utf-8-sig"))) if path.exists() else None
+            path = self._query(LEFT_OUT)
+            query = sa.text(_to_run(path.read_text("utf-8-sig"))) if path else None
             rows: Iterable[Any] = self._open().execute(query) if query is not None else ()
             try:
                 for name, what, records in rows:
@@ -145,7 +155,7 @@ class SqlSource:
                 _refuse_columns(path, dataset, names)
                 for rows in result.partitions(self.page_rows):
                     yield _as_page(path, dataset, schema, names, rows)
-            path = self.folder / LEFT_OUT
+            path = self._query(LEFT_OUT) or path
             left_out |= self._left_out_of(dataset)
         except DBAPIError as failed:
             raise SourceError(f"{path}: {_said(failed.orig)}") from None
@@ -231,14 +241,34 @@ def _said(error: BaseException | None) -> str:
 
 
 class SqlSettings(ConnectorSettings, env_prefix="ARREARS_SQL_"):
-    """The database's address, which holds a password and so is never shown whole, and the folder of queries."""
+    """The database's address, which holds a password and so is never shown whole; the folder of queries, one that ships, or both: then
+    one's own stand for those of the same name."""
 
     url: SecretStr
-    dir: Path
+    dir: Path | None = None
+    ready: str | None = None
+
+    @field_validator("ready")
+    @classmethod
+    def _ships(cls, name: str | None) -> str | None:
+        known = sorted(path.name for path in READY.iterdir() if path.is_dir())
+        if name is not None and name not in known:
+            raise ValueError(f"{name!r} is none of the folders that ship: {', '.join(known)}")
+        return name
+
+    @model_validator(mode="after")
+    def _some_folder(self) -> Self:
+        if not self.folders:
+            raise ValueError("neither ARREARS_SQL_DIR, a folder of queries, nor ARREARS_SQL_READY, one that ships, is set")
+        return self
+
+    @property
+    def folders(self) -> list[Path]:
+        return [*([ROOT / self.dir] if self.dir else ()), *([READY / self.ready] if self.ready else ())]
 
 
 def _opened(own: SqlSettings, opening: Opening) -> SqlSource:
-    source = SqlSource(own.url.get_secret_value(), ROOT / own.dir)
+    source = SqlSource(own.url.get_secret_value(), *own.folders)
     opening.stack.callback(source.close)
     return source
 
@@ -247,7 +277,7 @@ CONNECTOR = Connector(
     name="sql",
     settings=SqlSettings,
     opened=_opened,
-    words=lambda own: f"queries of {own.dir}",
-    needs="ARREARS_SQL_URL, an SQLAlchemy address, and ARREARS_SQL_DIR, the folder of queries",
+    words=lambda own: f"queries of {' and '.join(folder.name for folder in own.folders)}",
+    needs="ARREARS_SQL_URL, an SQLAlchemy address, and ARREARS_SQL_DIR, the folder of queries, or ARREARS_SQL_READY, one that ships",
     sweep=timedelta(days=7),
 )
