@@ -10,14 +10,16 @@ import csv
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dagster_project import dbt_build
 from dagster_project.paths import DBT_PROJECT, ROOT, SEEDS
+from dagster_project.sources.catalogue import CONNECTORS
 from tests.faults import table as faults
 
+SOURCES = ROOT / "docs" / "sources.md"
 DECISIONS = DBT_PROJECT / "DECISIONS.md"
 DECIDED_IN = "Decided in: "
 """How the last line of a decision begins: the models, seeds and modules that carry it out."""
@@ -40,6 +42,7 @@ def write(folder: Path) -> None:
         "contributing.md": (ROOT / "CONTRIBUTING.md").read_text("utf-8"),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8"),
         "settings.md": _settings(),
+        **_sources(),
         "faults.md": faults.page(),
     }
     for left in folder.glob("*.md"):
@@ -47,6 +50,47 @@ def write(folder: Path) -> None:
             left.unlink()
     for name, text in made.items():
         (folder / name).write_text(text, "utf-8")
+
+
+def _sources() -> dict[str, str]:
+    """The table of sources, and a page each: what `docs/sources.md` has of it, with its variables."""
+    start, *sections = re.split(r"^## ", SOURCES.read_text("utf-8"), flags=re.MULTILINE)
+    made = {"sources.md": start}
+    for name, connector in CONNECTORS.items():
+        title, _, text = section_of(name, sections).partition("\n")
+        variables = "".join(f"- `{variable}`\n" for variable in connector.variables.values())
+        known = f"## Settings\n\n{variables}" if variables else ""
+        made[f"source-{name}.md"] = f"# {title}\n\n{row_of(name, start)}\n\n{known}\n## What it reads\n{text}"
+    return made
+
+
+def section_of(name: str, sections: Iterable[str]) -> str:
+    """The section of `docs/sources.md` whose heading names a source.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for section in sections:
+        if _letters(name) in _letters(section.partition("\n")[0]):
+            return section
+    raise KeyError(f"docs/sources.md has no section about {name}")
+
+
+def row_of(name: str, table: str) -> str:
+    """What the table of sources says of one, in sentences.
+
+    Raises:
+        KeyError: there is no row of it.
+    """
+    for line in table.splitlines():
+        if line.startswith(f"| `{name}`"):
+            _, _, reads, proved, _ = re.split(r"(?<!\\)\|", line)
+            return f"Reads {reads.strip()}.\n\nHow far it is proved: {proved.strip()}."
+    raise KeyError(f"the table of docs/sources.md has no row of {name}")
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
 def decided() -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from dagster_project.paths import ROOT, SEEDS
+from dagster_project.sources.catalogue import CONNECTORS
 
 sys.path[:0] = [str(ROOT / "docs")]
 import pages  # noqa: E402
@@ -38,6 +40,17 @@ def test_the_site_builds_and_has_every_mart_seed_and_setting(manifest: dict[str,
     assert [name for name in marts if f'id="{name.replace("_", "-")}"' not in pages["marts"]] == []
     assert [path.stem for path in SEEDS.glob("*.csv") if f'id="{path.stem.replace("_", "-")}"' not in pages["policy"]] == []
     assert "ARREARS_MEMORY_LIMIT" in pages["settings"]
+
+
+def test_every_source_has_a_row_and_a_page_and_no_other_has(tmp_path: Path) -> None:
+    pages.write(tmp_path)
+
+    assert {path.stem.removeprefix("source-") for path in tmp_path.glob("source-*.md")} == set(CONNECTORS)
+    rows = re.findall(r"^\| `([a-z_]+)`", (tmp_path / "sources.md").read_text("utf-8"), flags=re.MULTILINE)
+    assert sorted(rows) == sorted(CONNECTORS), "a connector that is not done is not listed"
+    tryton = (tmp_path / "source-tryton.md").read_text("utf-8")
+    assert "- `ARREARS_TRYTON_KEY`" in tryton
+    assert "live-tested on Tryton" in tryton
 
 
 def test_every_decision_says_what_carries_it_out_and_that_is_there(manifest: dict[str, Any]) -> None:
