@@ -26,9 +26,10 @@ def send(settings: Settings, subject: str, text: str) -> list[str]:
     told = []
     if settings.alert_webhook:
         try:
-            requests.post(
-                settings.alert_webhook.get_secret_value(), json={"text": f"{subject}\n{text}"}, timeout=TIMEOUT
-            ).raise_for_status()
+            with requests.post(
+                settings.alert_webhook.get_secret_value(), json={"text": f"{subject}\n{text}"}, timeout=TIMEOUT, stream=True
+            ) as answer:  # what it has to say is nothing to us, and may never end
+                answer.raise_for_status()
             told.append("webhook")
         except requests.RequestException as unreachable:
             log.error("the alert webhook could not be called: %s", _why(unreachable))
@@ -51,7 +52,8 @@ def beat(settings: Settings) -> bool:
     if not settings.heartbeat_url:
         return False
     try:
-        requests.get(settings.heartbeat_url.get_secret_value(), timeout=TIMEOUT).raise_for_status()
+        with requests.get(settings.heartbeat_url.get_secret_value(), timeout=TIMEOUT, stream=True) as answer:
+            answer.raise_for_status()
     except requests.RequestException as unreachable:
         log.error("the heartbeat could not be sent: %s", _why(unreachable))
         return False

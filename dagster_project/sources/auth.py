@@ -29,6 +29,9 @@ from dagster_project.sources import NoConsentError, NotReachedError, SourceError
 EARLY = 60.0
 """Seconds before its end from which a token is not used any more."""
 
+TOKEN_SECONDS, TOKEN_BYTES = 60.0, 1 << 20
+"""What the answer of a token endpoint may take."""
+
 Exchange = Callable[[str, Mapping[str, str], tuple[str, str] | None], Mapping[str, Any]]
 """Asks a token endpoint: address, form, name and password. `token_endpoint` is the one there is; tests have their own."""
 
@@ -294,35 +297,51 @@ def token_endpoint(address: str, form: Mapping[str, str], name: tuple[str, str] 
     Raises:
         SourceError: it is refused, or cannot be had.
     """
-    from dagster_project.sources.http import exact_json, fault_of, shown, without_password
+    from dagster_project.sources.http import (
+        Limits,
+        PassingError,
+        TooMuch,
+        answered,
+        exact_json,
+        fault_of,
+        shown,
+        without_password,
+    )
 
     here = without_password(address)
     hidden = [value for key, value in form.items() if key in ("refresh_token", "code", "client_secret", "client_assertion")]
     hidden += [name[1]] if name else []
     for attempt in range(3):
         try:
-            response = requests.post(
-                address,
-                data=dict(form),
-                auth=name,
-                timeout=(10, 60),
-                allow_redirects=False,
-                headers={"Accept": "application/json"},
+            status, reason, _, content = answered(
+                lambda: requests.post(
+                    address,
+                    data=dict(form),
+                    auth=name,
+                    timeout=(10, 60),
+                    allow_redirects=False,
+                    headers={"Accept": "application/json"},
+                    stream=True,
+                ),
+                Limits(answer_seconds=TOKEN_SECONDS, answer_bytes=TOKEN_BYTES),
+                here,
             )
-        except requests.RequestException as lost:
-            told = fault_of(lost)
+        except (TimeoutError, PassingError):
+            told = f"there was no whole answer within {TOKEN_SECONDS:g} s"
+        except (requests.RequestException, OSError, ValueError) as lost:
+            told = shown(fault_of(lost))
         else:
-            told = f"{response.status_code} {shown(response.reason or '')}"
-            if response.status_code == 200:
+            told = f"{status} {shown(reason)}"
+            if status == 200:
                 try:
-                    answer = exact_json(response.content)
-                except (ValueError, RecursionError):
+                    answer = exact_json(content)
+                except (ValueError, RecursionError, TooMuch):
                     answer = None
                 if isinstance(answer, dict):
                     return answer
                 raise SourceError(f"{here}: the answer is not JSON: this is not where tokens are given out")
-            if response.status_code < 500 and response.status_code != 429:
-                words = response.text[:2_000]
+            if status < 500 and status != 429:
+                words = content[:2_000].decode("utf-8", "replace")
                 for secret in hidden:
                     words = words.replace(secret, "***")
                 if "invalid_grant" in words:

@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +31,8 @@ HEADER_CHARACTERS = 64 << 10
 COLUMNS = 2_000
 FIELD_BYTES = 128 << 10
 """A value longer than this is no note of anybody's: a quotation mark was opened and not closed."""
+RECORD_CHARACTERS = 2 * BLOCK_BYTES
+"""A record longer than this is not read by the fast reader, and so by none."""
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _ENCODINGS = {"utf-8": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "cp1252": "Windows-1252"}
@@ -186,20 +188,22 @@ def _header(path: Path, dataset: Dataset, encoding: str, told: Told) -> tuple[st
     with path.open(encoding=_text(encoding), newline="") as file:
         first = file.readline(HEADER_CHARACTERS).rstrip("\r\n")
         said = first[4] if first.lower().startswith("sep=") and len(first) == 5 else None
-        begin = 0 if said is None else 1
+        begin, broken = 0 if said is None else 1, ""
         read: list[tuple[int, str, list[str], int]] = []
         for delimiter in [only] if (only := told.delimiter or said) else DELIMITERS:
             file.seek(0)
             for _ in range(begin):
                 file.readline()
-            reader = csv.reader(file, delimiter=delimiter)
+            reader = csv.reader(_Lines(file, HEADER_CHARACTERS), delimiter=delimiter)
             try:
                 cells = next((row for row in reader if any(cell.strip() for cell in row)), [])
-            except csv.Error:
-                cells = []
+            except csv.Error as none:
+                cells, broken = [], f"line {begin + reader.line_num + 1}: {_words(str(none))}"
             ours = sum(_ours(cell, dataset) in dataset.by_name for cell in cells)
             read.append((ours, delimiter, cells, begin + reader.line_num))
     _, delimiter, cells, skip = max(read, key=lambda one: one[0])
+    if not cells and broken:
+        raise SourceError(f"{path} cannot be read as CSV: {broken}, where its header should be")
     if not cells:
         raise SourceError(f"{path} is empty: not even a header line. Remove the file if the dataset is absent")
     if len(cells) > COLUMNS or sum(map(len, cells)) > HEADER_CHARACTERS:
@@ -283,6 +287,24 @@ def _without_empty(table: pa.Table, dataset: Dataset) -> pa.Table:
     return table.drop_columns(nameless) if nameless else table
 
 
+class _Lines:
+    """The lines of a file, until they have more than `room` characters together. Whoever takes records out of them gives room anew."""
+
+    def __init__(self, file: TextIO, room: int):
+        self.file, self.room = file, room
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        if not (line := self.file.readline(self.room + 1)):
+            raise StopIteration
+        self.room -= len(line)
+        if self.room < 0:
+            raise csv.Error("record too long")
+        return line
+
+
 def _rows(form: Form, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Line and cells of each record, the slow way.
 
@@ -292,13 +314,15 @@ def _rows(form: Form, *, strict: bool = False) -> Iterator[tuple[int, list[str]]
     with form.path.open(encoding=_text(form.encoding), newline="") as file:
         for _ in range(form.skip):
             file.readline()
-        reader = csv.reader(file, delimiter=form.delimiter, strict=strict)
+        lines = _Lines(file, RECORD_CHARACTERS)
+        reader = csv.reader(lines, delimiter=form.delimiter, strict=strict)
         line = form.skip + 1
         try:
             for row in reader:
                 if row:
                     yield line, row
                 line = form.skip + reader.line_num + 1
+                lines.room = RECORD_CHARACTERS
         except csv.Error as broken:
             raise csv.Error(f"line {line}: {_words(str(broken))}") from broken
 
@@ -308,6 +332,10 @@ def _words(fault: str) -> str:
         return "a quotation mark is opened here and never closed (unexpected end of data)"
     if "field larger" in fault:
         return f"a value of more than {FIELD_BYTES:,} characters: is a quotation mark not closed?"
+    if "record too long" in fault:
+        return "more characters than a record can have: is this CSV, and is every quotation mark closed?"
+    if "NUL" in fault:
+        return "bytes that are no text (NUL): it was not saved whole, or is no CSV"
     if "expected after" in fault:
         return 'a quotation mark within a quoted value is not doubled: write "" for "'
     return fault
@@ -321,7 +349,7 @@ def _fault(form: Form, reason: str) -> str:
             if len(row) != width:
                 values = "1 value" if len(row) == 1 else f"{len(row)} values"
                 return f"line {line}: {values} where the header has {width}, in «{shown(form.delimiter.join(row), 60)}»"
-            if any(len(cell.encode()) > FIELD_BYTES for cell in row):
+            if max(map(len, row)) * 4 > FIELD_BYTES and any(len(cell.encode()) > FIELD_BYTES for cell in row):
                 return f"line {line}: {_words('field larger')}"
     except csv.Error as broken:
         return str(broken)

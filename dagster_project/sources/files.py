@@ -33,6 +33,7 @@ from dagster_project.sources import (
 )
 
 BATCH_ROWS = 100_000  # of Parquet
+EXTRA_ROWS = 1_000
 PARQUET_SECONDS, PARQUET_MEGABYTES = 300.0, 2_048
 """What reading a batch may take: Parquet is read in a process of its own, which a broken file may take with it."""
 
@@ -130,8 +131,14 @@ def _as_page(table: pa.Table, dataset: Dataset) -> pa.Table:
     for name in dataset.column_names:
         kind = dataset.by_name[name].type
         columns[name] = _as_given(table[name], kind) if name in table.column_names else pa.nulls(len(table), pa.string())
-    extra = [json.dumps(row, default=str, ensure_ascii=False) for row in table.select(unknown).to_pylist()] if unknown else None
-    columns[EXTRA] = pa.array(extra, pa.string()) if extra else pa.nulls(len(table), pa.string())
+    extra = [
+        json.dumps(row, default=str, ensure_ascii=False)
+        for some in (
+            table.select(unknown).to_batches(max_chunksize=EXTRA_ROWS) if unknown else ()
+        )  # a page of them at once is large
+        for row in some.to_pylist()
+    ]
+    columns[EXTRA] = pa.array(extra, pa.string()) if unknown else pa.nulls(len(table), pa.string())
     return pa.table(columns)
 
 

@@ -45,6 +45,9 @@ _LONGEST_ADDRESS = 8_000
 _SHOWN = 200
 """Characters of a server's own words that a reason shows."""
 
+VALUES = 3_000_000
+"""How many values a JSON answer may hold, which is what its room in memory goes by: a page of 5,000 records has a tenth of that."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -69,6 +72,10 @@ class PassingError(Exception):
     def __init__(self, message: str, retry_after: float | None = None):
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooMuch(Exception):
+    """An answer that would take more memory than it may."""
 
 
 class Http:
@@ -179,24 +186,21 @@ class Http:
     def _answer(
         self, address: str, parameters: Mapping[str, str] | None, accept: str
     ) -> tuple[int, str, Mapping[str, str], bytes]:
-        """Status, reason, headers and body, all of it within the time an answer may take: in a thread, for a server may drip its
-        headers byte by byte, and no timeout of a socket sees that."""
-        here, given_up = without_password(address), Event()
+        """Status, reason, headers and body."""
+        here = without_password(address)
 
-        def ask() -> tuple[int, str, Mapping[str, str], bytes]:
-            with self.session.get(
+        def ask() -> requests.Response:
+            return self.session.get(
                 address,
                 params=parameters,
                 headers={"Accept": accept},
                 timeout=(self.limits.connect_seconds, self.limits.silent_seconds),
                 allow_redirects=False,
                 stream=True,
-            ) as response:
-                body = self._body(here, response.iter_content(64 << 10), given_up)
-                return response.status_code, response.reason or "", response.headers, body
+            )
 
         try:
-            return _within(self.limits.answer_seconds, ask, given_up)
+            return answered(ask, self.limits, here)
         except TooLate:
             raise PassingError(
                 f"{here}: the answer takes more than the {self.limits.answer_seconds:g} seconds it is given"
@@ -206,21 +210,6 @@ class Http:
             if isinstance(lost, (requests.ConnectionError, requests.Timeout, *_CUT)) and not _is_certificate(lost):
                 raise PassingError(told) from lost
             raise NotReachedError(told) from lost
-
-    def _body(self, here: str, parts: Iterable[bytes], given_up: Event) -> bytes:
-        read: list[bytes] = []
-        size = 0
-        for part in parts:
-            size += len(part)
-            if size > self.limits.answer_bytes:
-                raise SourceError(
-                    f"{here}: the answer is larger than {self.limits.answer_bytes >> 20} MB. "
-                    "Ask for smaller pages, or look at what it sends"
-                )
-            if given_up.is_set():
-                break
-            read.append(part)
-        return b"".join(read)
 
     def _json(self, address: str, content: bytes, number: Callable[[str], Any], whole: Callable[[str], Any]) -> Any:
         here = without_password(address)
@@ -240,6 +229,10 @@ class Http:
             ) from None
         except RecursionError:
             raise SourceError(f"{here}: the answer is nested too deeply to be read") from None
+        except TooMuch as many:
+            raise SourceError(
+                f"{here}: the answer is too large: {many}. Ask for smaller pages, or look at what it sends"
+            ) from None
         except ValueError as cut:
             raise PassingError(
                 f"{here}: the answer is not whole JSON ({self.said(str(cut)) if content.strip() else 'it is empty'})"
@@ -250,8 +243,8 @@ class Http:
         if is_html(content):
             return f": a web page{_title(content)}"
         text = content[:50_000].decode("utf-8", "replace")
-        with suppress(ValueError, RecursionError):
-            text = _message(json.loads(content)) or text
+        with suppress(ValueError, RecursionError, TooMuch):
+            text = _message(exact_json(content)) or text
         return f": {self.said(text)}" if text.strip() else ""
 
 
@@ -260,15 +253,51 @@ class _Nobody(requests.auth.AuthBase):
         return request
 
 
+def answered(ask: Callable[[], requests.Response], limits: Limits, here: str = "") -> tuple[int, str, Mapping[str, str], bytes]:
+    """Status, reason, headers and body of a streamed answer, all of it within the time an answer may take: in a thread, for a server
+    may drip its headers byte by byte, and no timeout of a socket sees that.
+
+    Raises:
+        TimeoutError: it took longer.
+        SourceError: it is larger than an answer may be.
+        requests.RequestException: as `ask`, or while the body is read.
+    """
+    given_up = Event()
+
+    def whole() -> tuple[int, str, Mapping[str, str], bytes]:
+        with ask() as response:
+            read: list[bytes] = []
+            size = 0
+            for part in response.iter_content(64 << 10):
+                size += len(part)
+                if size > limits.answer_bytes:
+                    raise SourceError(
+                        f"{here}: the answer is larger than {limits.answer_bytes >> 20} MB. "
+                        "Ask for smaller pages, or look at what it sends"
+                    )
+                if given_up.is_set():
+                    break
+                read.append(part)
+            return response.status_code, response.reason or "", response.headers, b"".join(read)
+
+    return _within(limits.answer_seconds, whole, given_up)
+
+
 def exact_json(content: bytes, *, number: Callable[[str], Any] = Decimal, whole: Callable[[str], Any] = int) -> Any:
     """JSON without a float in it.
 
     Raises:
+        TooMuch: it holds more values than fit in memory.
         UnicodeDecodeError: it is no text of Unicode.
         RecursionError: it is nested more deeply than any record.
         ValueError: it is no JSON, or has NaN or Infinity for a number.
     """
-    return json.loads(content, parse_float=number, parse_int=whole, parse_constant=_no_number)
+    if sum(map(content.count, (b",", b"[", b"{"))) > VALUES:  # a value follows one of these, also where they stand in a text
+        raise TooMuch(f"it holds more than {VALUES:,} values")
+    try:
+        return json.loads(content, parse_float=number, parse_int=whole, parse_constant=_no_number)
+    except ArithmeticError:
+        raise ValueError("a number has an exponent that nobody can mean") from None
 
 
 def _no_number(text: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -126,7 +126,10 @@ def _number(text: str) -> str:
     """A JSON number digit by digit: what some servers write as 1.25E+7 is 12500000. Absurd exponents stay for quarantine."""
     if "e" not in text.lower():
         return text
-    exact = Decimal(text)
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:
+        return text
     return f"{exact:f}" if abs(exact.adjusted()) < 40 else text
 
 
