@@ -64,7 +64,7 @@ def forget(settings: Settings, landing: Landing, person: Person) -> Forgotten:
         with FileLock(settings.warehouse / ".alone.lock", timeout=0):
             if not warehouse.nobody_at_work(settings.warehouse):
                 raise ForgettingError("a run is at work: forget once it has ended")
-            words = known_of(landing.folder, person)
+            words = known_of(landing.folder, landing.quarantine, person)
             if not words:
                 raise ForgettingError(f"nothing personal is known of the {person.kind} {person.key}; nothing was changed")
             rewritten, removed = _outside(settings, words)
@@ -97,13 +97,14 @@ def _outside(settings: Settings, words: Iterable[str]) -> tuple[int, int]:
 def _files(settings: Settings) -> Iterator[Path]:
     places = (
         settings.published,
+        settings.quarantine,
         settings.worklists,
         settings.inbox,
         settings.home / "logs",
         settings.home / "reports",
         settings.dagster_home,
     )
-    for place in (*places, settings.dagster_home):
+    for place in places:
         for path in sorted(place.rglob("*")):
             if path.is_file() and not path.is_symlink() and not any(part.is_symlink() for part in path.parents):
                 yield path

@@ -83,9 +83,12 @@ def _blank(dataset: Dataset, column: str) -> str:
     return "''" if dataset.by_name[column].required else "null"
 
 
-def known_of(landing: Path, person: Person) -> set[str]:
-    """Everything personal that was landed of somebody: what has to be looked for elsewhere."""
+def known_of(landing: Path, quarantine: Path, person: Person) -> set[str]:
+    """Everything personal that was landed or refused of somebody: what has to be looked for elsewhere."""
     found: set[str] = set()
+    for name, columns in PERSONAL.items():
+        for _, _, lines in _refused_of(quarantine, LANDED[name], person):
+            found |= {str(line["record"][column]).strip() for line in lines for column in columns if line["record"].get(column)}
     for dataset, piece in _holding(landing, person):
         columns = _present(piece, PERSONAL[dataset.name])
         con = warehouse.connect()
@@ -174,22 +177,31 @@ def _present(piece: Piece, columns: tuple[str, ...]) -> list[str]:
 def _in_quarantine(quarantine: Path, dataset: Dataset, person: Person) -> int:
     """Blank the refused records of somebody. Returns how many there are."""
     blanked = 0
-    for path in sorted((quarantine / dataset.name).glob("*.jsonl")):
-        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        mine = [line for line in lines if (line["record"].get(person.column) or "").strip() == person.key]
+    for path, lines, mine in _refused_of(quarantine, dataset, person):
         for line in mine:
             line.update(blank_refused(dataset, line["record"], line["reasons"]))
-        if mine:
-            beside = path.with_name(f".{path.name}.new")
-            beside.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
-            os.replace(beside, path)
+        beside = path.with_name(f".{path.name}.new")
+        beside.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
+        os.replace(beside, path)
         blanked += len(mine)
     return blanked
 
 
+def _refused_of(
+    quarantine: Path, dataset: Dataset, person: Person
+) -> Iterator[tuple[Path, list[dict[str, Any]], list[dict[str, Any]]]]:
+    """The files with refused records of somebody: all lines, and of those the ones that are theirs."""
+    for path in sorted((quarantine / dataset.name).glob("*.jsonl")):
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        if mine := [line for line in lines if (line["record"].get(person.column) or "").strip() == person.key]:
+            yield path, lines, mine
+
+
 def blank_refused(dataset: Dataset, record: Mapping[str, Any], reasons: list[str]) -> dict[str, Any]:
-    """A refused record without what is personal: neither in its columns, nor in those the contract does not know, nor in the reasons."""
+    """A refused record without what is personal: neither in its columns, nor in those the contract does not know, nor, where the dataset
+    has personal columns, in a value that was refused: it may be theirs, a column further on."""
     personal = PERSONAL.get(dataset.name, ())
-    kept = {name: value for name, value in record.items() if name in dataset.by_name and name not in personal}
-    told = [f"{reason.split(' «', 1)[0]} «»" if " «" in reason and reason.startswith(personal) else reason for reason in reasons]
+    refused = {reason.split(" ", 1)[0] for reason in reasons if " «" in reason and personal} - set(dataset.key)
+    kept = {name: value for name, value in record.items() if name in dataset.by_name and name not in {*personal, *refused}}
+    told = [f"{reason.split(' «', 1)[0]} «»" if reason.split(" ", 1)[0] in refused else reason for reason in reasons]
     return {"record": kept, "reasons": told}

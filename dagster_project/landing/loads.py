@@ -44,7 +44,8 @@ class Manifest:
 
     Of all loads the morning knows, `cursor` is the newest `updated_at` and `newest_on` the newest day a record speaks of; `sums` are the
     amounts landed now per currency, as text. `parents` is of how many the delivery had all that hangs on them;
-    `examples` is one value and its place for each of `reasons`; `found` says how a file is written, where not as the contract has it;
+    `examples` is one value and its place for each of `reasons`, known to whoever landed it and never written: who is forgotten must not
+    stand in what is sealed; `found` says how a file is written, where not as the contract has it;
     `left_out` counts, by name, what the source holds and the dataset does not.
 
     `sequence` counts a dataset's loads from 1 in the order in which they were committed;

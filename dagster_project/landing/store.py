@@ -253,7 +253,7 @@ class Landing:
     def _commit(self, chain: Chain, manifest: Manifest, staging: Path) -> Manifest:
         """Link a load to the one before it and let it appear."""
         tip = chain.tip()
-        linked = replace(manifest, sequence=tip.sequence + 1, previous=tip.load_id, previous_seal=tip.seal)
+        linked = replace(manifest, sequence=tip.sequence + 1, previous=tip.load_id, previous_seal=tip.seal, examples={})
         sealed = replace(linked, seal=seal_of(asdict(linked)))
         _write_text(staging / MANIFEST, json.dumps(asdict(sealed), indent=1, ensure_ascii=False))
         final = chain.folder / sealed.load_id
@@ -262,7 +262,7 @@ class Landing:
         chain.write(replace(tip, sequence=sealed.sequence, load_id=sealed.load_id, seal=sealed.seal))
         if sealed.landed:
             chain.found_whole(final / ROWS)
-        return sealed
+        return replace(sealed, examples=manifest.examples)
 
     def _stamp(self, dataset: Dataset, as_of: date) -> datetime:
         """The time, or just after the newest load for the morning: the later load must win whatever the clock says."""
@@ -314,8 +314,6 @@ class Landing:
         values = ", ".join(f"{judge.typed(column, column.name in texts)} as {quoted(column.name)}" for column in dataset.columns)
         plain = " and ".join(judge.plain(dataset, texts, by_hand=hand is not None)) or "true"
         con.execute(f"create table typed as select file_row_number, {values}, ({plain}) is true as _plain from given")
-        for name, blanked in blanks(dataset, self._forgotten()).items():
-            con.execute(f"update typed set {quoted(name)} = {blanked}")
         # Only what does not look plain is held against every rule, which costs more than all the rest. A table of its own, or DuckDB
         # asks the rules first.
         con.execute("create table odd as from raw semi join (from typed where not _plain) using (file_row_number)")
@@ -331,6 +329,8 @@ class Landing:
         con.execute(
             f"insert into typed select file_row_number, {values}, true from mended anti join broken using (file_row_number)"
         )
+        for name, blanked in blanks(dataset, self._forgotten()).items():
+            con.execute(f"update typed set {quoted(name)} = {blanked}")
         con.execute("create view parsed as select * exclude (_plain) from typed")
         self._split_repeats(con, dataset)
         told = " || ', ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in dataset.key)

@@ -142,7 +142,9 @@ def _encoding(path: Path, start: bytes, told: Told) -> tuple[str, int, list[str]
         return encoding, lines, found
     line, text = fault
     if encoding == "utf-8" and not told.encoding and _decoded(path, "cp1252")[1] is None and likely is None:
-        example = shown(text.decode("cp1252"), 60)
+        example = "".join(sign for sign in text.decode("cp1252") if not sign.isascii())[
+            :12
+        ]  # a load remembers it: no line, no name
         told_so = recognised(path.name, f"text in Windows-1252 (line {line})", example, "save it as UTF-8", 'encoding = "cp1252"')
         return "cp1252", lines, [told_so]
     near = shown(text.decode("ascii", "backslashreplace"), 60)

@@ -85,7 +85,7 @@ SAME: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
     "tabs": ({"invoices": INVOICES.replace(",", "\t")}, ["apart by tabs", 'delimiter = "\\t"']),
     "sep": ({"invoices": "sep=;\n" + INVOICES.replace(",", ";")}, []),
     "sep of its own": ({"invoices": "sep=^\r\n" + INVOICES.replace(",", "^")}, []),
-    "cp1252": ({"customers": CUSTOMERS.encode("cp1252")}, ["Windows-1252 (line 2), such as «C1,Brück & Söhne"]),
+    "cp1252": ({"customers": CUSTOMERS.encode("cp1252")}, ["Windows-1252 (line 2), such as «üö»"]),
     "utf-8 with a mark": ({"customers": codecs.BOM_UTF8 + CUSTOMERS.encode()}, []),
     "utf-16": ({"customers": CUSTOMERS.encode("utf-16")}, ["text in UTF-16"]),
     "utf-16 without a mark": ({"customers": CUSTOMERS.encode("utf-16-le")}, ["text in UTF-16"]),
