@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run connect reconcile send verify forget compact compare policy test live faults lint docs dev serve demo bench audit lock clean
+.PHONY: help setup run connect reconcile send datadocs verify forget compact compare policy test live faults lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ compact: setup ## Put old loads together and remove what policy no longer keeps;
 
 send: setup ## Send the newest morning's list by e-mail to whoever has not had it, or DATE=2025-06-30 [AGAIN=1]
 	@$(BIN)/python -m dagster_project send $(if $(DATE),--date $(DATE)) $(if $(AGAIN),--again)
+
+datadocs: setup ## Write Great Expectations' pages about the newest load of each dataset
+	@$(BIN)/python -m dagster_project datadocs
 
 verify: setup ## Read everything that is landed and hold it against what was; ACCEPT=1 does without what is damaged
 	@$(BIN)/python -m dagster_project verify $(if $(ACCEPT),--accept)

@@ -82,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="read everything that is landed and hold it against what was")
     verify.set_defaults(command=_verify)
     verify.add_argument("--accept", action="store_true", help="put what is damaged aside and do without it")
+    commands.add_parser("datadocs", help="write Great Expectations' pages about the newest load of each dataset").set_defaults(
+        command=_datadocs
+    )
     commands.add_parser("prepare", help="parse the dbt project where it changed").set_defaults(command=_prepare)
     serve = commands.add_parser("serve", help="run the web server and the daemon, which starts the nights, until told to end")
     serve.set_defaults(command=_serve)
@@ -235,6 +238,24 @@ def _send(settings: Settings, options: argparse.Namespace) -> int:
     for line in sent.lines:
         print(message(line), file=sys.stderr)
     return 1 if sent.not_sent or sent.unsure else 0
+
+
+def _datadocs(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project.contract import DATASETS
+    from dagster_project.landing import Landing
+    from dagster_project.quality import facts_of, write_data_docs
+
+    landing, today = Landing(settings.landing, settings.quarantine, settings.memory_limit), settings.today()
+    facts = [
+        facts_of(landing, dataset, loads[-1], loads[-1].as_of, settings.policy)
+        for dataset in DATASETS.values()
+        if (loads := landing.loads(dataset, today))
+    ]
+    if not facts:
+        print("Nothing has landed yet: make run", file=sys.stderr)
+        return 1
+    print(write_data_docs(facts, settings.home / "data_docs"))
+    return 0
 
 
 def _verify(settings: Settings, options: argparse.Namespace) -> int:

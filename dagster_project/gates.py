@@ -14,8 +14,8 @@ from dagster_project.policy import row_in_force
 
 TABLE: Final = "worklist_gates"
 HOLD_BACK: Final = "hold_back"
-STALE, COLLAPSE, OTHER = "stale_payments", "volume_collapse", "failed_blocking_check"
-ASKED_FOR: Final = frozenset((TABLE, gate) for gate in (STALE, COLLAPSE, OTHER))
+STALE, COLLAPSE, ODD, OTHER = "stale_payments", "volume_collapse", "odd_load", "failed_blocking_check"
+ASKED_FOR: Final = frozenset((TABLE, gate) for gate in (STALE, COLLAPSE, ODD, OTHER))
 """The rows policy must have for what is found while landing; dbt asks for the others."""
 
 
@@ -24,6 +24,8 @@ def gate_of(dataset: str, broken: str) -> str:
     looked_at = broken.partition(":")[0]
     if looked_at == "volume_share":
         return COLLAPSE
+    if looked_at in ("amount_ratio", "emptied_columns"):
+        return ODD
     return STALE if looked_at == "age_days" and dataset == "payments" else OTHER
 
 

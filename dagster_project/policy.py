@@ -100,11 +100,13 @@ def _keys() -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
 
 @dataclass(frozen=True)
 class LandingLimits:
-    """What a dataset's load may look like; None: nothing is asked. Shares are of 1, ages are days."""
+    """What a dataset's load may look like; None: nothing is asked. Shares are of 1, ages are days. `max_amount_ratio`: how
+    many times the median amount of the loads before its own may be, or a part of it."""
 
     max_quarantined_share: Decimal
     min_volume_share: Decimal
     max_age_days: int | None
+    max_amount_ratio: Decimal | None
     blocking: bool
 
 
@@ -120,6 +122,7 @@ def limits_of(dataset: str, pack: str, day: date, seeds: Path = SEEDS) -> Landin
         max_quarantined_share=Decimal(row["max_quarantined_share"]),
         min_volume_share=Decimal(row["min_volume_share"]),
         max_age_days=int(row["max_age_days"]) if row["max_age_days"] else None,
+        max_amount_ratio=Decimal(row["max_amount_ratio"]) if row["max_amount_ratio"] else None,
         blocking=row["blocking"] == "true",
     )
 

@@ -1,9 +1,8 @@
-"""Is what just landed plausible as a whole? Expectations per dataset, built from the contract.
+"""Is what just landed plausible as a whole? Expectations of each load, beside the loads before it.
 
-Belongs here: Great Expectations suites over the rows a load brought (completeness, uniqueness of keys, ranges, enums) and over the
-load itself (everything received is accounted for, share refused, volume against the trailing loads, age of the newest record),
-and the worker process that runs them. Does not belong here: judging single records (landing refuses those), rules about rows in
-the warehouse (dbt tests).
+Belongs here: Great Expectations suites over what a load was (everything received is accounted for, share refused, volume, age of
+the newest record, size of amounts, columns that came empty), the worker process that runs them, and the data docs. Does not belong here:
+judging single records (landing refuses those by the contract), rules about rows in the warehouse (dbt tests).
 
 Great Expectations takes seconds to import. The worker — `python -m dagster_project.quality` — does that in its own process while
 the night is still fetching, takes one JSON request a line and answers with one JSON verdict a line.
@@ -12,47 +11,46 @@ the night is still fetching, takes one JSON request a line and answers with one 
 from __future__ import annotations
 
 import json
-import math
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dagster_project.contract import DATASETS, EARLIEST, LATEST, Column, Dataset, Type
+from dagster_project.contract import Dataset
 from dagster_project.landing import Landing, Load
 from dagster_project.policy import EVERY_PACK, LandingLimits, limits_of
 
 TRAILING_LOADS = 14
-BATCH_ROWS = 250_000
-"""Rows validated at a time: memory stays flat however large a load is."""
+FEWEST_ROWS = 30
+"""Rows of a load from which amounts and filled columns say what is usual."""
 
-EPOCH = date(1970, 1, 1)
+OFTEN_FILLED = 0.5
+"""Share of the rows of earlier loads with a value, from which a column that comes empty is missed."""
 
 
 @dataclass(frozen=True)
 class LoadFacts:
-    """What a load was, as one row to hold expectations against, and the morning and policy pack it is judged for. Shares are of 1, ages are
-    days, None is unknown."""
+    """What a load was beside the loads before it, and the morning and policy pack it is judged for. Shares are of 1, ages are days, None
+    is unknown. `amount_ratio`: its median amount to theirs, in its commonest currency; `emptied`: columns that used to be filled."""
 
     dataset: str
     load_id: str
-    rows_path: str | None
     received: int
     accounted_for: int
     quarantined_share: float
     volume_share: float | None
     age_days: int | None
+    amount_ratio: float | None
+    emptied: Sequence[str]
     as_of: str
     pack: str
 
@@ -74,193 +72,158 @@ class Verdict:
 def facts_of(landing: Landing, dataset: Dataset, load: Load, as_of: date, pack: str = EVERY_PACK) -> LoadFacts:
     """Describe a load beside the loads before it."""
     manifest = load.manifest
-    volume_share = None
-    if manifest.full and not manifest.absent:
-        known = landing.loads(dataset, as_of)
-        earlier = known[: known.index(load)][-TRAILING_LOADS:] if load in known else known[-TRAILING_LOADS:]
-        usual: dict[date, int] = {}  # a morning counts once, with its best: retries must not make a collapse the usual
-        for other in earlier:
-            if other.manifest.full and other.manifest.received:
-                usual[other.as_of] = max(usual.get(other.as_of, 0), other.manifest.received)
-        if len(usual) > 1:
-            usual.pop(load.as_of, None)
-        if usual:
-            volume_share = manifest.received / statistics.median_high(usual.values())
+    known = landing.loads(dataset, as_of)
+    earlier = known[: known.index(load)][-TRAILING_LOADS:] if load in known else known[-TRAILING_LOADS:]
     newest = date.fromisoformat(manifest.newest_on) if manifest.newest_on else None
     return LoadFacts(
         dataset=dataset.name,
         load_id=load.load_id,
-        rows_path=str(load.rows) if load.rows else None,
         received=manifest.received,
         accounted_for=manifest.landed - manifest.tombstones + manifest.unchanged + manifest.repeated + manifest.quarantined,
         quarantined_share=manifest.quarantined / manifest.received if manifest.received else 0.0,
-        volume_share=volume_share,
+        volume_share=_volume_share(load, earlier),
         age_days=max((as_of - newest).days, 0) if newest else None,
+        amount_ratio=_amount_ratio(dataset, load, earlier),
+        emptied=_emptied(dataset, load, earlier),
         as_of=as_of.isoformat(),
         pack=pack,
     )
 
 
+def _volume_share(load: Load, earlier: Sequence[Load]) -> float | None:
+    """Records of a whole load to the median of the mornings before it."""
+    if not load.manifest.full or load.manifest.absent:
+        return None
+    usual: dict[date, int] = {}  # a morning counts once, with its best: retries must not make a collapse the usual
+    for other in earlier:
+        if other.manifest.full and other.manifest.received:
+            usual[other.as_of] = max(usual.get(other.as_of, 0), other.manifest.received)
+    if len(usual) > 1:
+        usual.pop(load.as_of, None)
+    return load.manifest.received / statistics.median_high(usual.values()) if usual else None
+
+
+def _amount_ratio(dataset: Dataset, load: Load, earlier: Sequence[Load]) -> float | None:
+    """Cents for euros, or decimals that moved: each record alone is fine, all of them are a hundred times too large."""
+    if not {"amount", "currency"} <= set(dataset.column_names):
+        return None
+    mine, before = _median_amounts([load]), _median_amounts(earlier)
+    common = [currency for currency in mine if before.get(currency)]
+    return mine[common[0]] / before[common[0]] if common else None
+
+
+def _median_amounts(loads: Sequence[Load]) -> dict[str, float]:
+    """The median amount of those loads by currency, the commonest first, of currencies with enough of them."""
+    import pyarrow as pa
+
+    tables = []
+    for load in loads:
+        if load.rows is not None:
+            with pq.ParquetFile(load.rows) as file:  # which it may share with others
+                rows = file.read(["amount", "currency", "_deleted", "_load_id"])
+            tables.append(rows.filter(pc.and_(pc.invert(rows["_deleted"]), pc.equal(rows["_load_id"], load.load_id))))
+    if not tables:
+        return {}
+    rows = pa.concat_tables(tables)
+    counts = {found["values"]: found["counts"] for found in pc.value_counts(rows["currency"]).to_pylist() if found["values"]}
+    medians = {}
+    for currency, count in sorted(counts.items(), key=lambda found: (-found[1], found[0])):
+        if count >= FEWEST_ROWS:
+            amounts = rows.filter(pc.equal(rows["currency"], currency))["amount"].cast(pa.float64())
+            medians[currency] = float(pc.approximate_median(amounts).as_py())
+    return medians
+
+
+def _emptied(dataset: Dataset, load: Load, earlier: Sequence[Load]) -> list[str]:
+    """Optional columns without one value, that most rows of the loads before had one in: an export lost them."""
+    mine, before = _filled([load]), _filled(earlier)
+    if mine is None or before is None:
+        return []
+    optional = [column.name for column in dataset.columns if not column.required]
+    return [name for name in optional if mine.get(name, 0) == 0 and before.get(name, 0) >= OFTEN_FILLED]
+
+
+def _filled(loads: Sequence[Load]) -> dict[str, float] | None:
+    """The share of rows with a value by column, as the files themselves count; None of too few. What shares a file is not told apart."""
+    rows, filled = 0, dict[str, int]()
+    for load in loads:
+        if load.rows is None:
+            continue
+        metadata = pq.read_metadata(load.rows)
+        if metadata.num_rows != load.manifest.landed:
+            continue
+        rows += metadata.num_rows - load.manifest.tombstones
+        for group in range(metadata.num_row_groups):
+            for place in range(metadata.num_columns):
+                column = metadata.row_group(group).column(place)
+                if column.statistics is None or column.statistics.null_count is None:
+                    return None
+                name = column.path_in_schema
+                filled[name] = filled.get(name, 0) + column.num_values - column.statistics.null_count
+    return {name: count / rows for name, count in filled.items()} if rows >= FEWEST_ROWS else None
+
+
 def validate(facts: LoadFacts) -> Verdict:
     """Hold the expectations of its dataset against a load."""
-    dataset = DATASETS[facts.dataset]
-    limits = limits_of(dataset.name, facts.pack, date.fromisoformat(facts.as_of))
-    evaluated, broken = _run(pa.table({k: [v] for k, v in asdict(facts).items()}), _load_expectations(facts, limits))
-    if facts.rows_path:
-        rules = list(_row_expectations(dataset))
-        looked_at = [name for name in dataset.column_names if any(name in _columns_of(rule) for rule in rules)]
-        for batch in _batches(Path(facts.rows_path), looked_at, facts.load_id):
-            quick, told = _quick(batch, dataset)
-            count, found = _run(quick, rules, told)
-            evaluated, broken = evaluated + count, broken + found
-    return Verdict(dataset.name, facts.load_id, evaluated, broken)
-
-
-def _batches(path: Path, columns: Sequence[str], load_id: str) -> Iterator[pa.Table]:
-    """Those columns of the rows a load brought, without the rows that only say that a key is gone. The file may be one it shares."""
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[*columns, "_deleted", "_load_id"]):
-            table = pa.Table.from_batches([batch])
-            table = table.filter(pc.and_(pc.invert(table["_deleted"]), pc.equal(table["_load_id"], load_id)))
-            if len(table) or file.metadata.num_row_groups == 1:
-                yield table.select(columns)
-
-
-def _quick(table: pa.Table, dataset: Dataset) -> tuple[pa.Table, Mapping[str, Callable[[float], Any]]]:
-    """The same in types that Great Expectations judges a column at a time: it compares days and decimals value by value, and hashes
-    words row by row. Also, for columns that hold other numbers now than what they say, what such a number says."""
-    quick: dict[str, Any] = {}
-    told: dict[str, Callable[[float], Any]] = {}
-    for name in table.column_names:
-        column, kind = table[name], dataset.by_name[name].type
-        if kind is Type.DATE:
-            quick[name] = column.cast(pa.int32()).cast(pa.float64())
-            told[name] = _day
-        elif pa.types.is_decimal(column.type):
-            quick[name] = column.cast(pa.float64())
-        elif kind is Type.TEXT:
-            words = column.combine_chunks().dictionary_encode()
-            if _is_read(dataset.by_name[name]):
-                quick[name] = words
-            else:
-                quick[name] = words.indices.cast(pa.float64())
-                told[name] = _word_of(words.dictionary)
-        else:
-            quick[name] = column
-    return pa.table(quick), told
-
-
-def _day(number: float) -> date:
-    return EPOCH + timedelta(days=int(number))
-
-
-def _word_of(words: pa.Array) -> Callable[[float], str]:
-    return lambda number: words[int(number)].as_py()
-
-
-def _is_read(column: Column) -> bool:
-    """Whether an expectation looks at the words, and not only whether they are there, or twice."""
-    return bool(column.enum) or column.is_currency
-
-
-def _columns_of(expectation: Any) -> list[str]:
-    return getattr(expectation, "column_list", None) or [expectation.column]
-
-
-def _row_expectations(dataset: Dataset) -> Iterator[Any]:
-    import great_expectations.expectations as gxe
-
-    if len(dataset.key) == 1:
-        yield gxe.ExpectColumnValuesToBeUnique(column=dataset.key[0])
-    else:
-        yield gxe.ExpectCompoundColumnsToBeUnique(column_list=list(dataset.key))
-    for column in dataset.columns:
-        if column.required:
-            yield gxe.ExpectColumnValuesToNotBeNull(column=column.name)
-        if column.enum:
-            yield gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.enum))
-        if column.type is Type.DATE:
-            earliest, latest = ((day - EPOCH).days for day in (EARLIEST, LATEST))
-            yield gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=earliest, max_value=latest)
-        if column.is_currency:
-            yield gxe.ExpectColumnValuesToMatchRegex(column=column.name, regex="^[A-Z]{3}$")
-        if column.type is Type.AMOUNT and column.required and not column.signed:
-            yield gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=0)
-
-
-def _load_expectations(facts: LoadFacts, limits: LandingLimits) -> list[Any]:
-    import great_expectations.expectations as gxe
-
-    share = float(limits.max_quarantined_share)
-    expectations: list[Any] = [
-        gxe.ExpectColumnPairValuesToBeEqual(column_A="received", column_B="accounted_for"),
-        gxe.ExpectColumnValuesToBeBetween(column="quarantined_share", max_value=share),
-    ]
-    if facts.volume_share is not None:
-        floor = float(limits.min_volume_share)
-        expectations.append(gxe.ExpectColumnValuesToBeBetween(column="volume_share", min_value=floor, strict_min=floor == 0))
-    if limits.max_age_days is not None and facts.age_days is not None:
-        expectations.append(gxe.ExpectColumnValuesToBeBetween(column="age_days", max_value=limits.max_age_days))
-    return expectations
-
-
-_WORDS = {
-    "expect_column_values_to_be_unique": "values are there twice",
-    "expect_compound_columns_to_be_unique": "keys are there twice",
-    "expect_column_values_to_not_be_null": "values are missing",
-    "expect_column_values_to_be_in_set": "values are none of the known",
-    "expect_column_values_to_be_between": "values are out of range",
-    "expect_column_values_to_match_regex": "values are malformed",
-    "expect_column_pair_values_to_be_equal": "records received and records accounted for differ",
-}
-
-
-_OF_A_LOAD = {
-    "age_days": "the newest record is of {found} days ago, policy allows {max_value} (landing_limits.csv)",
-    "volume_share": "{found:.0%} of the records of the loads before, policy asks for {min_value:.0%} (landing_limits.csv)",
-    "quarantined_share": "{found:.1%} of the records were refused, policy allows {max_value:.1%} (landing_limits.csv)",
-}
-"""What is said of a load as a whole: one figure, and the limit it broke."""
-
-
-def _run(
-    rows: pa.Table, expectations: list[Any], told: Mapping[str, Callable[[float], Any]] = MappingProxyType({})
-) -> tuple[int, list[str]]:
-    """How many expectations were held against the rows, and each broken one in words: `told` has them for columns of numbers."""
-    import great_expectations as gx
-
-    context = _context()
-    suite = gx.ExpectationSuite(name="landed", expectations=expectations)
-    batch = context.get_batch({"dataframe": rows.to_pandas()})
-    outcome = batch.validate(suite, result_format="BOOLEAN_ONLY")  # which is all there is to say of most
-    if not outcome.success:
-        outcome = batch.validate(suite)
-    broken: list[str] = []
+    limits = limits_of(facts.dataset, facts.pack, date.fromisoformat(facts.as_of))
+    outcome = _outcome(facts, _expectations(facts, limits))
+    broken = []
     for result in outcome.results:
         if result.success:
             continue
         config = result.expectation_config
-        kwargs = {k: v for k, v in config.kwargs.items() if k in ("min_value", "max_value", "regex", "value_set")}
-        column = config.kwargs.get("column") or ", ".join(config.kwargs.get("column_list", [])) or "load"
         raised = result.exception_info.get("exception_message") if isinstance(result.exception_info, dict) else None
-        detail = raised or f"{result.result.get('unexpected_count', '?')} of {result.result.get('element_count', '?')}"
-        examples = result.result.get("partial_unexpected_list") or []
-        if column in told:
-            examples = [told[column](number) for number in examples if not math.isnan(number)]
-            kwargs = {k: told[column](number) for k, number in kwargs.items() if number is not None}
-        elif examples and isinstance(examples[0], dict):
-            examples = ["/".join(_said(part, told.get(name, str)) for name, part in key.items()) for key in examples]
-        if column in _OF_A_LOAD and examples:
-            broken.append(f"{column}: {_OF_A_LOAD[column].format(found=examples[0], **kwargs)}")
+        column = config.kwargs.get("column") or "accounted_for"
+        if raised:
+            broken.append(f"{column}: {raised}")
             continue
-        shown = f", such as {', '.join(map(str, examples[:3]))}" if examples else ""
-        limits = f" (expected {', '.join(f'{k} {v}' for k, v in kwargs.items())})" if kwargs else ""
-        broken.append(f"{column}: {_WORDS.get(config.type, config.type)}: {detail}{shown}{limits}")
-    return len(outcome.results), broken
+        told = {**asdict(facts), **{name: value for name, value in config.kwargs.items() if value is not None}}
+        broken.append(
+            f"{column}: {_SAID[column].format(**told, found=getattr(facts, column, None), lost=', '.join(facts.emptied))}"
+        )
+    return Verdict(facts.dataset, facts.load_id, len(outcome.results), broken)
 
 
-def _said(part: Any, words: Callable[[Any], Any]) -> str:
-    return "" if isinstance(part, float) and math.isnan(part) else str(words(part))
+def _expectations(facts: LoadFacts, limits: LandingLimits) -> list[Any]:
+    import great_expectations.expectations as gxe
+
+    between = gxe.ExpectColumnValuesToBeBetween
+    expectations: list[Any] = [
+        gxe.ExpectColumnPairValuesToBeEqual(column_A="received", column_B="accounted_for"),
+        between(column="quarantined_share", max_value=float(limits.max_quarantined_share)),
+        between(column="emptied_columns", max_value=0),
+    ]
+    if facts.volume_share is not None:
+        floor = float(limits.min_volume_share)
+        expectations.append(between(column="volume_share", min_value=floor, strict_min=floor == 0))
+    if limits.max_age_days is not None and facts.age_days is not None:
+        expectations.append(between(column="age_days", max_value=limits.max_age_days))
+    if limits.max_amount_ratio is not None and facts.amount_ratio is not None:
+        most = float(limits.max_amount_ratio)
+        expectations.append(between(column="amount_ratio", min_value=1 / most, max_value=most))
+    return expectations
+
+
+_SAID = {
+    "accounted_for": "records received and records accounted for differ: {received:,} and {accounted_for:,}",
+    "age_days": "the newest record is of {found} days ago, policy allows {max_value} (landing_limits.csv)",
+    "volume_share": "{found:.0%} of the records of the loads before, policy asks for {min_value:.0%} (landing_limits.csv)",
+    "quarantined_share": "{found:.1%} of the records were refused, policy allows {max_value:.1%} (landing_limits.csv)",
+    "amount_ratio": "the median amount is {found:.3g} times that of the loads before, policy allows {max_value:g} times or its reciprocal "
+    "(landing_limits.csv): did a decimal sign move?",
+    "emptied_columns": "{lost} came without one value and used to be filled: did the export lose a column?",
+}
+"""What is said of a load as a whole: what was found, and the limit it broke."""
+
+
+def _outcome(facts: LoadFacts, expectations: list[Any]) -> Any:
+    """What Great Expectations says of the one row that a load is."""
+    import great_expectations as gx
+    import pandas as pd
+
+    row = {**asdict(facts), "emptied_columns": len(facts.emptied), "emptied": ", ".join(facts.emptied)}
+    suite = gx.ExpectationSuite(name=facts.dataset, expectations=expectations)
+    return _context().get_batch({"dataframe": pd.DataFrame([row])}).validate(suite)
 
 
 _cached_context: Any = None
@@ -275,9 +238,34 @@ def _context() -> Any:
 
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
-        asset = context.data_sources.add_pandas("landing").add_dataframe_asset("rows")
+        asset = context.data_sources.add_pandas("landing").add_dataframe_asset("loads")
         _cached_context = asset.add_batch_definition_whole_dataframe("whole")
     return _cached_context
+
+
+def write_data_docs(facts: Sequence[LoadFacts], folder: Path) -> Path:
+    """Great Expectations' own pages about those loads, with an index; returns the index. They take their style from the network where
+    they are opened, which is why no night writes them."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+    import pandas as pd
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
+    folder.mkdir(parents=True, exist_ok=True)
+    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
+    site = {"class_name": "SiteBuilder", "show_how_to_buttons": False, "store_backend": store}
+    context.add_data_docs_site("loads", {**site, "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}})
+    source = context.data_sources.add_pandas("landing")
+    for fact in facts:
+        limits = limits_of(fact.dataset, fact.pack, date.fromisoformat(fact.as_of))
+        suite = context.suites.add(gx.ExpectationSuite(name=fact.dataset, expectations=_expectations(fact, limits)))
+        batch = source.add_dataframe_asset(fact.dataset).add_batch_definition_whole_dataframe("newest load")
+        definition = context.validation_definitions.add(gx.ValidationDefinition(name=fact.dataset, data=batch, suite=suite))
+        row = {**asdict(fact), "emptied_columns": len(fact.emptied), "emptied": ", ".join(fact.emptied)}
+        definition.run(batch_parameters={"dataframe": pd.DataFrame([row])})
+    context.build_data_docs(site_names=["loads"])
+    return folder / "index.html"
 
 
 class Worker:

@@ -159,7 +159,8 @@ def landed_checks() -> dg.AssetChecksDefinition:
             name,
             asset=key_of(dataset),
             blocking=ever_blocks(dataset.name),
-            description="What landed is complete, unique by key, in range, of the usual volume and fresh enough to act on.",
+            description="What landed is all accounted for, of the usual volume and amounts, with its columns filled, and fresh enough to act "
+            "on. `make datadocs` writes pages about it.",
         )
         for dataset in DATASETS.values()
     ]
