@@ -159,7 +159,7 @@ def landed_checks() -> dg.AssetChecksDefinition:
             name,
             asset=key_of(dataset),
             blocking=ever_blocks(dataset.name),
-            description="What landed is all accounted for, of the usual volume and amounts, with its columns filled, and fresh enough to act "
+            description="What landed is all accounted for, of the usual volume and amounts, its columns filled, and fresh enough to act "
             "on. `make datadocs` writes pages about it.",
         )
         for dataset in DATASETS.values()
