@@ -41,7 +41,7 @@ MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         **{sheet.mart: sheet.needed for sheet in MART_SHEETS},
         "agency_placements": (),
         "order_terms": (),
-        "kpi_monthly": ("month", "scope", "kpi", "variant", "value", "prior_value", "tripped"),
+        "kpi_monthly": ("month", "scope", "kpi", "title", "unit", "headline", "value", "prior_value", "tripped"),
     }
 )
 """The marts an export reads, each with the columns it needs; none named: all of them, for the CSV has every column."""

@@ -10,15 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.outgoing.workbook.sheets import short
-
-KEY_FIGURES: Final = ("dso", "best_possible_dso", "average_days_delinquent", "cei", "dbt_days", "promise_kept_share")
-"""The figures of the whole book that a summary shows every month, in this order; others only when they tripped."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +94,14 @@ def gather(
 
 
 def _key_figures(kpis: pa.Table | None) -> list[dict[str, Any]]:
-    """The latest month's figures of the whole book: the best known ones, and whatever tripped."""
+    """The latest month's figures of the whole book: policy's headline figures in their order, then whatever else tripped."""
     if kpis is None or not kpis.num_rows:
         return []
     latest = kpis.filter(
         pc.and_(pc.equal(kpis.column("scope"), "total"), pc.equal(kpis.column("month"), pc.max(kpis.column("month"))))
     )
-    rows = [row for row in latest.to_pylist() if row["value"] is not None and (row["kpi"] in KEY_FIGURES or row["tripped"])]
-    order = {kpi: place for place, kpi in enumerate(KEY_FIGURES)}
-    return sorted(rows, key=lambda row: (order.get(row["kpi"], len(order)), row["kpi"], row["variant"] or ""))[:12]
+    rows = [row for row in latest.to_pylist() if row["value"] is not None and (row["headline"] or row["tripped"])]
+    return sorted(rows, key=lambda row: (row["headline"] or float("inf"), row["kpi"]))[:12]
 
 
 def _first_day(rows: pa.Table) -> float:

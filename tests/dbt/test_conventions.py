@@ -13,7 +13,7 @@ import yaml
 
 from dagster_project.contract import LANDING_COLUMNS, SQL_TYPES, TABLES
 from dagster_project.outgoing import MARTS
-from dagster_project.paths import DBT_PROJECT
+from dagster_project.paths import DBT_PROJECT, SEEDS
 
 PROMISED = {
     "open_items": "as_of company_id customer_id item_id item_type document_number document_date due_date currency original_amount "
@@ -380,6 +380,13 @@ def test_the_project_is_one_that_dbt_reads_without_the_network() -> None:
     assert project["flags"]["send_anonymous_usage_stats"] is False
     assert not (DBT_PROJECT / "packages.yml").exists()
     assert not (DBT_PROJECT / "dependencies.yml").exists()
+
+
+def test_every_key_figure_of_policy_is_one_that_is_worked_out(models: dict[str, Node]) -> None:
+    """That each that is worked out is one of policy's, the night asks before it begins."""
+    asked = {name.removeprefix("policy/kpi_definitions/") for name in models["int_kpi_values"]["config"]["meta"]}
+
+    assert {row.split(",")[1] for row in (SEEDS / "kpi_definitions.csv").read_text("utf-8").splitlines()[1:]} - asked == set()
 
 
 # --- what others build on ---------------------------------------------------------------------------------------------

@@ -188,7 +188,7 @@ def _right_blocks(facts: Facts, listing: Listing, lists: Mapping[str, int]) -> l
             _Block(
                 f"Key figures, {facts.kpis[0]['month']:%B %Y}",
                 ("Figure", "Now", "Before", "Look at it?"),
-                tuple((_figure(kpi["kpi"]), *_values(kpi), "review" if kpi["tripped"] else None) for kpi in facts.kpis),
+                tuple((kpi["title"], *_values(kpi), "review" if kpi["tripped"] else None) for kpi in facts.kpis),
                 (Kind.TEXT, Kind.MONEY, Kind.MONEY, Kind.TEXT),
             )
         )
@@ -283,15 +283,9 @@ def _bucket(name: str) -> str:
     return f"{name} days" if name[:1].isdigit() else tables.humanise(name)
 
 
-def _figure(kpi: str) -> str:
-    """A KPI's name: abbreviations stay abbreviations."""
-    words = tables.humanise(kpi)
-    return " ".join(word.upper() if word.lower() in ("dso", "cei", "dbt") else word for word in words.split(" "))
-
-
 def _values(kpi: Mapping[str, Any]) -> tuple[Any, Any]:
-    """A KPI's value and the one before, shares and rates as per cent."""
+    """A KPI's value and the one before, shares as per cent."""
     now, before = kpi["value"], kpi["prior_value"]
-    if not {"share", "rate"} & set(kpi["kpi"].split("_")):
+    if kpi["unit"] != "share":
         return now, before
     return f"{now:.1%}", None if before is None else f"{before:.1%}"

@@ -63,14 +63,14 @@ attributed as (
 
 -- A customer's tier differs from month end to month end, so the months before it are added up anew for each; the rest once.
 lasting_scopes as (
-    {%- for scope in ['total', 'company', 'region', 'industry', 'collector', 'sales_rep'] %}
+    {%- for scope, member in kpi_scopes().items() if scope != 'tier' %}
     select
         '{{ scope }}' as scope,
-        {{ {'total': 'cast(null as varchar)', 'company': 'company_id'}.get(scope, scope) }} as scope_value,
+        {{ member or 'cast(null as varchar)' }} as scope_value,
         billed_month,
         sum(billed) as billed
     from attributed
-    group by {{ 'billed_month' if scope == 'total' else 'billed_month, ' ~ ('company_id' if scope == 'company' else scope) }}
+    group by billed_month{{ ', ' ~ member if member }}
     {%- if not loop.last %}
     union all
     {%- endif %}

@@ -3,11 +3,7 @@ with measures as (
 ),
 
 months as (
-    select
-        month,
-        snapshot_date
-    from {{ ref('int_snapshot_dates') }}
-    where not is_as_of
+    select * from {{ ref('int_kpi_months') }}
 ),
 
 review_cycles as (
@@ -24,17 +20,17 @@ adopted as (
 ),
 
 scoped as (
-    {%- for scope in ['total', 'company', 'tier', 'region', 'industry', 'collector', 'sales_rep'] %}
+    {%- for scope, member in kpi_scopes().items() %}
     select
         month,
         '{{ scope }}' as scope,
-        {{ {'total': 'cast(null as varchar)', 'company': 'company_id'}.get(scope, scope) }} as scope_value,
+        {{ member or 'cast(null as varchar)' }} as scope_value,
         sum({{ 'company_customers' if scope == 'company' else 'customers' }}) as n
         {%- for measure in kpi_measures() %},
         sum({{ measure }}) as {{ measure }}
         {%- endfor %}
     from measures
-    group by {{ 'month' if scope == 'total' else 'month, ' ~ ('company_id' if scope == 'company' else scope) }}
+    group by month{{ ', ' ~ member if member }}
     {%- if not loop.last %}
     union all
     {%- endif %}
@@ -49,12 +45,12 @@ select
     {%- for measure in kpi_measures() %}
     scoped.{{ measure }},
     {%- endfor %}
-    cast({{ dbt.datediff('scoped.month', 'months.snapshot_date', 'day') }} + 1 as integer) as days_in_month,
+    months.days_in_month,
     (select count(*) from review_cycles) > 0 as has_reviews,
     scoped.month < adopted.adopted_on as began_before_policy,
     months.snapshot_date < adopted.adopted_on as ended_before_policy,
     (select count(*) from credit_exceptions) > 0 as has_declared_exceptions,
-    {{ policy_value('kpi_policy', 'billed_window_days') }} as window_days,
+    months.window_days,
     {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') }} as cost_of_capital_pct
 from scoped
 inner join months on scoped.month = months.month

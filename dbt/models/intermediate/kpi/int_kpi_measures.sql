@@ -1,181 +1,32 @@
-with disputed_items as (
-    select * from {{ ref('int_disputed_items') }}
-),
-
-disputes as (
-    select * from {{ ref('stg_erp__disputes') }}
-),
-
-balances as (
-    select * from {{ ref('int_item_balances') }}
-),
-
-items as (
-    select * from {{ ref('int_receivable_items') }}
-),
-
-promises as (
-    select * from {{ ref('int_promises') }}
-),
-
-cash_applied as (
-    select * from {{ ref('int_cash_applied') }}
-    where stands_at_month_end
-),
-
-concentration as (
-    select * from {{ ref('int_concentration') }}
-    where not is_as_of
-),
-
-{{ kpi_parts() }},
-
-disputed as (
-    select
-        months.month,
-        disputed_items.company_id,
-        disputed_items.customer_id,
-        sum(
-            {{ share_of('disputed_items.open_amount_reporting', 'disputed_items.disputed_amount', 'disputed_items.invoice_open_amount') }}
-        ) as disputed
-    from disputed_items
-    inner join months on disputed_items.snapshot_date = months.snapshot_date
-    group by months.month, disputed_items.company_id, disputed_items.customer_id
-),
-
--- The first month opens with a day that is no snapshot date.
-before_first as (
-    select
-        min(month) as month,
-        {{ days_after('min(month)', -1) }} as balance_date
-    from months
-),
-
-opening as (
-    select
-        before_first.month,
-        items.company_id,
-        items.customer_id,
-        sum({{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates') }})
-            as opening_receivables,
-        sum(
-            case
-                when items.due_date < before_first.balance_date and balances.open_amount > 0
-                    then {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates') }}
-                else 0
-            end
-        ) as opening_past_due
-    from balances
-    inner join before_first
-        on balances.valid_from <= before_first.balance_date
-        and (balances.valid_to is null or balances.valid_to > before_first.balance_date)
-    inner join items on balances.item_key = items.item_key
-    left join exchange_rates
-        on items.currency = exchange_rates.from_currency
-        and items.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= before_first.balance_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > before_first.balance_date)
-    group by before_first.month, items.company_id, items.customer_id
-    union all
-    select
-        months.month,
-        standing.company_id,
-        standing.customer_id,
-        standing.receivables as opening_receivables,
-        standing.past_due as opening_past_due
-    from standing
-    inner join months on {{ dbt.dateadd('month', 1, 'standing.month') }} = months.month
-),
-
-collected as (
-    select
-        months.month,
-        cash_applied.company_id,
-        cash_applied.customer_id,
-        sum(cash_applied.amount_reporting) as paid,
-        sum(case when cash_applied.days_late is not null then cash_applied.amount_reporting else 0 end) as paid_with_due_date,
-        sum(case when cash_applied.days_late <= 0 then cash_applied.amount_reporting else 0 end) as paid_on_time,
-        sum(cash_applied.amount_reporting * greatest(coalesce(cash_applied.days_late, 0), 0)) as paid_x_days_late,
-        sum(case when cash_applied.days_late > 0 then cash_applied.amount_reporting else 0 end) as paid_past_due
-    from cash_applied
-    inner join months on cash_applied.month_end = months.snapshot_date
-    group by months.month, cash_applied.company_id, cash_applied.customer_id
-),
-
-disputes_ended as (
-    select
-        months.month,
-        documents.company_id,
-        documents.customer_id,
-        count(*) as disputes_resolved,
-        sum({{ dbt.datediff('disputes.opened_on', 'disputes.resolved_on', 'day') }}) as dispute_days
-    from disputes
-    inner join months on {{ dbt.date_trunc('month', 'disputes.resolved_on') }} = months.month
-    inner join documents on disputes.invoice_id = documents.invoice_id
-    group by months.month, documents.company_id, documents.customer_id
-),
-
--- A promise belongs to the month in which it would be broken.
-promises_ended as (
-    select
-        months.month,
-        coalesce(documents.company_id, customers.company_id) as company_id,
-        promises.customer_id,
-        sum({{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates') }}) as promised,
-        sum(
-            case
-                when promises.state = 'kept'
-                    then {{ converted('promises.amount', 'promises.currency', 'companies.reporting_currency', 'exchange_rates') }}
-                else 0
-            end
-        ) as promised_and_kept
-    from promises
-    inner join months on {{ dbt.date_trunc('month', 'promises.grace_until') }} = months.month
-    left join documents on promises.invoice_id = documents.invoice_id
-    left join customers on promises.customer_id = customers.customer_id
-    inner join companies on coalesce(documents.company_id, customers.company_id) = companies.company_id
-    left join exchange_rates
-        on promises.currency = exchange_rates.from_currency
-        and companies.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= promises.promised_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > promises.promised_date)
-    group by months.month, coalesce(documents.company_id, customers.company_id), promises.customer_id
-),
-
-banded as (
-    select
-        month,
-        company_id,
-        customer_id,
-        billed as billed_year,
-        {%- for band in ['top5', 'next15', 'rest'] %}
-        case when band = '{{ band }}' then billed else 0 end as billed_{{ band }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from concentration
-),
-
-{% set parts = {
-    'standing': [
-        'receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits',
-        'past_due',
-    ],
-    'disputed': ['disputed'],
-    'opening': ['opening_receivables', 'opening_past_due'],
-    'billed': ['billed_month', 'billed_window', 'billed_quarter', 'billed_year_before', 'customers_year_before', 'customers_kept'],
-    'written_off': ['written_off_quarter'],
-    'collected': ['paid', 'paid_with_due_date', 'paid_on_time', 'paid_past_due'],
-    'disputes_ended': ['disputes_resolved', 'dispute_days'],
-    'promises_ended': ['promised', 'promised_and_kept'],
-    'invoiced': ['deliveries_invoiced', 'days_to_invoice'],
-    'issued': ['invoices_issued', 'invoices_in_error'],
-    'excepted': ['exceptions'],
-    'reviews_missed': ['overdue_reviews'],
-    'banded': ['billed_year', 'billed_top5', 'billed_next15', 'billed_rest'],
-} -%}
 {#- An amount times days needs more digits than an amount, and more room: it has a column of its own. -#}
-{%- set weighed = {'standing': 'past_due_x_days', 'collected': 'paid_x_days_late'} -%}
+{%- set parts = {} -%}
+{%- for part, known in kpi_parts().items() -%}
+    {%- set amounts, weighed = [], [] -%}
+    {%- for measure in known -%}
+        {%- set _ = (weighed if '_x_days' in measure else amounts).append(measure) -%}
+    {%- endfor -%}
+    {%- set _ = parts.update({part: {'amounts': amounts, 'weighed': weighed | first}}) -%}
+{%- endfor -%}
+{%- set _ = parts.update({'counted': {'amounts': ['customers', 'company_customers']}}) -%}
+{%- set widest = parts.values() | map(attribute='amounts') | map('length') | max -%}
+with months as (
+    select * from {{ ref('int_kpi_months') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+tier_history as (
+    select * from {{ ref('int_tier_history') }}
+),
+{% for part in kpi_parts() %}
+{{ part }} as (
+    select * from {{ ref('int_kpi_' ~ part) }}
+),
+{% endfor %}
 accounts as (
-    {%- for part in parts %}
+    {%- for part in kpi_parts() %}
     select month, company_id, customer_id from {{ part }}
     {%- if not loop.last %}
     union
@@ -209,8 +60,6 @@ counted as (
 
 -- Each part has one row a customer and month and knows its own measures. They are laid one below the other in the same few columns and
 -- summed by part: laid side by side, millions of rows would be carried through a join for every part, or be mostly empty.
-{% set _ = parts.update({'counted': ['customers', 'company_customers']}) -%}
-{% set widest = parts.values() | map('length') | max -%}
 customer_months as (
     {%- for part, known in parts.items() %}
     select
@@ -219,9 +68,9 @@ customer_months as (
         customer_id,
         {{ loop.index }} as part,
         {%- for place in range(widest) %}
-        cast({{ known[place] if place < known | length else 'null' }} as decimal(18, 4)) as measure_{{ place }},
+        cast({{ known.amounts[place] if place < known.amounts | length else 'null' }} as decimal(18, 4)) as measure_{{ place }},
         {%- endfor %}
-        cast({{ weighed.get(part, 'null') }} as decimal(24, 4)) as amount_x_days
+        cast({{ known.weighed or 'null' }} as decimal(24, 4)) as amount_x_days
     from {{ part }}
     {%- if not loop.last %}
     union all
@@ -281,11 +130,11 @@ laid_out as (
         kind
         {%- for part, known in parts.items() %}
         {%- set part_number = loop.index %}
-        {%- for measure in known %},
+        {%- for measure in known.amounts %},
         sum(case when part = {{ part_number }} then measure_{{ loop.index0 }} end) as {{ measure }}
         {%- endfor %}
-        {%- if part in weighed %},
-        sum(case when part = {{ part_number }} then amount_x_days end) as {{ weighed[part] }}
+        {%- if known.weighed %},
+        sum(case when part = {{ part_number }} then amount_x_days end) as {{ known.weighed }}
         {%- endif %}
         {%- endfor %}
     from summed

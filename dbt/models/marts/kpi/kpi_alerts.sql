@@ -99,15 +99,15 @@ compared as (
 ),
 
 members as (
-    {%- for scope in ['total', 'company', 'tier', 'region', 'industry', 'collector', 'sales_rep'] %}
+    {%- for scope, member in kpi_scopes().items() %}
     select
         kpi,
         '{{ scope }}' as scope,
-        {{ {'total': "''", 'company': 'company_id'}.get(scope, scope) }} as scope_value,
+        {{ member or "''" }} as scope_value,
         customer_id,
         sum(moved) as moved
     from compared
-    group by kpi, customer_id{{ '' if scope == 'total' else ', ' ~ ('company_id' if scope == 'company' else scope) }}
+    group by kpi, customer_id{{ ', ' ~ member if member }}
     {%- if not loop.last %}
     union all
     {%- endif %}

@@ -16,6 +16,7 @@ compared as (
         figures.*,
         definitions.title,
         definitions.unit,
+        definitions.headline,
         definitions.better,
         definitions.trigger,
         definitions.threshold,
@@ -82,5 +83,6 @@ select
             when 'below' then value < threshold
         end,
         false
-    ) as boolean) as tripped
+    ) as boolean) as tripped,
+    cast(headline as integer) as headline
 from targeted

@@ -1,0 +1,20 @@
+{{ config(materialized='view') }}
+
+with disputed_items as (
+    select * from {{ ref('int_disputed_items') }}
+),
+
+months as (
+    select * from {{ ref('int_kpi_months') }}
+)
+
+select
+    months.month,
+    disputed_items.company_id,
+    disputed_items.customer_id,
+    sum(
+        {{ share_of('disputed_items.open_amount_reporting', 'disputed_items.disputed_amount', 'disputed_items.invoice_open_amount') }}
+    ) as disputed
+from disputed_items
+inner join months on disputed_items.snapshot_date = months.snapshot_date
+group by months.month, disputed_items.company_id, disputed_items.customer_id

@@ -1,0 +1,35 @@
+with movements as (
+    select * from {{ ref('int_item_movements') }}
+    where kind = 'write_off'
+),
+
+months as (
+    select * from {{ ref('int_kpi_months') }}
+),
+
+companies as (
+    select * from {{ ref('int_companies') }}
+),
+
+exchange_rates as (
+    select * from {{ ref('int_exchange_rates') }}
+)
+
+select
+    months.month,
+    movements.company_id,
+    movements.customer_id,
+    cast(-sum(
+        {{ converted('movements.amount', 'movements.currency', 'companies.reporting_currency', 'exchange_rates') }}
+    ) as decimal(18, 4)) as written_off_quarter
+from movements
+inner join months
+    on movements.moved_on <= months.snapshot_date
+    and movements.moved_on >= months.quarter_start
+left join companies on movements.company_id = companies.company_id
+left join exchange_rates
+    on movements.currency = exchange_rates.from_currency
+    and companies.reporting_currency = exchange_rates.to_currency
+    and exchange_rates.valid_from <= movements.moved_on
+    and (exchange_rates.valid_to is null or exchange_rates.valid_to > movements.moved_on)
+group by months.month, movements.company_id, movements.customer_id
