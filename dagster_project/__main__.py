@@ -30,10 +30,26 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = environment.load()
         keep_private(settings)
+    except SettingsError as unusable:
+        return _unusable(options, str(unusable))
+    except Exception as broken:  # a policy file that is none, a home that cannot be looked into
+        from dagster_project.notice import in_words
+
+        return _unusable(options, in_words(f"{type(broken).__name__}: {broken}"))
+    try:
         return int(options.command(settings, options))
     except SettingsError as unusable:
-        print(f"\nThe settings do not describe a run:\n{unusable}", file=sys.stderr)
-        return 2
+        return _unusable(options, str(unusable))
+
+
+def _unusable(options: argparse.Namespace, why: str) -> int:
+    """Say what does not describe a run; to whoever is alerted as well where nobody may be looking."""
+    print(f"\nThe settings do not describe a run:\n{message(why)}", file=sys.stderr)
+    if options.command in STARTED_UNSEEN:
+        from dagster_project.notice import never_began
+
+        never_began(STARTED_UNSEEN[options.command], message(why).splitlines())
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,11 +138,21 @@ def _instance(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    if _prepare(settings, options) or _instance(settings, options):
-        return 1
+    from dagster_project import dbt_build, notice
+    from dagster_project.night import look_after_nights
     from dagster_project.serve import serve
 
-    return serve(options.host, options.port)
+    try:
+        dbt_build.prepare()
+        for line in look_after_nights(settings):
+            print(line, file=sys.stderr)
+        ended = serve(options.host, options.port)
+    except Exception as broken:
+        ended = notice.in_words(f"{type(broken).__name__}: {broken}")
+    if ended:
+        print(message(ended), file=sys.stderr)
+        notice.never_began(STARTED_UNSEEN[_serve], [message(ended)])
+    return 1 if ended else 0
 
 
 def _connect(settings: Settings, options: argparse.Namespace) -> int:
@@ -333,6 +359,10 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
 
     print(f"\n{message(summary_of(settings, as_of))}\n\nlog        {night.log}\ndone in    {time.monotonic() - began:.1f} s")
     return 0
+
+
+STARTED_UNSEEN = {_run: "the night", _serve: "the service"}
+"""What a timer or a supervisor starts, so that nobody reads what it prints."""
 
 
 def _leave(code: int) -> NoReturn:

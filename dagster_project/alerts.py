@@ -12,7 +12,7 @@ from email.message import EmailMessage
 
 import requests
 
-from dagster_project.settings import Settings
+from dagster_project.settings import Receivers
 from dagster_project.words import printable
 
 log = logging.getLogger("arrears.alerts")
@@ -20,7 +20,7 @@ log = logging.getLogger("arrears.alerts")
 TIMEOUT = 15
 
 
-def send(settings: Settings, subject: str, text: str) -> list[str]:
+def send(settings: Receivers, subject: str, text: str) -> list[str]:
     """Send to every configured receiver; returns their names. A receiver that cannot be reached is logged, never raised: the
     alert must not hide the failure it speaks of."""
     told = []
@@ -47,7 +47,7 @@ def send(settings: Settings, subject: str, text: str) -> list[str]:
     return told
 
 
-def beat(settings: Settings) -> bool:
+def beat(settings: Receivers) -> bool:
     """Call the heartbeat's address, if there is one; returns whether it answered. A listener out of reach is logged: it will alarm."""
     if not settings.heartbeat_url:
         return False

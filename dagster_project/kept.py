@@ -40,7 +40,7 @@ class FromFiles(PydanticBaseSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         variable = f"{self.config.get('env_prefix', '')}{field_name}".upper()
         path = self._given.get(f"{variable}{ENDING}")
-        return (_content(variable, path, bool(self._given.get(variable))) if path else None), field_name, False
+        return (content(variable, path, bool(self._given.get(variable))) if path else None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
@@ -64,18 +64,23 @@ class KeptSettings(BaseSettings):
         return init_settings, env_settings, dotenv_settings, FromFiles(settings_cls, dotenv_settings)
 
 
-def _content(variable: str, path: str, twice: bool) -> str:
+def content(variable: str, path: str, twice: bool) -> str:
+    """What stands in the file that a variable names.
+
+    Raises:
+        KeptError: it cannot be read, or the variable is given itself as well.
+    """
     if twice:
         raise KeptError(f"{variable} and {variable}{ENDING} are both set: leave one of them out")
     try:
         with (ROOT / Path(path)).open("rb") as file:
-            content = file.read(LONGEST + 1)
-        value = content.decode("utf-8").rstrip("\r\n")
+            found = file.read(LONGEST + 1)
+        value = found.decode("utf-8").rstrip("\r\n")
     except OSError as refused:
         why = os.strerror(refused.errno) if refused.errno else "reading it failed"
         raise KeptError(f"{variable}{ENDING}: {path} cannot be read: {why}") from None
     except UnicodeDecodeError:
         raise KeptError(f"{variable}{ENDING}: {path} holds no text") from None
-    if not value or len(content) > LONGEST:
+    if not value or len(found) > LONGEST:
         raise KeptError(f"{variable}{ENDING}: {path} " + ("is too long for a value" if value else "is empty"))
     return value

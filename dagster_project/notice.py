@@ -6,16 +6,21 @@ do next, and errors as words. Does not belong here: sending (`alerts.py`), how a
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
 from filelock import Timeout
 
 from dagster_project import alerts
+from dagster_project import settings as environment
 from dagster_project.delivery import has_list, hold_back, last_list
 from dagster_project.landing import Landing
 from dagster_project.outgoing import mail
@@ -23,6 +28,10 @@ from dagster_project.settings import Settings
 from dagster_project.warehouse import published_as_of, published_run
 
 log = logging.getLogger("arrears.notice")
+
+NEVER_BEGAN = ".arrears-never-began"
+"""The file that remembers of which start that failed somebody was told, in the home or, where that cannot be written, beside other
+temporary files."""
 
 LITTLE_ROOM = 200 * 1024 * 1024
 """Bytes left on the disk below which a failure names them: a night of a small book writes about as much."""
@@ -45,6 +54,30 @@ def _tell(settings: Settings, as_of: date, reasons: Sequence[str], run_id: str) 
     listed = has_list(settings.worklists / as_of.isoformat())
     subject = f"Arrears: the night of {as_of} stopped" if listed else f"Arrears: no worklist for {as_of}"
     alerts.send(settings, subject, "\n".join([*reasons, "", *there, *what_to_do(settings, as_of)]))
+
+
+def never_began(what: str, reasons: Sequence[str]) -> None:
+    """Tell that something could not be started, where there may be no settings to tell by: whoever can be reached, and once a day for the
+    same reasons, since a service is started again and again."""
+    text = "\n".join([*reasons, "", "No night runs and no list comes until that is mended."])
+    said = f"{date.today()} {hashlib.sha256((what + text).encode()).hexdigest()}"
+    marks = [folder / NEVER_BEGAN for folder in (environment.home_named(), Path(tempfile.gettempdir()))]
+    if any(_holds(mark, said) for mark in marks):
+        return
+    if alerts.send(environment.receivers(), f"Arrears: {what} could not be started", text):
+        for mark in marks:
+            with (
+                suppress(OSError),
+                open(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file,
+            ):
+                file.write(said)
+                return
+
+
+def _holds(mark: Path, said: str) -> bool:
+    with suppress(OSError, ValueError):
+        return mark.read_text("utf-8") == said
+    return False
 
 
 def delivered(settings: Settings, as_of: date) -> None:

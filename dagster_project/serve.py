@@ -29,8 +29,8 @@ class _Ended(Exception):
     """Somebody asked for an end."""
 
 
-def serve(host: str, port: int) -> int:
-    """Run until told to end (returns 0), or until one of the two ends by itself (returns 1). DAGSTER_HOME is set."""
+def serve(host: str, port: int) -> str | None:
+    """Run until told to end, or until one of the two ends by itself: returns which then, in words. DAGSTER_HOME is set."""
     commands = {
         "the web server": ["dagster-webserver", "-w", "workspace.yaml", "-h", host, "-p", str(port)],
         "the daemon": ["dagster-daemon", "run", "-w", "workspace.yaml"],
@@ -45,11 +45,10 @@ def serve(host: str, port: int) -> int:
         while True:
             for name, process in running.items():
                 if (code := process.poll()) is not None:
-                    print(f"{name} ended with {code}; the other is ended too", file=sys.stderr)
-                    return 1
+                    return f"{name} ended with {code}; the other is ended too"
             time.sleep(A_LOOK)
     except _Ended:
-        return 0
+        return None
     finally:
         for process in running.values():
             process.terminate()

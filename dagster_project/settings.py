@@ -7,6 +7,7 @@ one connector reads (it brings its own), policy — a number that finance would 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from dagster_project.kept import ENDING, KeptError, KeptSettings
+from dagster_project.kept import ENDING, KeptError, KeptSettings, content
 from dagster_project.paths import ROOT
 
 if TYPE_CHECKING:
@@ -50,7 +51,19 @@ class SettingsError(Exception):
     """The environment does not describe a run. The message says which variable and what to put there."""
 
 
-class Settings(KeptSettings):
+class Receivers(BaseModel):
+    """Who is told of nights, and how they are reached."""
+
+    model_config = ConfigDict(frozen=True)
+
+    heartbeat_url: SecretStr | None = None
+    alert_webhook: SecretStr | None = None
+    alert_email_to: str | None = None
+    alert_email_from: str = "arrears@localhost"
+    alert_smtp: str = Field(default="localhost:25", pattern=r"^[^:\s]+(:\d{1,5})?$")
+
+
+class Settings(Receivers, KeptSettings):
     """The environment of a run. `.env.example` documents each variable; a variable is its field's name after `ARREARS_`."""
 
     model_config = SettingsConfigDict(env_prefix="ARREARS_", env_file=ROOT / ".env")
@@ -67,11 +80,6 @@ class Settings(KeptSettings):
     memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^[1-9]\d*(\.\d+)?(MB|GB|TB)$")
     payment_link: str = Field(default="", pattern=r"^(https://[^\s{}]+\{customer_id\}[^\s{}]*)?$")
     environment: Literal["development", "production"] = "development"
-    heartbeat_url: SecretStr | None = None
-    alert_webhook: SecretStr | None = None
-    alert_email_to: str | None = None
-    alert_email_from: str = "arrears@localhost"
-    alert_smtp: str = Field(default="localhost:25", pattern=r"^[^:\s]+(:\d{1,5})?$")
     mail_smtp: str | None = Field(default=None, pattern=r"^[^:\s]+(:\d{1,5})?$")
     mail_security: Literal["starttls", "tls", "none"] = "starttls"
     mail_user: str | None = None
@@ -221,6 +229,31 @@ def load() -> Settings:
         raise SettingsError("\n".join(lines)) from invalid
 
 
+def receivers() -> Receivers:
+    """Who is told that nothing could begin: each of their variables that can be read, whatever else cannot."""
+    given, found = _given(), {}
+    for name in Receivers.model_fields:
+        variable = f"ARREARS_{name.upper()}"
+        with suppress(KeptError, ValidationError):
+            path = given.get(f"{variable}{ENDING}")
+            if value := given.get(variable) or (content(variable, path, False) if path else None):
+                found[name] = getattr(Receivers.model_validate({name: value}), name)
+    return Receivers.model_construct(**found)
+
+
+def home_named() -> Path:
+    """The home as it is named, where the settings as a whole cannot be read."""
+    return ROOT / (_given().get("ARREARS_HOME") or "data")
+
+
+def _given() -> dict[str, str | None]:
+    """Every variable there is, of `.env` and of the environment."""
+    file, told = Settings.model_config.get("env_file"), {}
+    with suppress(OSError, ValueError):
+        told = dotenv_values(str(file)) if file else {}
+    return {**told, **os.environ}
+
+
 def variables() -> set[str]:
     """Every variable there is: the run's, and each connector's."""
     from dagster_project.sources.catalogue import CONNECTORS
@@ -231,9 +264,7 @@ def variables() -> set[str]:
 
 def not_understood() -> list[str]:
     """A line for each variable that looks like a setting and is none: a slip of the pen would otherwise mean the default."""
-    known = variables()
-    file = Settings.model_config.get("env_file")
-    given = {*os.environ, *(dotenv_values(str(file)) if file else ())}
+    known, given = variables(), _given()
     lines = []
     for name in sorted(
         name for name in given if name.startswith("ARREARS_") and name.removesuffix(ENDING) not in known | _NO_SETTINGS

@@ -86,9 +86,9 @@ def _blank(dataset: Dataset, column: str) -> str:
 def known_of(landing: Path, quarantine: Path, person: Person) -> set[str]:
     """Everything personal that was landed or refused of somebody: what has to be looked for elsewhere."""
     found: set[str] = set()
-    for name, columns in PERSONAL.items():
+    for name, personal in PERSONAL.items():
         for _, _, lines in _refused_of(quarantine, LANDED[name], person):
-            found |= {str(line["record"][column]).strip() for line in lines for column in columns if line["record"].get(column)}
+            found |= {str(line["record"][column]).strip() for line in lines for column in personal if line["record"].get(column)}
     for dataset, piece in _holding(landing, person):
         columns = _present(piece, PERSONAL[dataset.name])
         con = warehouse.connect()

@@ -162,6 +162,96 @@ def test_a_locked_history_is_no_broken_one_and_is_told(house: House, server: Any
     assert list(house.home.glob("dagster.broken-*")) == []
 
 
+# --- what could not begin -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nobody_told_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+
+
+@pytest.mark.usefixtures("nobody_told_yet")
+@pytest.mark.parametrize(
+    ("command", "variables", "says"),
+    [
+        (("run",), {"source": "sap", "timezone": "Mars/Olympus"}, "ARREARS_SOURCE: 'sap' is none of"),
+        (("serve",), {"source": "sap"}, "ARREARS_SOURCE: 'sap' is none of"),
+        (("run",), {"policy": "gold"}, "ARREARS_POLICY: 'gold' is not a policy pack"),
+        (("run",), {"alert_smtp": "no port here"}, "ARREARS_ALERT_SMTP"),
+        (
+            ("run",),
+            {"rest_token_file": "/nowhere", "source": "rest", "rest_url": "http://127.0.0.1:1"},
+            "/nowhere cannot be read",
+        ),
+        (("run",), {"alert_email_to_file": "/nowhere"}, "ARREARS_ALERT_EMAIL_TO_FILE: /nowhere cannot be read"),
+        (("run",), {"published_group": "no such group"}, "ARREARS_PUBLISHED_GROUP: this machine has no group"),
+    ],
+    ids=["settings", "service", "pack", "the other receiver", "secret", "receiver's secret", "group"],
+)
+def test_settings_that_describe_no_run_are_told_to_whoever_can_be_reached(
+    command: tuple[str, ...], variables: dict[str, str], says: str, house: House, server: Any
+) -> None:
+    said = house.with_(**variables).command(*command)
+
+    assert said.code == 2
+    text = told(server)
+    assert says in said.err and says in text
+    assert text.startswith(f"Arrears: the {'service' if command == ('serve',) else 'night'} could not be started\n")
+    assert text.endswith("No night runs and no list comes until that is mended.")
+
+    house.with_(**variables).command(*command)
+
+    assert len(server.heard) == 1, "once a day, however often a supervisor starts it"
+
+
+@pytest.mark.usefixtures("nobody_told_yet")
+def test_a_policy_file_that_is_none_and_a_home_that_cannot_be_looked_into_are_told(
+    house: House, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("dagster_project.policy._rows", lambda path: [{"tier": "no column policy"}])
+        assert house.command("run").code == 2
+    with monkeypatch.context() as patch:
+        patch.setattr("dagster_project.__main__.keep_private", lambda _: Path("/proc/1/environ-of-nobody/x").mkdir())
+        said = house.command("run")
+    assert said.code == 2
+    assert "Traceback" not in said.err
+
+    first, second = (str(json.loads(call.body)["text"]) for call in server.heard)
+    assert "policy" in first.splitlines()[1]
+    assert "environ-of-nobody" in second.splitlines()[1]
+
+
+@pytest.mark.usefixtures("nobody_told_yet")
+def test_a_service_that_cannot_start_or_ends_by_itself_is_told(
+    house: House, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dagster_project import dbt_build, serve
+
+    def broken() -> None:
+        raise dbt_build.DbtError("the dbt project does not parse: dunning_items.sql")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dbt_build, "prepare", broken)
+        assert house.command("serve").code == 1
+    assert "does not parse: dunning_items.sql" in told(server)
+    server.heard.clear()
+
+    monkeypatch.setattr(dbt_build, "prepare", lambda: None)
+    monkeypatch.setattr("dagster_project.night.look_after_nights", lambda _: [])
+    monkeypatch.setattr(serve, "serve", lambda *_: "the web server ended with 1; the other is ended too")
+    assert house.command("serve").code == 1
+    assert "the web server ended with 1" in told(server)
+
+
+@pytest.mark.usefixtures("nobody_told_yet")
+def test_who_asks_for_something_that_is_not_there_is_no_alarm(house: House, server: Any) -> None:
+    assert house.command("run", "--date", "1999-12-31").code == 2
+    assert house.with_(source="sap").command("compare").code == 2
+    assert server.heard == []
+
+
 # --- what is out ---------------------------------------------------------------------------------------------------------
 
 
