@@ -82,7 +82,7 @@ _LINE: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """A posted move line on a receivable account. `amount`: what it adds to what is owed, in `currency`, negative for money received;
     `base` the same in the company's currency."""

@@ -1,0 +1,280 @@
+"""How fast sources are pulled: records a second of each connector beside a bare loop that asks the same and writes Arrow, and what both
+take of memory for a book and for one four times as large.
+
+Run by hand (`make bench`, or `python tests/benchmarks/fetch.py --records 100000`). The server is a process of its own and answers from
+memory; so is every measurement. The bare loop is `requests`, `json` and Parquet (for `sql`, the driver's own cursor): no bounds, no
+retries, no contract. Figures are of this machine on this day; the ratios are what to compare, and the aim is 60 % of the speed.
+
+Two cores shared with other work, Python 3.11, 100,000 records: `rest` 82 % of the bare loop's speed (87 % by CPU), 173 MB, as for 25,000;
+`sql` 73 % (78 %), 203 MB; `tryton` 67 % (54 %) of 300,000 and 597 MB, for it holds the ledger to pair what was reconciled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+MEASURED = """
+import json, resource, sys, time
+sys.path.insert(0, '.')
+import pyarrow as pa, pyarrow.parquet as pq
+where, out = sys.argv[1], sys.argv[2]
+{imports}
+def written(tables):
+    count, writer = 0, None
+    for table in tables:
+        writer = writer or pq.ParquetWriter(out, table.schema)
+        writer.write_table(table)
+        count += len(table)
+    writer.close()
+    return count
+began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
+{work}
+wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps(dict(count=count, wall=wall, cpu=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+                      idle=before.ru_maxrss / 1024, mb=after.ru_maxrss / 1024)))
+"""
+
+CONNECTOR = """
+from dagster_project.contract import DATASETS
+{imports}"""
+
+BARE_HTTP = """
+import requests
+session = requests.Session()
+session.trust_env = False
+def asked(address):
+    return json.loads(session.get(address, headers={'Authorization': 'Bearer k'}, timeout=60).content, parse_float=str, parse_int=str)
+def as_text(records):
+    return pa.Table.from_pylist([{name: value if value is None else str(value) for name, value in record.items()} for record in records])
+"""
+
+# --- the servers -------------------------------------------------------------------------------------------------------
+
+
+def invoice(number: int) -> dict[str, object]:
+    return {
+        "invoice_id": f"I{number:08}", "invoice_number": f"RE-{number}", "customer_id": f"C{number % 5_000:05}", "document_type": "invoice",
+        "invoice_date": "2025-08-31", "due_date": "2025-09-30", "currency": "EUR", "amount": round(number % 90_000 + 0.25, 2),
+        "company_id": "0100", "payment_terms": "N30", "po_number": f"PO {number}", "sales_rep": "Anna",
+        "updated_at": "2025-09-01T06:30:00Z",
+    }  # fmt: skip
+
+
+def rest_page(path: str, asked: dict[str, str], records: int) -> bytes:
+    """Pages as the contract has them; the number of the first record is in the address of the next."""
+    size, first = int(asked["limit"]), int(asked.get("first", 0))
+    last = min(first + size, records)
+    following = f"{path}?limit={size}&first={last}" if last < records else None
+    return json.dumps({"data": [invoice(n) for n in range(first, last)], "next": following, "total": records}).encode()
+
+
+STAMP = {"__class__": "datetime", "year": 2025, "month": 9, "day": 1, "hour": 6, "minute": 30, "second": 0, "microsecond": 0}
+DAY = {"__class__": "date", "year": 2025, "month": 8, "day": 31}
+ZERO = {"__class__": "Decimal", "decimal": "0.00"}
+
+
+def tryton_record(model: str, n: int) -> dict[str, object]:
+    """Of two lines of a receivable account one is of an invoice, one pays it."""
+    amount = {"__class__": "Decimal", "decimal": f"{n % 90_000}.25"}
+    if model == "account.invoice":
+        return {
+            "id": n, "number": f"RE-{n}", "party": n % 5_000 + 1, "invoice_date": DAY, "currency": {"id": 1, "code": "EUR", "digits": 2},
+            "total_amount": amount, "tax_amount": ZERO, "payment_term": None, "reference": f"PO {n}", "state": "posted", "move": n,
+            "cancel_move": None, "lines_to_pay": [], "amount_to_pay": ZERO, "write_date": None, "create_date": STAMP,
+        }  # fmt: skip
+    invoice_id, pays = (n + 1) // 2, n % 2 == 0
+    return {
+        "id": n, "date": DAY, "maturity_date": None if pays else DAY, "party": invoice_id % 5_000 + 1, "debit": ZERO if pays else amount,
+        "credit": amount if pays else ZERO, "amount_second_currency": None, "second_currency": None, "reconciliation": None, "origin": None,
+        "description": None, "invoice_payment": invoice_id if pays else None,
+        "move": {"id": 10_000_000 + n if pays else invoice_id, "number": str(n), "origin": None,
+                 "journal": {"id": 1, "name": "Cash" if pays else "Revenue", "type": "cash" if pays else "revenue"}},
+        "write_date": None, "create_date": STAMP,
+    }  # fmt: skip
+
+
+def tryton_page(path: str, asked: dict[str, str], records: int) -> bytes:
+    import base64
+
+    model = path.rpartition("/")[2]
+    if model == "company.company":
+        return json.dumps(
+            [{"id": 1, "party": {"id": 1, "name": "Wir"}, "currency": {"code": "EUR", "digits": 2}, "timezone": None}]
+        ).encode()
+    domain = json.loads(base64.urlsafe_b64decode(asked["d"]))
+    if model not in ("account.invoice", "account.move.line") or ["type", "=", "in"] in domain:
+        return b"[]"
+    after = next((value for name, operator, value in domain if (name, operator) == ("id", ">")), 0)
+    last = min(after + int(asked["s"]), records if model == "account.invoice" else 2 * records)
+    return json.dumps([tryton_record(model, n) for n in range(after + 1, last + 1)]).encode()
+
+
+PAGES: dict[str, Callable[[str, dict[str, str], int], bytes]] = {"rest": rest_page, "tryton": tryton_page}
+
+
+def serve(kind: str, records: int) -> None:
+    """Answer until killed; the port is the first line printed. An answer is made once."""
+    made: dict[str, bytes] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            place = urlsplit(self.path)
+            if self.path not in made:
+                made[self.path] = PAGES[kind](place.path, {k: v[0] for k, v in parse_qs(place.query).items()}, records)
+            body = made[self.path]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+@contextmanager
+def served(kind: str, records: int) -> Iterator[str]:
+    command = [sys.executable, __file__, "--serve", kind, "--records", str(records)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}/ledger"
+        finally:
+            process.kill()
+
+
+@contextmanager
+def database(kind: str, records: int) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        con = sqlite3.connect(Path(folder) / "books.db")
+        names = list(invoice(0))
+        con.execute(f"create table invoices ({', '.join(f'{name} text' for name in names)})")
+        rows = (tuple(map(str, invoice(n).values())) for n in range(records))
+        con.executemany(f"insert into invoices values ({', '.join('?' * len(names))})", rows)
+        con.commit()
+        con.close()
+        (Path(folder) / "invoices.sql").write_text("select * from invoices")
+        yield folder
+
+
+# --- what is measured --------------------------------------------------------------------------------------------------
+
+ONE_DATASET = "count = written(source.fetch(DATASETS['invoices'], None).pages)"
+
+CASES = {
+    "rest": (
+        served,
+        ("from dagster_project.sources.rest import RestSource", f"source = RestSource(where, 'k')\n{ONE_DATASET}"),
+        (
+            BARE_HTTP,
+            "def pages():\n"
+            "    following = f'{where}/invoices?limit=5000'\n"
+            "    while following:\n"
+            "        page = asked(following)\n"
+            "        yield as_text(page['data'])\n"
+            "        following = page['next'] and where.rpartition('/')[0] + page['next']\n"
+            "count = written(pages())",
+        ),
+    ),
+    "tryton": (
+        served,
+        (
+            "from dagster_project.sources.tryton import TrytonSource",
+            "source = TrytonSource(where, 'k')\n"
+            "count = sum(written(source.fetch(DATASETS[name], None).pages) for name in ('invoices', 'payments', 'allocations'))",
+        ),
+        (
+            BARE_HTTP + "import base64\nfrom dagster_project.sources.tryton import _INVOICE, _LINE\n"
+            "coded = lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).decode()\n",
+            "def pages(model, fields, domain):\n"
+            "    after, address = 0, f\"{where}/rest/model/{model}?{'&'.join(f'f={field}' for field in fields)}\"\n"
+            "    while True:\n"
+            "        page = asked(f\"{address}&s=1000&o={coded([['id', 'ASC']])}&d={coded([*domain, ['id', '>', after]])}\")\n"
+            "        if page:\n"
+            "            yield as_text(page)\n"
+            "        if len(page) < 1000:\n"
+            "            return\n"
+            "        after = int(page[-1]['id'])\n"
+            "count = written(pages('account.invoice', _INVOICE, [['type', '=', 'out']])) + written(pages('account.move.line', _LINE, []))",
+        ),
+    ),
+    "sql": (
+        database,
+        (
+            "from pathlib import Path\nfrom dagster_project.sources.sql import SqlSource",
+            f"source = SqlSource(f'sqlite:///{{where}}/books.db', Path(where))\n{ONE_DATASET}",
+        ),
+        (
+            "import sqlite3",
+            "def pages():\n"
+            "    cursor = sqlite3.connect(f'{where}/books.db').execute('select * from invoices')\n"
+            "    names = [column[0] for column in cursor.description]\n"
+            "    while rows := cursor.fetchmany(20000):\n"
+            "        yield pa.table(dict(zip(names, map(list, zip(*rows)))))\n"
+            "count = written(pages())",
+        ),
+    ),
+}
+"""By connector: what it is pulled from, how (imports and work), and how the bare loop does it."""
+
+
+def measured(imports: str, work: str, where: str) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", MEASURED.format(imports=imports, work=work), where, str(Path(folder) / "out.parquet")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--records", type=int, default=50_000, help="invoices of the smaller book; the larger has four times as many"
+    )
+    parser.add_argument("--only", choices=CASES, help="one connector")
+    parser.add_argument("--serve", choices=PAGES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve, options.records)
+        return
+    print(
+        f"{'':<8}{'records':>10}{'a second':>10}{'CPU s':>8}{'MB':>6}   {'bare loop':>10}{'CPU s':>8}{'MB':>6}   {'speed':>6}{'by CPU':>8}"
+    )
+    for name, (opened, connector, bare) in CASES.items():
+        if options.only and name != options.only:
+            continue
+        for records in (options.records, 4 * options.records):
+            with opened(name, records) as where:
+                measured(CONNECTOR.format(imports=connector[0]), connector[1], where)  # the server makes its answers
+                ours = measured(CONNECTOR.format(imports=connector[0]), connector[1], where)
+                theirs = measured(bare[0], bare[1], where)
+            a_second = [one["count"] / one["wall"] for one in (ours, theirs)]
+            of_cpu = (theirs["cpu"] / theirs["count"]) / (ours["cpu"] / ours["count"])
+            print(
+                f"{name:<8}{ours['count']:>10,.0f}{a_second[0]:>10,.0f}{ours['cpu']:>8.1f}{ours['mb']:>6.0f}   "
+                f"{a_second[1]:>10,.0f}{theirs['cpu']:>8.1f}{theirs['mb']:>6.0f}   {a_second[0] / a_second[1]:>6.0%}{of_cpu:>8.0%}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
