@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run connect reconcile send datadocs verify forget compact compare policy test live faults lint docs dev serve demo bench audit lock clean
+.PHONY: help setup run connect reconcile send datadocs verify forget compact compare policy postgres test live faults lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ datadocs: setup ## Write Great Expectations' pages about the newest load of each
 
 verify: setup ## Read everything that is landed and hold it against what was; ACCEPT=1 does without what is damaged
 	@$(BIN)/python -m dagster_project verify $(if $(ACCEPT),--accept)
+
+postgres: setup ## Put what is published into the database of ARREARS_POSTGRES_URL now, as a night in production does
+	@$(BIN)/python -m dagster_project postgres
 
 test: setup ## Run all tests
 	@$(BIN)/python -m dagster_project prepare

@@ -101,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("datadocs", help="write Great Expectations' pages about the newest load of each dataset").set_defaults(
         command=_datadocs
     )
+    postgres = commands.add_parser("postgres", help="put what is published into the database of ARREARS_POSTGRES_URL now")
+    postgres.set_defaults(command=_postgres)
     commands.add_parser("prepare", help="parse the dbt project where it changed").set_defaults(command=_prepare)
     serve = commands.add_parser("serve", help="run the web server and the daemon, which starts the nights, until told to end")
     serve.set_defaults(command=_serve)
@@ -218,6 +220,27 @@ def _forget(settings: Settings, options: argparse.Namespace) -> int:
         f"the {record.kind} {record.key} is forgotten: {len(record.files)} files of loads, {record.quarantined} refused records blanked, "
         f"{done.rewritten} other files written anew, {done.removed} removed; the record {record.id} says so"
     )
+    if settings.postgres_url and (settings.published / "parquet").exists():
+        return _postgres(settings, options)
+    return 0
+
+
+def _postgres(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project import dbt_build, described
+    from dagster_project.outgoing.postgres import PostgresError, bring
+
+    if not settings.postgres_url:
+        print("ARREARS_POSTGRES_URL is not set: write postgresql://user:password@host/database there", file=sys.stderr)
+        return 2
+    if not (settings.published / "parquet").exists():
+        print("Nothing is published yet: make run", file=sys.stderr)
+        return 1
+    try:
+        dbt_build.prepare()
+        print(f"PostgreSQL: {bring(settings.postgres_url.get_secret_value(), settings.published, described.marts(), anew=True)}")
+    except (PostgresError, dbt_build.DbtError, OSError) as away:
+        print(f"PostgreSQL does not have the morning: {away}", file=sys.stderr)
+        return 1
     return 0
 
 

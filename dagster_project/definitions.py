@@ -12,7 +12,7 @@ from dagster_project.defs.automation.mornings import mornings_of
 from dagster_project.defs.automation.nightly import nightly_job, nightly_schedule
 from dagster_project.defs.automation.upkeep import upkeep_job, upkeep_schedule
 from dagster_project.defs.automation.watch import watch_over_nights
-from dagster_project.defs.delivery.outputs import delivery_assets
+from dagster_project.defs.delivery.outputs import delivery_assets, postgres_asset
 from dagster_project.defs.ingestion.datasets import landed_assets, landed_checks
 from dagster_project.defs.ingestion.filled import filled_worklists
 from dagster_project.defs.resources import default_resources
@@ -28,8 +28,9 @@ def build_defs(
     mornings = mornings_of(settings)
     morning = transformation_assets(mornings)
     marts = [key for key in morning.keys if key.path[0] == "marts"]
+    outside = [postgres_asset(mornings)] if settings.postgres_url else []
     return dg.Definitions(
-        assets=[filled_worklists(mornings), *landed_assets(mornings), morning, *delivery_assets(mornings, marts)],
+        assets=[filled_worklists(mornings), *landed_assets(mornings), morning, *delivery_assets(mornings, marts), *outside],
         asset_checks=[landed_checks()],
         jobs=[nightly_job(mornings), upkeep_job()],
         schedules=[nightly_schedule(settings), upkeep_schedule(settings)],

@@ -253,6 +253,7 @@ class Scrub:
             for schema, table, sql_of in made:
                 con.execute(f"create schema if not exists new.{quoted(schema)}")
                 con.execute(f"create table new.{quoted(schema)}.{quoted(table)} as {sql_of}")
+            warehouse.copy_comments(con, "old", "new")
             con.execute("detach new")
         finally:
             con.close()

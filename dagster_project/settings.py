@@ -7,6 +7,7 @@ one connector reads (it brings its own), policy — a number that finance would 
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from datetime import date, datetime
 from difflib import get_close_matches
@@ -80,6 +81,7 @@ class Settings(Receivers, KeptSettings):
     memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^[1-9]\d*(\.\d+)?(MB|GB|TB)$")
     payment_link: str = Field(default="", pattern=r"^(https://[^\s{}]+\{customer_id\}[^\s{}]*)?$")
     environment: Literal["development", "production"] = "development"
+    postgres_url: SecretStr | None = None
     mail_smtp: str | None = Field(default=None, pattern=r"^[^:\s]+(:\d{1,5})?$")
     mail_security: Literal["starttls", "tls", "none"] = "starttls"
     mail_user: str | None = None
@@ -119,6 +121,14 @@ class Settings(Receivers, KeptSettings):
         except (ZoneInfoNotFoundError, ValueError) as unknown:
             raise ValueError(f"{name!r} is not a time zone of the IANA database, such as Europe/Berlin") from unknown
         return name
+
+    @field_validator("postgres_url")
+    @classmethod
+    def _an_address(cls, url: SecretStr | None) -> SecretStr | None:
+        # of two @ the second is part of a password, or its rest would be taken for the host and shown as one
+        if url is not None and not re.fullmatch(r"postgres(ql)?(\+psycopg)?://([^@\s/]*@)?[^@\s]*", url.get_secret_value()):
+            raise ValueError("write postgresql://user:password@host/database, with %40 for an @ and %2F for a / in the password")
+        return url
 
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> Self:

@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from dagster_project.described import Described
 from dagster_project.home import give
 from dagster_project.settings import MEMORY_LIMIT
 
@@ -298,21 +299,35 @@ def _write_parquet(con: duckdb.DuckDBPyConnection, rows: str, path: Path) -> Non
 
 
 def publish(
-    marts: Path, published: Path, as_of: date, run: Mapping[str, str], memory_limit: str = MEMORY_LIMIT, group: str | None = None
+    marts: Path,
+    published: Path,
+    as_of: date,
+    run: Mapping[str, str],
+    memory_limit: str = MEMORY_LIMIT,
+    group: str | None = None,
+    described: Mapping[str, Described] | None = None,
 ) -> Path:
     """Give a built file of marts its public name, and the same as Parquet, exported first where it was not yet. Returns the folder that
     was published into.
 
     The newest morning is `published/` itself; an older one goes under `published/history/<as_of>/` and leaves the newer alone.
     A reader that has the old file open keeps it; one that opens the path gets a whole new one. `group` may read what is published,
-    besides whoever may read the home.
+    besides whoever may read the home. `described`: what the file says of its tables and columns.
     """
     published.mkdir(parents=True, exist_ok=True)
     with FileLock(published / ".lock", timeout=600):
-        return _publish(marts, published, as_of, run, memory_limit, group)
+        return _publish(marts, published, as_of, run, memory_limit, group, described or {})
 
 
-def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], memory_limit: str, group: str | None) -> Path:
+def _publish(
+    marts: Path,
+    published: Path,
+    as_of: date,
+    run: Mapping[str, str],
+    memory_limit: str,
+    group: str | None,
+    described: Mapping[str, Described],
+) -> Path:
     _take_back(marts)
     exported = marts.with_name("parquet")
     if not exported.exists():
@@ -322,14 +337,14 @@ def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], 
         con.execute(f"attach '{marts}' as built; use built.{MARTS}")
         columns = ", ".join(f"? as {name}" for name in run)
         con.execute(f"create or replace table run as select cast('{as_of}' as date) as as_of, {columns}", list(run.values()))
+        _comment(con, described)
         con.execute("checkpoint built")  # which also forces to disk what the build left to the system to write
         _write_parquet(con, "run", exported / ".run.new")
     finally:
         con.close()
     os.replace(exported / ".run.new", exported / "run.parquet")  # not written over: the last one may be out under its public name
-    out = published_as_of(published)
-    come = (datetime.now(UTC) + timedelta(hours=14)).date()  # anywhere: a morning that a clock far ahead made up is no newer one
-    target = published / "history" / as_of.isoformat() if out and as_of < out <= come else published
+    newer = newer_is_out(published_as_of(published), as_of)
+    target = published / "history" / as_of.isoformat() if newer else published
     parquet = target / ".sets" / f"{marts.parent.name}.{secrets.token_hex(3)}"
     parquet.mkdir(parents=True)
     for folder in (published, target.parent, target, parquet.parent, parquet):
@@ -348,6 +363,44 @@ def _publish(marts: Path, published: Path, as_of: date, run: Mapping[str, str], 
         if old.name not in (parquet.name, previous.name):  # a reader may be half way through the previous ones
             shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def newer_is_out(out: date | None, as_of: date) -> bool:
+    """Whether the morning that is out is a newer one than that of `as_of`, which must not take its place."""
+    come = (datetime.now(UTC) + timedelta(hours=14)).date()  # anywhere: a morning that a clock far ahead made up is no newer one
+    return out is not None and as_of < out <= come
+
+
+def _comment(con: duckdb.DuckDBPyConnection, described: Mapping[str, Described]) -> None:
+    """Say in the file what each table and column is: tools that open it show it."""
+    found = con.execute(
+        "select table_name, column_name from duckdb_columns() where schema_name = ? and database_name = current_database()",
+        [MARTS],
+    ).fetchall()
+    said = [(f'table "{mart}"', described[mart].whole) for mart in dict.fromkeys(mart for mart, _ in found) if mart in described]
+    said += [
+        (f'column "{mart}"."{column}"', text)
+        for mart, column in found
+        if mart in described and (text := described[mart].columns.get(column))
+    ]
+    _say(con, said)
+
+
+def copy_comments(con: duckdb.DuckDBPyConnection, old: str, new: str) -> None:
+    """Say of the tables of one attached database what is said of those of another."""
+    said = con.execute(
+        "select 'table ' || concat_ws('.', ?, schema_name, table_name), comment from duckdb_tables() where database_name = ? "
+        "union all select 'column ' || concat_ws('.', ?, schema_name, table_name, column_name), comment from duckdb_columns() "
+        "where database_name = ?",
+        [new, old, new, old],
+    ).fetchall()
+    _say(con, [(what, text) for what, text in said if text])
+
+
+def _say(con: duckdb.DuckDBPyConnection, said: Sequence[tuple[str, str]]) -> None:
+    if said:
+        comments = ["comment on {} is '{}'".format(what, text.replace("'", "''")) for what, text in said]
+        con.execute("; ".join(["begin", *comments, "commit"]))
 
 
 def _take_back(marts: Path) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from tenacity import Retrying, stop_after_delay, wait_fixed
 
 
 def _program(name: str) -> str | None:
@@ -19,54 +23,90 @@ def _program(name: str) -> str | None:
     return str(found[0]) if found else shutil.which(name)
 
 
+class PostgresServer:
+    """A PostgreSQL of a test's own, empty at first. It can be killed, as a machine is that loses its power, and started again."""
+
+    def __init__(self, folder: Path):
+        initdb, server = _program("initdb"), _program("postgres")
+        if not initdb or not server:
+            pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
+        self.folder = folder
+        self._server = server
+        self._as_another = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        if self._as_another:
+            shutil.chown(folder, "postgres")
+        made = [*self._as_another, initdb, "-D", f"{folder}/db", "-A", "trust", "-E", "UTF8", "-U", "arrears"]
+        subprocess.run(made, check=True, capture_output=True)
+
+    @property
+    def address(self) -> str:
+        """An SQLAlchemy address, without the database's name."""
+        return f"postgresql+psycopg://arrears@127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return int((self.folder / "db" / "postmaster.pid").read_text().split()[0])
+
+    def start(self) -> None:
+        settings = ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=1200"]
+        command = [*self._as_another, self._server, "-D", f"{self.folder}/db", "-p", str(self.port), "-k", str(self.folder)]
+        command += [part for setting in settings for part in ("-c", setting)]
+        self._running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        engine = sa.create_engine(f"{self.address}/postgres")
+        for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.2), reraise=True):
+            with attempt, engine.connect() as connection:
+                connection.exec_driver_sql("select 1")
+        engine.dispose()
+
+    def kill(self) -> None:
+        """End every process of it at once, with nothing written that was not."""
+        self._end(signal.SIGQUIT)
+
+    def stop(self) -> None:
+        self._end(signal.SIGINT)
+
+    def _end(self, how: signal.Signals) -> None:
+        subprocess.run([*self._as_another, "kill", f"-{how.value}", str(self.pid)], check=False)
+        self._running.wait(60)
+
+
+@contextmanager
+def _started() -> Iterator[PostgresServer]:
+    with tempfile.TemporaryDirectory() as folder:
+        server = PostgresServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            if server._running.poll() is None:
+                server.stop()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The address of an empty PostgreSQL of this test run's own, without the database's name."""
-    if not (initdb := _program("initdb")) or not (server := _program("postgres")):
-        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    as_another = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        if as_another:
-            shutil.chown(folder, "postgres")
-        subprocess.run(
-            [*as_another, initdb, "-D", f"{folder}/db", "-A", "trust", "-E", "UTF8", "-U", "arrears"],
-            check=True,
-            capture_output=True,
-        )
-        probe.close()
-        command = [
-            *as_another,
-            server,
-            "-D",
-            f"{folder}/db",
-            "-p",
-            str(port),
-            "-k",
-            folder,
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            "fsync=off",
-        ]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-            address = f"postgresql+psycopg://arrears@127.0.0.1:{port}"
-            try:
-                _wait_for(address)
-                yield address
-            finally:
-                subprocess.run(
-                    [*as_another, "kill", "-INT", str((Path(folder) / "db" / "postmaster.pid").read_text().split()[0])],
-                    check=False,
-                )
-                running.wait(30)
+    with _started() as server:
+        yield server.address
 
 
-def _wait_for(address: str) -> None:
-    import sqlalchemy as sa
-    from tenacity import Retrying, stop_after_delay, wait_fixed
+@pytest.fixture
+def mortal_postgres() -> Iterator[PostgresServer]:
+    """One of a test's own that it may kill."""
+    with _started() as server:
+        yield server
 
-    for attempt in Retrying(stop=stop_after_delay(30), wait=wait_fixed(0.2), reraise=True):
-        with attempt, sa.create_engine(f"{address}/postgres").connect() as connection:
-            connection.exec_driver_sql("select 1")
+
+@pytest.fixture
+def database(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an empty database."""
+    name = f"books_{abs(hash(request.node.name))}"
+    server = sa.create_engine(f"{postgres}/postgres", isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"create database {name}")
+    yield f"{postgres}/{name}"
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"drop database {name} with (force)")
+    server.dispose()

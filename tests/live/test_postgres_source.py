@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import resource
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,6 @@ from dagster_project.sources.files import FilesSource
 from dagster_project.sources.sql import SqlSource
 
 LEDGER = ROOT / "tests" / "fixtures" / "ledger"
-
-
-@pytest.fixture
-def database(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = f"books_{abs(hash(request.node.name))}"
-    server = sa.create_engine(f"{postgres}/postgres", isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"create database {name}")
-    yield f"{postgres}/{name}"
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"drop database {name} with (force)")
-    server.dispose()
 
 
 def run(database: str, *statements: str) -> None:

@@ -1,13 +1,14 @@
 """What leaves the house: the published marts, the morning's worklists, the letters with them. None exists where a blocking check failed."""
 
 import logging
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 
 import dagster as dg
 from filelock import Timeout
 
-from dagster_project import alerts, notice
+from dagster_project import alerts, described, notice
 from dagster_project.contract import DATASETS
 from dagster_project.defs.automation.ending import warnings_of
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
@@ -51,6 +52,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             _run_row(context, settings, built),
             settings.memory_limit,
             settings.published_group,
+            described.marts(),
         )
         rows = row_counts(built.parquet)
         log.info("%-18s %s rows in %d marts: %s", "marts", f"{sum(rows.values()):,}", len(rows), target / PUBLIC)
@@ -169,6 +171,48 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
         return dg.MaterializeResult(metadata={"sent": len(sent.sent), "sent_before": len(sent.before), "told": "\n".join(told)})
 
     return [published_marts, morning_worklists, morning_page, mailed_worklists]
+
+
+def postgres_asset(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The marts in a company's own database, after the list, which people wait for. A database that is away is no reason to stop."""
+
+    @dg.asset(
+        key=["delivery", "postgres"],
+        deps=[["delivery", "published_marts"]],
+        group_name=GROUP,
+        partitions_def=mornings,
+        backfill_policy=EACH_ITS_OWN_RUN,
+        owners=["team:data-engineering"],
+        kinds={"postgres"},
+        op_tags={"dagster/priority": "-1"},
+        output_required=False,
+        check_specs=[
+            dg.AssetCheckSpec("is_current", asset=["delivery", "postgres"], description="The database took the morning.")
+        ],
+        description="The published marts in schema `arrears` of a PostgreSQL database, replaced whole.",
+    )
+    def postgres(settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        from dagster_project.outgoing.postgres import PostgresError, bring
+
+        assert settings.postgres_url
+        if settings.environment != "production":
+            told = f"not told, since ARREARS_ENVIRONMENT is {settings.environment}; by hand: make postgres"
+            log.info("%-18s %s", "PostgreSQL", told)
+            yield dg.AssetCheckResult(passed=True, description=told)
+            return
+        try:
+            stands = bring(settings.postgres_url.get_secret_value(), settings.published, described.marts())
+        except (PostgresError, OSError) as away:
+            told = f"PostgreSQL does not have the morning: {away}. The next night tries again; at once: make postgres"
+            log.warning("%s", told)
+            alerts.send(settings, "Arrears: the marts are not in PostgreSQL", told)
+            yield dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=told)
+            return
+        log.info("%-18s %s", "PostgreSQL", stands)
+        yield dg.AssetCheckResult(passed=True, severity=dg.AssetCheckSeverity.WARN, description=str(stands))
+        yield dg.MaterializeResult(metadata={"stands": str(stands), "dagster/row_count": stands.rows or 0})
+
+    return postgres
 
 
 def _built(settings: Settings, mine: Warehouse, as_of: date) -> Warehouse:

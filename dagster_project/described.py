@@ -1,0 +1,69 @@
+"""What the marts are, in words: their meaning, their columns' meaning, and what names one row, as dbt's YAML has it.
+
+Belongs here: reading that out of the prepared manifest. Does not belong here: saying anything the YAML does not, but for `run`, which
+publishing makes; and where it is shown (`warehouse.py`, `outgoing/postgres.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dagster_project import dbt_build
+
+GRAIN: Final = "one_row_per"
+"""The generic test that holds a mart to its grain; every mart has one."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A mart in words. `key`: what together names one row, none of it null: columns, or expressions over them."""
+
+    text: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> str:
+        """The text with the key, for readers who see nothing but a comment."""
+        return f"{self.text} Key: {', '.join(self.key)}." if self.key else self.text
+
+
+RUN: Final = Described(
+    "One row: the run that everything beside it is of.",
+    {
+        "as_of": "The morning.",
+        "run_id": "The run that built it, as Dagster and the logs name it.",
+        "policy": "The policy pack it was built by.",
+        "source": "Where the ledger came from.",
+        "published_at": "When it was published, UTC.",
+        "versions": "What it was built with.",
+        "policy_fingerprint": "A hash of the policy rows; another one means that a row changed.",
+        "code_fingerprint": "A hash of the code that reads them.",
+    },
+    ("as_of",),
+)
+
+
+def marts(manifest: Path = dbt_build.MANIFEST) -> Mapping[str, Described]:
+    """Every mart by name, and `run`."""
+    with manifest.open(encoding="utf-8") as file:
+        nodes = json.load(file)["nodes"].values()
+    keys = {
+        node["attached_node"]: tuple(node["test_metadata"]["kwargs"]["columns"])
+        for node in nodes
+        if node["resource_type"] == "test" and (node.get("test_metadata") or {}).get("name") == GRAIN
+    }
+    told = {
+        node["name"]: Described(
+            " ".join(node["description"].split()),
+            {column["name"]: " ".join(column["description"].split()) for column in node["columns"].values()},
+            keys.get(node["unique_id"], ()),
+        )
+        for node in nodes
+        if node["resource_type"] == "model" and node["fqn"][1] == "marts"
+    }
+    return {**told, "run": RUN}
