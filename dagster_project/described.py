@@ -26,11 +26,6 @@ class Described:
     columns: Mapping[str, str]
     key: tuple[str, ...] = ()
 
-    @property
-    def whole(self) -> str:
-        """The text with the key, for readers who see nothing but a comment."""
-        return f"{self.text} Key: {', '.join(self.key)}." if self.key else self.text
-
 
 RUN: Final = Described(
     "One row: the run that everything beside it is of.",
@@ -59,7 +54,7 @@ def marts(manifest: Path = dbt_build.MANIFEST) -> Mapping[str, Described]:
     }
     told = {
         node["name"]: Described(
-            " ".join(node["description"].split()),
+            f"{' '.join(node['description'].split())} Key: {', '.join(node['config']['meta']['grain'])}.",
             {column["name"]: " ".join(column["description"].split()) for column in node["columns"].values()},
             keys.get(node["unique_id"], ()),
         )

@@ -377,7 +377,7 @@ def _comment(con: duckdb.DuckDBPyConnection, described: Mapping[str, Described])
         "select table_name, column_name from duckdb_columns() where schema_name = ? and database_name = current_database()",
         [MARTS],
     ).fetchall()
-    said = [(f'table "{mart}"', described[mart].whole) for mart in dict.fromkeys(mart for mart, _ in found) if mart in described]
+    said = [(f'table "{mart}"', described[mart].text) for mart in dict.fromkeys(mart for mart, _ in found) if mart in described]
     said += [
         (f'column "{mart}"."{column}"', text)
         for mart, column in found

@@ -391,7 +391,7 @@ def _comment(con: psycopg.Connection[Any], described: Mapping[str, Described], r
         {"schema": SCHEMA},
     ).fetchall():
         told = described.get(mart)
-        text = told and (told.columns.get(column) if column else told.whole)
+        text = told and (told.columns.get(column) if column else told.text)
         if text and text != comment:
             of = (
                 sql.SQL("column {}").format(sql.Identifier(SCHEMA, mart, column))

@@ -115,9 +115,7 @@ def test_tables_and_columns_say_what_they_are_and_have_their_keys_and_indexes(da
     for day in (MONDAY, TUESDAY):
         bring(database, published(tmp_path, day, "r1"), DESCRIBED)
 
-        assert asked(database, "select obj_description('arrears.open_items'::regclass)") == [
-            ("One row per open item. Key: item_id.",)
-        ]
+        assert asked(database, "select obj_description('arrears.open_items'::regclass)") == [("One row per open item.",)]
         assert asked(database, "select col_description('arrears.kpi_monthly'::regclass, 3)") == [("100% of it.",)]
         assert asked(database, "select obj_description('arrears'::regnamespace)") == [
             (f"The morning of {day}, published by Arrears (run r1).",)

@@ -38,7 +38,9 @@ def test_every_mart_is_described_with_each_column_and_a_key(manifest: dict[str, 
         name for name, mart in marts.items() if not (mart.text.startswith("One row") and mart.key and all(mart.columns.values()))
     ] == []
     assert marts["open_items"].key == ("item_id",)
-    assert marts["open_items"].whole.endswith(" Key: item_id.")
+    assert marts["kpi_monthly"].key == ("month", "scope", "coalesce(scope_value, '')", "kpi")
+    assert marts["kpi_monthly"].text.endswith(" Key: month, scope, scope_value, kpi.")
+    assert marts["open_items"].text.endswith(" Key: item_id.")
 
 
 def test_the_published_file_says_what_its_tables_and_columns_are_again_and_after_somebody_was_forgotten(tmp_path: Path) -> None:
@@ -55,9 +57,9 @@ def test_the_published_file_says_what_its_tables_and_columns_are_again_and_after
         published = publish(built.marts, tmp_path / "published", MONDAY, {"run_id": "r1"}, described=WORDS)
         said = comments(published / "arrears.duckdb")
         assert said == {
-            "open_items": "One row per customer's item. Key: item_id.",
+            "open_items": "One row per customer's item.",
             "open_items.item_id": "It's the item.",
-            "run": "One row: the run that everything beside it is of. Key: as_of.",
+            "run": "One row: the run that everything beside it is of.",
             "run.as_of": "The morning.",
             "run.run_id": "The run that built it, as Dagster and the logs name it.",
         }
