@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,7 @@ import pyarrow as pa
 from dagster_project import console
 from dagster_project.contract import DATASETS, Dataset
 from dagster_project.landing import Landing, LandingError
+from dagster_project.policy import limits_of
 from dagster_project.settings import Settings, SettingsError
 from dagster_project.sources import Connector, Delivery, NoConsentError, NotReachedError, Opening, Source, SourceError
 from dagster_project.sources.catalogue import CONNECTORS
@@ -54,7 +56,7 @@ class Tried:
     more: bool = False
     first: pa.Table | None = None
     left_out: str = ""
-    refused: str = ""
+    wrong: tuple[str, ...] = ()
     failed: str = ""
 
 
@@ -175,10 +177,11 @@ def _one(dataset: Dataset, source: Source, landing: Landing, settings: Settings)
     except SourceError as failed:
         return Tried(dataset, failed=str(failed))
     left_out = ", ".join(f"{records:,} {what}" for what, records in delivery.left_out.items() if records)
-    refused = (
-        _judged(dataset, replace(delivery, pages=iter([first]), full=False, parents=None), landing, settings) if first else ""
-    )
-    return Tried(dataset, count=count, more=more, first=first, left_out=left_out, refused=refused)
+    wrong: list[str] = []
+    if first:
+        sample = replace(delivery, pages=iter([first]), full=False, parents=None)
+        wrong = _judged(dataset, sample, landing, settings, whole=count == len(first))
+    return Tried(dataset, count=count, more=more, first=first, left_out=left_out, wrong=tuple(wrong))
 
 
 def _counted(delivery: Delivery, dataset: Dataset) -> tuple[int, bool, pa.Table | None]:
@@ -196,17 +199,28 @@ def _counted(delivery: Delivery, dataset: Dataset) -> tuple[int, bool, pa.Table 
     return pace.count, False, first
 
 
-def _judged(dataset: Dataset, sample: Delivery, landing: Landing, settings: Settings) -> str:
-    """What a night would refuse of the first records, in words."""
+def _judged(dataset: Dataset, sample: Delivery, landing: Landing, settings: Settings, *, whole: bool) -> list[str]:
+    """What a night would refuse of the first records, and where they are all there are whether they are too old for it."""
+    today = settings.today()
     try:
-        manifest = landing.land(dataset, sample, settings.today(), quarantine_share=Decimal(1))
+        manifest = landing.land(dataset, sample, today, quarantine_share=Decimal(1))
     except LandingError as refused:
-        return str(refused).partition(". They are in")[0]
+        return [str(refused).partition(". They are in")[0]]
     worst = [
         f"{reason.rstrip(':')} ({count:,}×, such as {manifest.examples.get(reason, '')})"
         for reason, count in list(manifest.reasons.items())[:3]
     ]
-    return f"{manifest.quarantined:,} of the first {manifest.received:,} would be refused: {'; '.join(worst)}" if worst else ""
+    wrong = [f"{manifest.quarantined:,} of the first {manifest.received:,} would be refused: {'; '.join(worst)}"] if worst else []
+    limits = limits_of(dataset.name, settings.policy, today)
+    if whole and limits.max_age_days is not None and manifest.newest_on:
+        days = (today - date.fromisoformat(manifest.newest_on)).days
+        if days > limits.max_age_days:
+            told = f"the newest record is of {manifest.newest_on}, {days:,} days ago; a night takes {limits.max_age_days}"
+            wrong.append(
+                f"{told} (landing_limits.csv)"
+                + ("; ARREARS_RATES=ecb has rates of every day" if dataset.name == "exchange_rates" else "")
+            )
+    return wrong
 
 
 # --- how it looks -----------------------------------------------------------------------------------------------------
@@ -249,7 +263,7 @@ def _verdict(connector: Connector, tried: Iterable[Tried], lacking: list[str], s
         if one.failed:
             failed.setdefault(one.failed, []).append(one.dataset.name)
     problems = [f"{', '.join(names)}: {why}" for why, names in failed.items()]
-    problems += [f"{one.dataset.name}: {one.refused}" for one in tried if one.refused]
+    problems += [f"{one.dataset.name}: {wrong}" for one in tried for wrong in one.wrong]
     missing = [one.dataset.name for one in tried if one.absent and one.dataset.required]
     problems += [f"{name}: the source has none, and a night needs it" for name in missing]
     for title, lines in (("What is missing in rights", lacking), ("What to look at", problems)):

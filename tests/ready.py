@@ -7,7 +7,7 @@ invoices, money on account, a refund, a void, a draft.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,11 +22,13 @@ BOOKS_AT = Path(__file__).parent / "fixtures" / "ready"
 
 @dataclass(frozen=True)
 class Book:
-    """How much of each document is open (credits negative), what is left of each payment, what is counted of invoices left out."""
+    """How much of each document is open (credits negative), what is left of each payment, what is counted of invoices left out, and each
+    edge: document, what it was settled by, how much, on which day of August."""
 
     open: Mapping[str, str]
     unapplied: Mapping[str, str]
     left_out: Mapping[str, int]
+    edges: Set[str]
 
 
 BOOKS = {
@@ -34,16 +36,21 @@ BOOKS = {
         {"inv:1": "0", "inv:2": "20", "inv:3": "55", "inv:4": "0", "cm:8": "0", "je:9:C1": "0"},
         {"pay:P1": "5", "paid:3": "0", "dep:6:C1": "0"},
         {"bills of suppliers": 2, "sales receipts, paid at once": 0, "estimates": 0},
+        {"inv:1 credit_memo cm:8 40.1 on 20", "inv:1 payment pay:P1 60 on 20", "je:9:C1 payment pay:P1 12 on 20",
+         "inv:2 payment dep:6:C1 30 on 21", "inv:3 payment paid:3 25 on 07"},
     ),
     "fivetran_xero": Book(
         {"i1": "0", "i2": "20", "i3": "0", "n1": "-9.90"},
         {"p1": "0", "p2": "0", "p3": "0"},
         {"bills of suppliers": 1, "drafts and deleted drafts": 1, "credit notes of suppliers": 1},
+        {"i1 payment p1 60 on 20", "i1 credit_memo n1 40.1 on 10", "i2 payment p2 25 on 21", "i2 payment p3 25 on 18",
+         "i2 adjustment None 5 on 22"},
     ),
     "fivetran_netsuite": Book(
         {"i1": "0", "i2": "20", "m1": "-9.90"},
         {"p1": "0", "d1": "15"},
         {"documents of suppliers": 1, "invoices and credit memos not posted": 1, "journals": 0},
+        {"i1 payment p1 60 on 20", "i1 credit_memo m1 40.1 on 10", "i2 payment d1 30 on 21"},
     ),
     "sap": Book(
         {
@@ -53,6 +60,15 @@ BOOKS = {
         },
         {"1000/2025/1400000001/001": "0", "1000/2025/1400000002/001": "0", "1000/2025/1400000004/001": "0"},
         {"lines of special G/L: down payments, bills of exchange": 1},
+        {
+            "1000/2025/0090000001/001 discount None 2 on 20",
+            "1000/2025/0090000001/001 payment 1000/2025/1400000001/001 98.1 on 20",
+            "1000/2025/0090000002/001 credit_memo 1000/2025/0090000008/001 40.1 on 20",
+            "1000/2025/0090000002/001 payment 1000/2025/1400000001/001 9.9 on 20",
+            "1000/2025/0090000003/001 payment 1000/2025/1400000002/001 60 on 25",
+            "1000/2025/0090000003/001 adjustment None 20 on 25",
+            "1000/2025/0090000004/001 payment 1000/2025/1400000004/001 25 on 27",
+        },
     ),
 }  # fmt: skip
 
@@ -95,3 +111,11 @@ def settled(told: Mapping[str, Iterable[Mapping[str, Any]]]) -> tuple[dict[str, 
         for row in told["payments"]
     }
     return documents, payments
+
+
+def edges(told: Mapping[str, Iterable[Mapping[str, Any]]]) -> set[str]:
+    return {
+        f"{edge['invoice_id']} {edge['source_type']} {edge['source_id']} "
+        f"{Decimal(edge['amount']).normalize():f} on {edge['allocated_on'][-2:]}"
+        for edge in told["allocations"]
+    }

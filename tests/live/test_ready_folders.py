@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing
 from dagster_project.sources.sql import READY, SqlSource
-from tests.ready import BOOKS, read, settled, statements
+from tests.ready import BOOKS, edges, read, settled, statements
 
 SEEDS = os.environ.get("ARREARS_FIVETRAN_SEEDS")
 
@@ -54,10 +54,12 @@ def test_a_book_reads_the_same_out_of_postgresql(name: str, database: str) -> No
             connection.execute(sa.text(statement.replace(":", r"\:")))
     engine.dispose()
 
-    documents, payments = settled(read(database, name))
+    told = read(database, name)
+    documents, payments = settled(told)
 
     assert documents == {key: Decimal(amount) for key, amount in BOOKS[name].open.items()}
     assert payments == {key: Decimal(amount) for key, amount in BOOKS[name].unapplied.items()}
+    assert edges(told) == BOOKS[name].edges
 
 
 @pytest.mark.skipif(

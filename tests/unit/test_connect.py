@@ -57,6 +57,8 @@ def test_a_folder_of_files_is_counted_shown_and_held_to_the_contract(
     assert "  customer_id           0001                      0002                      0003" in seen
     assert any(line.startswith("  never filled: parent_customer_id") for line in seen)
     assert "payments: 2 of the first 13 would be refused: payment_date is not a date" in seen.text
+    assert "exchange_rates: the newest record is of 2025-" in seen.text
+    assert "a night takes 10 (landing_limits.csv); ARREARS_RATES=ecb has rates of every day" in seen.text
     assert seen[-1] == "\nIt can be read. A night on it: ARREARS_SOURCE=files make run"
     assert not settings.landing.exists(), "nothing of it is kept"
 

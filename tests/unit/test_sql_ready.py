@@ -16,7 +16,7 @@ from dagster_project.landing import Landing
 from dagster_project.settings import Settings
 from dagster_project.sources.catalogue import CONNECTORS, Sources
 from dagster_project.sources.sql import READY, SqlSource
-from tests.ready import BOOKS, read, settled, statements
+from tests.ready import BOOKS, edges, read, settled, statements
 
 
 @pytest.fixture(scope="module", params=sorted(BOOKS))
@@ -38,10 +38,27 @@ def test_every_document_and_payment_is_as_open_as_the_book_has_it(book: tuple[st
 
     assert documents == {key: Decimal(amount) for key, amount in BOOKS[name].open.items()}
     assert payments == {key: Decimal(amount) for key, amount in BOOKS[name].unapplied.items()}
+    assert edges(told) == BOOKS[name].edges
     assert told["left_out"] == [BOOKS[name].left_out]
     for row in told["invoices"]:
         reported = row["open_amount_reported"]
         assert reported is None or Decimal(reported) == abs(documents[row["invoice_id"]]), row
+
+
+def test_sap_says_when_an_invoice_is_due_and_what_a_discount_brought(tmp_path: Path) -> None:
+    file = tmp_path / "books.duckdb"
+    con = duckdb.connect(str(file))
+    for statement in statements("sap"):
+        con.execute(statement)
+    con.close()
+
+    told = read(f"duckdb:///{file}", "sap")
+
+    invoice = next(row for row in told["invoices"] if row["invoice_id"] == "1000/2025/0090000001/001")
+    assert (invoice["due_date"], invoice["amount"]) == ("2025-08-31", "100.1000")
+    payment = next(row for row in told["payments"] if row["payment_id"] == "1000/2025/1400000001/001")
+    assert payment["amount"] == "108.0000", "posted with 110.00, of which 2.00 are the discount"
+    assert [(row["amount"], row["source_id"]) for row in told["refunds"]] == [("30.0000", "1000/2025/0090000009/001")]
 
 
 def test_a_night_would_refuse_nothing_of_it(book: tuple[str, str], landing: Landing) -> None:
