@@ -7,7 +7,7 @@ may be dunned (the marts).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -20,6 +20,11 @@ from dagster_project.contract import ISSUED_CUSTOMERS, ISSUED_STEPS, Dataset
 from dagster_project.landing import Landing
 from dagster_project.outgoing import Manifest, export, recover, swap_into_place, write_no_worklist
 from dagster_project.sources import Delivery, page_schema
+
+
+class OvertakenError(Exception):
+    """A morning was built before an earlier one went out. The message says which, and what to do."""
+
 
 LONGEST_WAIT = 600  # seconds for another run's delivery to end
 
@@ -36,13 +41,19 @@ def deliver(
     payment_link: str = "",
     warnings: Sequence[str] = (),
     key: bytes,
+    knew: Collection[str] | None = None,
 ) -> Manifest:
-    """Write the worklists of a morning under `root` and remember the steps they issue and whom they are about. `key` seals their rows.
+    """Write the worklists of a morning under `root` and remember the steps they issue and whom they are about. `key` seals their rows;
+    `knew`: the loads of issued steps that the marts were built on, where that is known.
 
     The steps are remembered before the list is seen: a kill in between costs a reminder, which the next run of the morning
     brings back; the other way round it would be sent twice.
+
+    Raises:
+        OvertakenError: an earlier morning issued steps while this one was being built on what was issued before.
     """
     with _alone(root, as_of) as aside:
+        _refuse_overtaken(landing, as_of, knew)
         manifest = export(
             aside,
             marts,
@@ -80,6 +91,17 @@ def last_list(root: Path, before: date) -> date | None:
     """The newest earlier morning that has its worklist."""
     earlier = [date.fromisoformat(path.name) for path in root.glob("????-??-??") if has_list(path)]
     return max((day for day in earlier if day < before), default=None)
+
+
+def _refuse_overtaken(landing: Landing, as_of: date, knew: Collection[str] | None) -> None:
+    if knew is None or landing.later(ISSUED_STEPS, as_of):  # a replay issues nothing
+        return
+    for load in landing.loads(ISSUED_STEPS, as_of):
+        if load.as_of < as_of and load.load_id not in knew and load.manifest.landed:
+            raise OvertakenError(
+                f"the list of {load.as_of} went out while the morning of {as_of} was being built, which does not know what it asked for, "
+                f"and would ask again. Nothing of it went out; build it on what is known now: make run DATE={as_of}"
+            )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from zoneinfo import available_timezones
 import duckdb
 import pyarrow as pa
 
-from dagster_project.contract import DATASETS, TABLES
+from dagster_project.contract import DATASETS, ISSUED_STEPS, TABLES
 from dagster_project.landing import Known, Landing, rows_select
 from dagster_project.warehouse import Warehouse
 
@@ -56,8 +56,10 @@ def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known, s
         for group in sorted({dataset.group for dataset in TABLES.values()}):
             con.execute(f"create schema {group}")
         for dataset in TABLES.values():
-            known_rows = rows_select(dataset, con, landing.loads(dataset, as_of, known))
-            con.execute(f"create view {dataset.group}.{dataset.name} as {known_rows}")
+            loads = landing.loads(dataset, as_of, known)
+            con.execute(f"create view {dataset.group}.{dataset.name} as {rows_select(dataset, con, loads)}")
+            if dataset is ISSUED_STEPS:
+                warehouse.says_issued(load.load_id for load in loads)
         con.execute("create schema reference")
         _calendars(con, as_of)
         _time_zones(con)

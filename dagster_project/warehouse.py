@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -37,7 +37,7 @@ PUBLIC: Final = "arrears.duckdb"
 FORMER: Final = "marts.duckdb"
 """What it was called before; a link to it until the release after 0.1."""
 
-_FINISHED = "finished"
+_FINISHED, _ISSUED = "finished", "issued"
 
 
 def connect(path: str = ":memory:", **config: str) -> duckdb.DuckDBPyConnection:
@@ -88,7 +88,8 @@ class Warehouse:
             for file in self.folder.glob(f"{path.name}*"):
                 file.unlink()
         shutil.rmtree(self.parquet, ignore_errors=True)
-        (self.folder / _FINISHED).unlink(missing_ok=True)
+        for said in (_FINISHED, _ISSUED):
+            (self.folder / said).unlink(missing_ok=True)
 
     def finish(self, made_by: Mapping[str, str]) -> None:
         """Say that everything was built here and every blocking test passed: only such a folder is published from. `made_by`: the
@@ -99,6 +100,16 @@ class Warehouse:
     def made_by(self) -> dict[str, str]:
         told: dict[str, str] = json.loads((self.folder / _FINISHED).read_text("utf-8"))
         return told
+
+    def says_issued(self, loads: Iterable[str]) -> None:
+        """Remember which loads of issued steps the morning knows."""
+        (self.folder / _ISSUED).write_text("\n".join(sorted(loads)), "utf-8")
+
+    @property
+    def knew_issued(self) -> frozenset[str] | None:
+        """The loads of issued steps that the morning was built on; None where nobody said so."""
+        path = self.folder / _ISSUED
+        return frozenset(path.read_text("utf-8").split()) if path.exists() else None
 
     @property
     def finished(self) -> bool:

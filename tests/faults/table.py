@@ -23,6 +23,7 @@ STAGES: Final = {
     "unit/test_bounded.py": "The process for strangers' bytes",
     "faults/test_secrets.py": "Secrets, terminals and logs",
     "faults/test_dead_nights.py": "Nights that die",
+    "faults/test_side_by_side.py": "Two at once",
     "faults/test_told.py": "Telling somebody",
     "e2e/test_delivery_killed.py": "Delivering, killed",
     "e2e/test_refusals.py": "Whole nights that must stop",

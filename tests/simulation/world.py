@@ -59,6 +59,8 @@ class World:
             self.tell(date(2000, 1, 1), "companies", company)
         self.habits: dict[str, tuple[int, int]] = {}
         self.customers = [self._customer(place) for place in range(customers)]
+        self.never_called = {customer["customer_id"] for customer in self.customers[3::4]}
+        """Nobody but us ever contacts these: what we say first is the first they hear."""
         for customer in self.customers:
             self.tell(date(2000, 1, 1), "customers", customer)
             for role in ("accounts_payable", "senior"):
@@ -114,7 +116,7 @@ class World:
         for customer in self.customers:
             if day.weekday() < 5 and self.one_in(7):
                 self._invoice(customer, day)
-            if self.one_in(60):
+            if self.one_in(60) and customer["customer_id"] not in self.never_called:
                 self._activity(customer, day)
         if self.one_in(9):
             self._fate(self.chance.choice(self.customers[1:]), day)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from dagster_project import delivery, warehouse
 from dagster_project.contract import ISSUED_STEPS
-from dagster_project.delivery import deliver, hold_back
+from dagster_project.delivery import OvertakenError, deliver, hold_back
 from dagster_project.landing import Landing, rows_select
 from dagster_project.outgoing import WorklistError
 
@@ -84,8 +84,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "worklists"
 
 
-def send(root: Path, landing: Landing, marts: Mapping[str, pa.Table], as_of: date) -> Any:
-    return deliver(root, landing, marts, as_of=as_of, policy="net_terms", run={"run_id": "r1"}, rejected={}, key=b"k" * 32)
+def send(root: Path, landing: Landing, marts: Mapping[str, pa.Table], as_of: date, knew: Collection[str] | None = None) -> Any:
+    said = {"run_id": "r1"}
+    return deliver(root, landing, marts, as_of=as_of, policy="net_terms", run=said, rejected={}, key=b"k" * 32, knew=knew)
 
 
 def remembered(landing: Landing) -> list[tuple[Any, ...]]:
@@ -146,6 +147,25 @@ def test_an_older_morning_that_is_replayed_gets_its_list_but_issues_nothing(
 
     assert listed(root, MONDAY) == 1
     assert [row[:3] for row in remembered(landing)] == [(TUESDAY, "I0", "escalation")]
+
+
+def test_a_morning_built_before_an_earlier_one_went_out_does_not_ask_again_for_what_that_asked(
+    root: Path, landing: Landing, morning: Callable[..., Any]
+) -> None:
+    send(root, landing, morning("escalation"), MONDAY, knew=[])
+    known = [load.load_id for load in landing.loads(ISSUED_STEPS)]
+    send(root, landing, morning("first_notice"), TUESDAY, knew=known)
+
+    with pytest.raises(
+        OvertakenError, match=r"the list of 2025-06-03 went out while the morning of 2025-06-04.*make run DATE=2025-06-04"
+    ):
+        send(root, landing, morning("first_notice"), WEDNESDAY, knew=known)
+    assert visible(root) == ["2025-06-02", "2025-06-03"]
+    assert len(remembered(landing)) == 2
+
+    send(root, landing, morning("escalation"), MONDAY, knew=[])  # a replay issues nothing, whatever it knew
+    send(root, landing, morning("second_notice"), WEDNESDAY, knew=[load.load_id for load in landing.loads(ISSUED_STEPS)])
+    assert len(remembered(landing)) == 3
 
 
 def test_a_morning_with_nobody_to_contact_is_a_list_too(root: Path, landing: Landing, morning: Callable[..., Any]) -> None:

@@ -97,6 +97,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             payment_link=settings.payment_link,
             warnings=warnings_of(context.instance, context.run_id),
             key=key_in(settings.home),
+            knew=built.knew_issued,
         )
         totals, folder = manifest.totals, settings.worklists / as_of.isoformat()
         log.info(
