@@ -88,6 +88,10 @@ class Settings(Receivers, KeptSettings):
     mail_password: SecretStr | None = None
     mail_from: str = Field(default="arrears@localhost", pattern=r"^[^@\s]+@[^@\s]+$")
     mail_folder: Path | None = None
+    mail_imap: str | None = Field(default=None, pattern=r"^[^:\s]+(:\d{1,5})?$")
+    mail_imap_security: Literal["tls", "starttls", "none"] = "tls"
+    mail_imap_user: str | None = None
+    mail_imap_password: SecretStr | None = None
 
     @field_validator("home", "mail_folder")
     @classmethod
@@ -132,6 +136,10 @@ class Settings(Receivers, KeptSettings):
 
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> Self:
+        if self.mail_imap and self.mail_imap_security == "none" and not self.mail_imap.startswith(("127.0.0.1", "localhost")):
+            raise ValueError(
+                "ARREARS_MAIL_IMAP_SECURITY none: a password goes out under starttls or tls only, but for this machine's own server"
+            )
         if self.mail_password and self.mail_security == "none":
             raise ValueError(
                 "ARREARS_MAIL_SECURITY none and ARREARS_MAIL_PASSWORD: a password goes out under starttls or tls only"

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,3 +111,63 @@ def database(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
     with server.connect() as connection:
         connection.exec_driver_sql(f"drop database {name} with (force)")
     server.dispose()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[str]:
+    """The address of an IMAP server of this test's own; every user's password is pa55word."""
+    if not (server := shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin")):
+        pytest.skip("no Dovecot is installed (Debian: apt-get install dovecot-imapd)")
+    if os.geteuid() != 0:
+        pytest.skip("Dovecot is started as root here")
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        os.chmod(folder, 0o755)
+        (Path(folder) / "mail").mkdir()
+        shutil.chown(Path(folder) / "mail", "mail", "mail")
+        settings = Path(folder) / "dovecot.conf"
+        settings.write_text(
+            f"""
+            base_dir = {folder}/run
+            log_path = {folder}/log
+            protocols = imap
+            listen = 127.0.0.1
+            ssl = no
+            disable_plaintext_auth = no
+            first_valid_uid = 1
+            mail_location = maildir:{folder}/mail/%u
+            passdb {{
+              driver = static
+              args = password=pa55word
+            }}
+            userdb {{
+              driver = static
+              args = uid=mail gid=mail home={folder}/mail/%u
+            }}
+            service imap-login {{
+              chroot =
+              inet_listener imap {{
+                port = {port}
+              }}
+              inet_listener imaps {{
+                port = 0
+              }}
+            }}
+            service anvil {{
+              chroot =
+            }}
+            """
+        )
+        with subprocess.Popen([server, "-F", "-c", str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+            try:
+                for _ in range(100):
+                    with socket.socket() as knocking:
+                        if knocking.connect_ex(("127.0.0.1", port)) == 0:
+                            break
+                    time.sleep(0.1)
+                yield f"127.0.0.1:{port}"
+            finally:
+                running.terminate()
+                running.wait(20)

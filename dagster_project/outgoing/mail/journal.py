@@ -59,6 +59,11 @@ class Journal:
                     continue
                 self._last[entry.kind, entry.receiver] = entry
 
+    @property
+    def entries(self) -> list[Entry]:
+        """The last that is known of each letter."""
+        return list(self._last.values())
+
     def last(self, kind: str, receiver: str) -> Entry | None:
         """The last that is known of a letter; None where it was never begun."""
         return self._last.get((kind, receiver))
@@ -78,6 +83,17 @@ class Journal:
             os.fsync(file.fileno())
         self._last[kind, receiver] = entry
         return entry
+
+
+def receivers(folder: Path) -> set[str]:
+    """Every address that a list was ever sent to, or may have been."""
+    journals = [Journal(path) for path in folder.glob("????-??-??.jsonl")]
+    return {
+        entry.receiver
+        for journal in journals
+        for entry in journal.entries
+        if entry.kind == "worklist" and entry.state != State.REFUSED
+    }
 
 
 @contextmanager

@@ -116,7 +116,7 @@ def send_morning(settings: Settings, as_of: date, *, again: bool = False) -> Sen
             continue  # on no list this morning
         mine = actions if receiver.everyone else [row for row in actions if row["collector"] == receiver.name]
         held = [row for row in items if row["held_reason"] and (receiver.everyone or row["collector"] == receiver.name)]
-        subject, body = _said(as_of, mine, held, manifest, receiver, folder, result.missing)
+        subject, body = _said(as_of, mine, held, manifest, receiver, folder, result.missing, bool(settings.mail_imap))
         enclosed = [folder / str(name)]
         if receiver.everyone and (page := settings.reports / as_of.isoformat() / "index.html").exists():
             enclosed.append(page)
@@ -244,6 +244,7 @@ def _said(
     receiver: Receiver,
     folder: Path,
     missing: Sequence[str],
+    by_reply: bool,
 ) -> tuple[str, str]:
     """Subject and body: the morning in six lines, and what to do with it."""
     items = sum(row["item_count"] for row in mine)
@@ -271,8 +272,9 @@ def _said(
     warnings = [printable(warning) for warning in manifest["warnings"]]
     more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
     lines.append(f"Mind          {warnings[0]}{more}" if warnings else "Mind          nothing: there is no warning this morning")
+    back = "answer this letter with it attached" if by_reply else "put it into the inbox folder"
     what = (
-        "Write what happened into the yellow cells of the workbook and put it into the inbox folder: it counts tomorrow morning."
+        f"Write what happened into the yellow cells of the workbook and {back}: it counts tomorrow morning."
         if not receiver.everyone
         else f"All of it, as workbooks and files for machines: {folder}"
     )
