@@ -265,7 +265,7 @@ def _compact(settings: Settings, options: argparse.Namespace) -> int:
 def _send(settings: Settings, options: argparse.Namespace) -> int:
     from filelock import Timeout
 
-    from dagster_project.outgoing import mail
+    from dagster_project import mail
     from dagster_project.warehouse import published_as_of
 
     as_of = options.date or published_as_of(settings.published)

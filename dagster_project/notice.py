@@ -19,11 +19,10 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from dagster_project import alerts
+from dagster_project import alerts, mail
 from dagster_project import settings as environment
 from dagster_project.delivery import has_list, hold_back, last_list
 from dagster_project.landing import Landing
-from dagster_project.outgoing import mail
 from dagster_project.settings import Settings
 from dagster_project.warehouse import published_as_of, published_run
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from dagster_project.incoming import replies
-from dagster_project.incoming.replies import MailboxError, send_errors_back, take_replies
-from dagster_project.outgoing.mail.journal import State, open_journal
+from dagster_project.mail import replies
+from dagster_project.mail.journal import State, open_journal
+from dagster_project.mail.replies import MailboxError, send_errors_back, take_replies
 from dagster_project.settings import Settings
 
 AS_OF = date(2025, 6, 30)

@@ -26,8 +26,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope
 
-from dagster_project.outgoing import mail
-from dagster_project.outgoing.mail import journal, morning, post
+from dagster_project import mail
+from dagster_project.mail import journal, morning, post
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings
 
@@ -262,7 +262,7 @@ def test_a_night_killed_while_it_sends_sends_nothing_twice(
         "from datetime import date\n"
         "from pathlib import Path\n"
         "from dagster_project.outgoing import mail\n"
-        "from dagster_project.outgoing.mail import morning\n"
+        "from dagster_project.mail import morning\n"
         "from dagster_project.settings import Settings\n"
         f"morning.rows_in_force = lambda table, pack, day: {COLLECTORS!r}\n"
         f"settings = Settings(home=Path({str(settings.home)!r}), mail_smtp={settings.mail_smtp!r}, mail_security='none',\n"

@@ -8,13 +8,13 @@ from importlib.metadata import version
 import dagster as dg
 from filelock import Timeout
 
-from dagster_project import alerts, described, notice
+from dagster_project import alerts, described, mail, notice
 from dagster_project.contract import DATASETS
 from dagster_project.defs.automation.ending import warnings_of
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
-from dagster_project.outgoing import MARTS, mail
+from dagster_project.outgoing import MARTS
 from dagster_project.outgoing.page import write_page
 from dagster_project.seals import key_in
 from dagster_project.settings import Settings

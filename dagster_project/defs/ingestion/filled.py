@@ -10,8 +10,8 @@ from dagster_project.contract import WORKLIST_OUTCOMES
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.defs.ingestion.datasets import GROUP, key_of
 from dagster_project.incoming.intake import TakenIn, reads, take_in
-from dagster_project.incoming.replies import MailboxError, send_errors_back, take_replies
 from dagster_project.landing import Landing, LandingError
+from dagster_project.mail.replies import MailboxError, send_errors_back, take_replies
 from dagster_project.seals import SealError, key_in
 from dagster_project.settings import Settings
 from dagster_project.words import printable

@@ -1,7 +1,7 @@
 """Filled workbooks that come back as answers to the list's e-mail: put into the inbox, and what could not be read sent back.
 
 Belongs here: the mailbox, whose answers are taken, which file of a letter is one. Does not belong here: what a workbook says
-(`inbox.py`), when it counts (`intake.py`), sending (`outgoing/mail/`).
+(`inbox.py`), when it counts (`intake.py`), sending (`mail/`).
 
     mail/replies.jsonl     which file of the inbox came from whom, so that what is wrong with it goes back there
 
@@ -31,8 +31,8 @@ from filelock import Timeout
 from dagster_project.bounded import Bounded, OutOfBounds
 from dagster_project.home import opened_inbox
 from dagster_project.incoming.intake import DONE, ERRORS
-from dagster_project.outgoing.mail.journal import State, open_journal, receivers
-from dagster_project.outgoing.mail.post import NotTaken, Unsure, post_of
+from dagster_project.mail.journal import State, open_journal, receivers
+from dagster_project.mail.post import NotTaken, Unsure, post_of
 from dagster_project.outgoing.names import distinct_slugs
 from dagster_project.settings import Settings
 from dagster_project.words import printable

@@ -23,9 +23,9 @@ from typing import Any
 
 from filelock import Timeout
 
+from dagster_project.mail.journal import Journal, State, open_journal
+from dagster_project.mail.post import NotTaken, Post, Unsure, post_of
 from dagster_project.outgoing.export import MANIFEST
-from dagster_project.outgoing.mail.journal import Journal, State, open_journal
-from dagster_project.outgoing.mail.post import NotTaken, Post, Unsure, post_of
 from dagster_project.outgoing.workbook.process import EVERYONE
 from dagster_project.policy import rows_in_force
 from dagster_project.settings import Settings
