@@ -185,7 +185,7 @@ def test_the_types_of_marts_are_those_that_readers_of_every_engine_have(marts: d
 
 LAYERS = ("staging.reference", "policy", "staging", "intermediate", "marts")
 """Policy reads seeds and what the night was told of itself; nothing under the marts reads a mart."""
-SUBJECTS = ("ledger", "aging", "behaviour", "risk", "dunning", "kpi", "control")
+SUBJECTS = ("ledger", "calendar", "aging", "behaviour", "risk", "dunning", "kpi", "control")
 """What of the book is worked out before what. A new folder has its place here."""
 AGAINST_THE_ARROWS = {
     (

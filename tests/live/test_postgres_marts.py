@@ -20,6 +20,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from nights import AS_OF, House
 
 from dagster_project.described import RUN, Described
 from dagster_project.outgoing import postgres
@@ -180,6 +181,38 @@ def test_a_release_adds_widens_and_takes_away_columns(database: str, tmp_path: P
     assert asked(database, "select indexdef from pg_indexes where tablename = 'changing'") == [
         ("CREATE UNIQUE INDEX changing_pkey ON arrears.changing USING btree (key)",)
     ]
+
+
+def test_a_night_in_production_brings_every_mart_and_one_without_the_database_is_a_night_all_the_same(
+    database: str, tmp_path: Path
+) -> None:
+    house = House(tmp_path / "home").with_(environment="production", postgres_url=database)
+
+    said = house.command("run", "--date", AS_OF.isoformat())
+
+    assert said.code == 0, said.err
+    assert f"the morning of {AS_OF} in " in said.out
+    marts = {path.stem: pq.read_metadata(path).num_rows for path in (house.home / "published" / "parquet").glob("*.parquet")}
+    assert {mart: asked(database, f'select count(*) from arrears."{mart}"')[0][0] for mart in marts} == marts
+    silent = (
+        "select relname, attname from pg_attribute join pg_class on attrelid = pg_class.oid where relkind = 'r' and attnum > 0 "
+    )
+    silent += "and relnamespace = 'arrears'::regnamespace and (col_description(attrelid, attnum) is null or obj_description(attrelid) is null)"
+    assert asked(database, silent) == []
+    keyed = asked(database, "select tablename from pg_indexes where schemaname = 'arrears' and indexname ~ '_p?key$'")
+    assert {mart for (mart,) in keyed} == set(marts)
+    assert (
+        asked(database, "select data_type, numeric_scale from information_schema.columns where column_name = 'open_amount'") != []
+    )
+    floats = "select table_name, column_name from information_schema.columns where table_schema = 'arrears' and data_type ~ 'real|double'"
+    assert asked(database, floats) == []
+
+    away = house.with_(postgres_url=database.replace("arrears@127.0.0.1", "arrears:pass-word-83a1@127.0.0.2"))
+    again = away.command("run", "--date", AS_OF.isoformat())
+
+    assert again.code == 0, again.err
+    assert "! PostgreSQL does not have the morning: nobody answers at its address. The next night tries again" in again.out
+    assert not [path for path in house.home.rglob("*") if path.is_file() and b"pass-word-83a1" in path.read_bytes()]
 
 
 # --- under readers ----------------------------------------------------------------------------------------------------
