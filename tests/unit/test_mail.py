@@ -261,7 +261,7 @@ def test_a_night_killed_while_it_sends_sends_nothing_twice(
         "import sys, time\n"
         "from datetime import date\n"
         "from pathlib import Path\n"
-        "from dagster_project.outgoing import mail\n"
+        "from dagster_project import mail\n"
         "from dagster_project.mail import morning\n"
         "from dagster_project.settings import Settings\n"
         f"morning.rows_in_force = lambda table, pack, day: {COLLECTORS!r}\n"
