@@ -87,14 +87,21 @@ at_risk as (
     from summed
 ),
 
-timed as (
+action_steps as (
     select
         customer_id,
+        step,
+        label as step_label,
+        channel,
+        audience,
+        tone,
+        template,
+        effect,
         minutes
     from (
         select
             at_risk.customer_id,
-            policy_steps.minutes,
+            policy_steps.*,
             row_number() over (
                 partition by at_risk.customer_id
                 order by case when policy_steps.tier = '*' then 1 else 0 end, policy_steps.step
@@ -112,8 +119,15 @@ queued as (
     select
         at_risk.*,
         collectors.collector,
-        timed.minutes,
-        sum(timed.minutes) over (
+        action_steps.step,
+        action_steps.step_label,
+        action_steps.channel,
+        action_steps.audience,
+        action_steps.tone,
+        action_steps.template,
+        action_steps.effect,
+        action_steps.minutes,
+        sum(action_steps.minutes) over (
             partition by collectors.collector
             order by
                 at_risk.expected_loss + at_risk.carrying_cost desc,
@@ -123,7 +137,7 @@ queued as (
             rows between unbounded preceding and current row
         ) as minutes_through
     from at_risk
-    inner join timed on at_risk.customer_id = timed.customer_id
+    inner join action_steps on at_risk.customer_id = action_steps.customer_id
     left join collectors on at_risk.customer_id = collectors.customer_id
 ),
 
@@ -151,6 +165,13 @@ select
     planned.customer_id,
     planned.collector,
     planned.severity,
+    planned.step,
+    planned.step_label,
+    planned.channel,
+    planned.audience,
+    planned.tone,
+    planned.template,
+    planned.effect,
     planned.past_due_amount,
     planned.expected_loss,
     planned.carrying_cost,

@@ -39,19 +39,6 @@ companies as (
     select * from {{ ref('int_companies') }}
 ),
 
-contacts as (
-    select * from {{ ref('stg_erp__contacts') }}
-),
-
-contacts_made as (
-    select * from {{ ref('int_contacts_made') }}
-),
-
-promises as (
-    select * from {{ ref('int_promises') }}
-    where state = 'pending'
-),
-
 risk_tiers as (
     select * from {{ ref('int_risk_tiers') }}
 ),
@@ -66,6 +53,18 @@ payment_behaviour as (
 
 arrangements as (
     select * from {{ ref('int_arrangements') }}
+),
+
+action_contacts as (
+    select * from {{ ref('int_action_contacts') }}
+),
+
+contact_history as (
+    select * from {{ ref('int_contact_history') }}
+),
+
+pending_promises as (
+    select * from {{ ref('int_pending_promises') }}
 ),
 
 customer_items as (
@@ -126,31 +125,6 @@ actions as (
     group by customer_id, customer_name, collector, tier_in_force
 ),
 
-action_steps as (
-    select
-        customer_id,
-        step,
-        label,
-        channel,
-        audience,
-        tone,
-        template,
-        effect
-    from (
-        select
-            actions.customer_id,
-            policy_steps.*,
-            row_number() over (
-                partition by actions.customer_id order by case when policy_steps.tier = '*' then 1 else 0 end, policy_steps.step
-            ) as preference
-        from actions
-        inner join policy_steps
-            on actions.severity = policy_steps.severity
-            and policy_steps.tier in ('*', coalesce(actions.tier_in_force, '*'))
-    ) as applicable
-    where preference = 1
-),
-
 action_companies as (
     select
         customer_id,
@@ -184,143 +158,18 @@ credits as (
     group by customer_id
 ),
 
-ways_to_reach as (
-    select
-        customer_id,
-        role,
-        contact_id,
-        name,
-        email,
-        phone
-    from contacts
-    union all
-    select
-        customer_id,
-        'customer' as role,
-        '' as contact_id,
-        cast(null as varchar) as name,
-        email,
-        phone
-    from customers
-),
-
--- Someone of the audience the step speaks to, else anyone the step's channel reaches, else the customer's own line.
-action_contacts as (
-    select
-        customer_id,
-        name,
-        email,
-        phone
-    from (
-        select
-            action_steps.customer_id,
-            ways_to_reach.name,
-            ways_to_reach.email,
-            ways_to_reach.phone,
-            row_number() over (
-                partition by action_steps.customer_id
-                order by
-                    case
-                        when action_steps.channel = 'email' and ways_to_reach.email is not null then 0
-                        when action_steps.channel <> 'email' and ways_to_reach.phone is not null then 0
-                        else 1
-                    end,
-                    case
-                        when ways_to_reach.role = action_steps.audience then 0
-                        when ways_to_reach.role = 'accounts_payable' then 1
-                        when ways_to_reach.role = 'customer' then 3
-                        else 2
-                    end,
-                    ways_to_reach.contact_id
-            ) as preference
-        from action_steps
-        inner join ways_to_reach on action_steps.customer_id = ways_to_reach.customer_id
-        where ways_to_reach.email is not null or ways_to_reach.phone is not null
-    ) as reachable
-    where preference = 1
-),
-
-contacts_by_recency as (
-    select
-        customer_id,
-        contacted_on,
-        outcome,
-        row_number() over (partition by customer_id order by contacted_on desc, source, outcome) as recency
-    from (select distinct customer_id, contacted_on, source, outcome from contacts_made) as contacts_told_apart
-),
-
-recent_contacts as (
-    select
-        customer_id,
-        max(case when recency = 1 then contacted_on end) as last_contact_on,
-        max(case when recency = 1 then outcome end) as last_contact_outcome,
-        {{ dbt.listagg("concat_ws('', cast(contacted_on as varchar), ' ', replace(outcome, '_', ' '))", "'; '", 'order by recency') }} as told
-    from contacts_by_recency
-    where recency <= 3
-    group by customer_id
-),
-
-promises_told as (
-    select
-        customer_id,
-        {{ dbt.listagg(
-            "concat_ws('', " ~ amount_for_people('amount') ~ ", ' ', currency, ' on ', cast(promised_date as varchar))",
-            "'; '",
-            'order by promised_date, promise_id'
-        ) }} as told
-    from promises
-    group by customer_id
-),
-
-step_severities as (
-    select
-        step,
-        max(severity) as severity
-    from policy_steps
-    group by step
-),
-
--- The firmest step of the last list the customer was on.
-last_actions as (
-    select
-        customer_id,
-        severity
-    from (
-        select
-            contacts_made.customer_id,
-            max(step_severities.severity) as severity,
-            row_number() over (partition by contacts_made.customer_id order by contacts_made.contacted_on desc) as recency
-        from contacts_made
-        left join step_severities on contacts_made.step = step_severities.step
-        where contacts_made.source = 'issued'
-        group by contacts_made.customer_id, contacts_made.contacted_on
-    ) as lists
-    where recency = 1
-),
-
-next_promises as (
-    select
-        customer_id,
-        promised_date,
-        amount,
-        currency
-    from (
-        select
-            customer_id,
-            promised_date,
-            amount,
-            currency,
-            row_number() over (partition by customer_id order by promised_date, promise_id) as nearness
-        from promises
-    ) as by_date
-    where nearness = 1
-),
-
 priced as (
     select
         actions.*,
         turns.expected_loss,
         turns.carrying_cost,
+        turns.step,
+        turns.step_label,
+        turns.channel,
+        turns.audience,
+        turns.tone,
+        turns.template,
+        turns.effect,
         case when actions.late_fee_regime = 'contractual' then tier_terms.late_fee_pct_month end as late_fee_pct_month
     from actions
     left join turns on actions.customer_id = turns.customer_id
@@ -341,24 +190,24 @@ select
     cast(action_companies.company_id as varchar) as company_id,
     cast(companies.name as varchar) as company_name,
     cast(priced.collector as varchar) as collector,
-    cast(action_steps.step as varchar) as step,
-    cast(action_steps.label as varchar) as step_label,
+    cast(priced.step as varchar) as step,
+    cast(priced.step_label as varchar) as step_label,
     cast(priced.severity as integer) as severity,
     cast(
         case
-            when action_steps.channel = 'email' and action_contacts.email is null and action_contacts.phone is not null then 'call'
-            when action_steps.channel = 'call' and action_contacts.phone is null and action_contacts.email is not null then 'email'
-            else action_steps.channel
+            when priced.channel = 'email' and action_contacts.email is null and action_contacts.phone is not null then 'call'
+            when priced.channel = 'call' and action_contacts.phone is null and action_contacts.email is not null then 'email'
+            else priced.channel
         end as varchar
     ) as channel,
-    cast(action_steps.audience as varchar) as audience,
-    cast(coalesce(dunning_tones.tone_used, action_steps.tone) as varchar) as tone,
-    cast(action_steps.template as varchar) as template,
-    cast(action_steps.effect as varchar) as effect,
+    cast(priced.audience as varchar) as audience,
+    cast(coalesce(dunning_tones.tone_used, priced.tone) as varchar) as tone,
+    cast(priced.template as varchar) as template,
+    cast(priced.effect as varchar) as effect,
     cast(
         case
-            when last_actions.customer_id is null then 'new'
-            when priced.severity > last_actions.severity then 'escalated'
+            when not coalesce(contact_history.is_listed_before, false) then 'new'
+            when priced.severity > contact_history.last_list_severity then 'escalated'
             else 'repeated'
         end as varchar
     ) as change,
@@ -390,20 +239,20 @@ select
     cast(action_contacts.email as varchar) as contact_email,
     cast(action_contacts.phone as varchar) as contact_phone,
     cast(customers.language as varchar) as language,
-    cast(recent_contacts.last_contact_on as date) as last_contact_on,
-    cast(recent_contacts.last_contact_outcome as varchar) as last_contact_outcome,
-    cast(recent_contacts.told as varchar) as recent_contacts,
-    cast(next_promises.promised_date as date) as promised_on,
-    cast(next_promises.amount as decimal(18, 4)) as promised_amount,
-    cast(next_promises.currency as varchar) as promised_currency,
-    cast(promises_told.told as varchar) as pending_promises,
+    cast(contact_history.last_contact_on as date) as last_contact_on,
+    cast(contact_history.last_contact_outcome as varchar) as last_contact_outcome,
+    cast(contact_history.recent_contacts as varchar) as recent_contacts,
+    cast(pending_promises.promised_date as date) as promised_on,
+    cast(pending_promises.amount as decimal(18, 4)) as promised_amount,
+    cast(pending_promises.currency as varchar) as promised_currency,
+    cast(pending_promises.told as varchar) as pending_promises,
     cast(priced.discount_amount as decimal(18, 4)) as discount_amount,
     cast(priced.discount_until as date) as discount_until,
     cast(arrangements.arrangement as varchar) as suggested_arrangement,
     cast(arrangements.reason as varchar) as arrangement_reason,
     cast(
         concat_ws('',
-            action_steps.label,
+            priced.step_label,
             ': ',
             case
                 when priced.past_due_item_count > 0
@@ -432,7 +281,6 @@ select
         ) as varchar
     ) as why
 from priced
-left join action_steps on priced.customer_id = action_steps.customer_id
 left join action_companies on priced.customer_id = action_companies.customer_id
 left join companies on action_companies.company_id = companies.company_id
 left join customers on priced.customer_id = customers.customer_id
@@ -441,13 +289,11 @@ left join customer_items on priced.customer_id = customer_items.customer_id
 left join payment_behaviour on priced.customer_id = payment_behaviour.customer_id
 left join dunning_tones
     on payment_behaviour.payer_pattern = dunning_tones.payer_pattern
-    and action_steps.tone = dunning_tones.tone
+    and priced.tone = dunning_tones.tone
 left join credits on priced.customer_id = credits.customer_id
 left join credit_limit_use on priced.customer_id = credit_limit_use.customer_id
 left join action_contacts on priced.customer_id = action_contacts.customer_id
-left join recent_contacts on priced.customer_id = recent_contacts.customer_id
-left join promises_told on priced.customer_id = promises_told.customer_id
-left join last_actions on priced.customer_id = last_actions.customer_id
-left join next_promises on priced.customer_id = next_promises.customer_id
+left join contact_history on priced.customer_id = contact_history.customer_id
+left join pending_promises on priced.customer_id = pending_promises.customer_id
 left join arrangements on priced.customer_id = arrangements.customer_id
 left join currencies on priced.reporting_currency = currencies.currency
