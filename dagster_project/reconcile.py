@@ -65,10 +65,10 @@ def reconcile(settings: Settings) -> tuple[str, Path]:
         raise NothingToReconcile("no morning is published that could be held against the source: make run")
     with published_marts(settings.published) as con:
         (source, policy, run_id), *_ = con.execute("select source, policy, run_id from run").fetchall()
-        folder = settings.home / "reports" / as_of.isoformat()
+        folder = settings.reports / "reconciliation" / as_of.isoformat()  # beside the mornings' pages, which are replaced whole
         folder.mkdir(parents=True, exist_ok=True)
         documents = con.sql("from document_reconciliation order by abs(difference) desc, item_id").to_arrow_table()
-        write_csv(folder / "reconciliation-documents.csv", documents)
+        write_csv(folder / "documents.csv", documents)
         parts = [
             f"# The receivables ledger of {as_of} beside the source's own figures\n\n"
             f"Source {source}, policy {policy}, run {run_id}. Differences are the source's less ours; credits are negative.",
@@ -77,7 +77,7 @@ def reconcile(settings: Settings) -> tuple[str, Path]:
         balances, why_not = _aged(settings, str(source), as_of, con)
         if balances is not None:
             differing = [balance for balance in balances if balance.difference]
-            write_csv(folder / "reconciliation-customers.csv", _as_table(balances))
+            write_csv(folder / "customers.csv", _as_table(balances))
             parts.append(_of_customers(balances, differing))
         else:
             parts.append(f"## The source's own aged report\n\n{why_not}")
@@ -133,7 +133,7 @@ def _of_documents(con: duckdb.DuckDBPyConnection, differing: pa.Table) -> str:
             ["document_number", "customer_id", "currency", "reported", "open_amount", "difference", "likely_cause"]
         )
         rows = [tuple(row.values()) for row in shown.slice(0, SHOWN).to_pylist()]
-        parts.append(_first(differing.num_rows, "reconciliation-documents.csv"))
+        parts.append(_first(differing.num_rows, "documents.csv"))
         parts.append(_table(["document", "customer", "currency", "open there", "open here", "difference", "likely cause"], rows))
     else:
         parts.append("Every document that the source speaks of is as open as it says.")
@@ -227,7 +227,7 @@ def _of_customers(balances: Sequence[Balance], differing: Sequence[Balance]) -> 
         row[3] += balance.difference
     parts.append(_table(["cause", "currency", "customers", "difference"], sorted(causes.values(), key=lambda row: -row[2])))
     largest = sorted(differing, key=lambda balance: (-abs(balance.difference), balance.customer_id))[:SHOWN]
-    parts.append(_first(len(differing), "reconciliation-customers.csv"))
+    parts.append(_first(len(differing), "customers.csv"))
     head = ["customer", "currency", "owed there", "owed here", "difference", "cause"]
     rows = [(each.customer_id, each.currency, each.reported, each.ours, each.difference, each.cause) for each in largest]
     return "\n\n".join([*parts, _table(head, rows)])

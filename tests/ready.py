@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ BOOKS_AT = Path(__file__).parent / "fixtures" / "ready"
 
 @dataclass(frozen=True)
 class Book:
-    """How much of each document is open (credits negative), what is left of each payment, what is counted of invoices left out, and each
-    edge: document, what it was settled by, how much, on which day of August."""
+    """How much of each document is open (credits negative), what is left of each payment, what is counted of invoices left out, each edge
+    (document, what it was settled by, how much, on which day of August), and what each customer owes by the source's own books."""
 
     open: Mapping[str, str]
     unapplied: Mapping[str, str]
     left_out: Mapping[str, int]
     edges: Set[str]
+    owed: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 BOOKS = {
@@ -38,6 +39,7 @@ BOOKS = {
         {"bills of suppliers": 2, "sales receipts, paid at once": 0, "estimates": 0},
         {"inv:1 credit_memo cm:8 40.1 on 20", "inv:1 payment pay:P1 60 on 20", "je:9:C1 payment pay:P1 12 on 20",
          "inv:2 payment dep:6:C1 30 on 21", "inv:3 payment paid:3 25 on 07"},
+        {("C1", "USD"): "70"},
     ),
     "fivetran_xero": Book(
         {"i1": "0", "i2": "20", "i3": "0", "n1": "-9.90"},
@@ -51,6 +53,7 @@ BOOKS = {
         {"p1": "0", "d1": "15"},
         {"documents of suppliers": 1, "invoices and credit memos not posted": 1, "journals": 0},
         {"i1 payment p1 60 on 20", "i1 credit_memo m1 40.1 on 10", "i2 payment d1 30 on 21"},
+        {("c1", "USD"): "-4.9"},
     ),
     "sap": Book(
         {
@@ -69,6 +72,7 @@ BOOKS = {
             "1000/2025/0090000003/001 adjustment None 20 on 25",
             "1000/2025/0090000004/001 payment 1000/2025/1400000004/001 25 on 27",
         },
+        {("0000000007", "EUR"): "65", ("0000000007", "JPY"): "1500"},
     ),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ belong here: what a record must be (`landing/judge.py`), and what a query select
     ARREARS_SQL_DIR/invoices.sql     select … from …; columns named as the contract names them
                     payments.sql     may say `:updated_since`, and is then asked for what changed only
                     left_out.sql     select dataset, what, how many records: what the others leave out, for the load's metadata
+                    aged.sql         select customer_id, currency, balance: what the source itself says is owed, for `make reconcile`
 
 What others land in known tables is read by folders that ship (`sql_ready/`, named in ARREARS_SQL_READY); a query of one's own folder stands
 for theirs. Money is exact: a driver that hands a float over for an amount is refused with the cast to write.
@@ -30,6 +31,7 @@ from dagster_project.contract import DECIMALS, Column, Dataset, Type
 from dagster_project.paths import ROOT
 from dagster_project.sources import (
     EXTRA,
+    Aged,
     Connector,
     ConnectorSettings,
     Delivery,
@@ -45,6 +47,7 @@ OVERLAP: Final = timedelta(hours=1)
 """How far an incremental load reaches back behind the newest change landed: transactions commit later than they are stamped."""
 
 LEFT_OUT: Final = "left_out.sql"
+AGED: Final = "aged.sql"
 
 READY: Final = Path(__file__).with_name("sql_ready")
 """Folders of queries that ship, each named for whose tables it reads."""
@@ -109,6 +112,29 @@ class SqlSource:
         left_out: dict[str, int] = {}
         pages = self._pages(dataset, path, clause, left_out)
         return Delivery(pages=pages, full=not incremental, origin=f"{self._origin} {path.name}", left_out=left_out)
+
+    def aged(self, day: date) -> Iterator[Aged]:
+        """What the source's own books say each customer owes, by the folder's query of it; `:as_of` in it is the day.
+
+        Raises:
+            SourceError: there is no such query, or it fails.
+        """
+        path = self._query(AGED)
+        if path is None:
+            raise SourceError(f"no folder has {AGED}, a query of customer_id, currency and balance as the source itself has them")
+        query = sa.text(text := _to_run(path.read_text("utf-8-sig")))
+        if re.search(r"(?<![:\w\\]):as_of\b", text):
+            query = query.bindparams(as_of=day)
+        try:
+            rows: Sequence[Any] = self._open().execute(query).all()
+            for customer, currency, balance in rows:
+                if isinstance(balance, float):
+                    raise SourceError(f"{path}: balance comes as a float; write cast(balance as decimal(18, 4)) as balance")
+                yield Aged(str(customer), str(currency), Decimal(balance or 0))
+        except DBAPIError as failed:
+            raise SourceError(f"{path}: {_said(failed.orig)}") from None
+        except (SQLAlchemyError, ValueError, TypeError, ArithmeticError) as failed:
+            raise SourceError(f"{path}: {_said(failed)}") from None
 
     def _query(self, name: str) -> Path | None:
         return next((path for folder in self.folders if (path := folder / name).exists()), None)
@@ -280,4 +306,5 @@ CONNECTOR = Connector(
     words=lambda own: f"queries of {' and '.join(folder.name for folder in own.folders)}",
     needs="ARREARS_SQL_URL, an SQLAlchemy address, and ARREARS_SQL_DIR, the folder of queries, or ARREARS_SQL_READY, one that ships",
     sweep=timedelta(days=7),
+    aged=SqlSource.aged,
 )

@@ -72,7 +72,7 @@ def with_report(monkeypatch: pytest.MonkeyPatch, *said: Aged) -> None:
 def test_documents_are_totalled_and_listed_by_cause(published: Settings) -> None:
     text, page = reconcile(published)
 
-    assert page == published.home / "reports" / "2025-06-30" / "reconciliation.md"
+    assert page == published.home / "reports" / "reconciliation" / "2025-06-30" / "reconciliation.md"
     assert page.read_text("utf-8") == text
     assert (
         "| C1      | EUR      |     1,234 |      1 |     112.50 |    142.50 |     -30.00 |            0 |               0.00 |"
@@ -85,7 +85,7 @@ def test_documents_are_totalled_and_listed_by_cause(published: Settings) -> None
     assert "`files` has none that can be asked for." in text
     assert "| C1      | EUR      |  1,022.51 |" in text
     assert "Approved by (controller): ____" in text
-    (row,) = csv.DictReader((page.parent / "reconciliation-documents.csv").open("r", encoding="utf-8"))
+    (row,) = csv.DictReader((page.parent / "documents.csv").open("r", encoding="utf-8"))
     assert (row["document_number"], row["difference"]) == ("'=1|2", "-30.0000")
 
 
@@ -97,10 +97,7 @@ def test_customers_are_held_against_the_sources_own_report_with_what_explains_it
 
     text, page = reconcile(published)
 
-    said = {
-        row["customer_id"]: row
-        for row in csv.DictReader((page.parent / "reconciliation-customers.csv").open("r", encoding="utf-8"))
-    }
+    said = {row["customer_id"]: row for row in csv.DictReader((page.parent / "customers.csv").open("r", encoding="utf-8"))}
     assert {customer: (row["difference"], row["cause"]) for customer, row in said.items()} == {
         "A": ("-30.0000", "documents that differ, see above"),
         "B": ("20.0000", "money on account, which the report leaves out"),

@@ -14,6 +14,7 @@ import pytest
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing
 from dagster_project.settings import Settings
+from dagster_project.sources import SourceError
 from dagster_project.sources.catalogue import CONNECTORS, Sources
 from dagster_project.sources.sql import READY, SqlSource
 from tests.ready import BOOKS, edges, read, settled, statements
@@ -43,6 +44,21 @@ def test_every_document_and_payment_is_as_open_as_the_book_has_it(book: tuple[st
     for row in told["invoices"]:
         reported = row["open_amount_reported"]
         assert reported is None or Decimal(reported) == abs(documents[row["invoice_id"]]), row
+
+
+def test_what_customers_owe_by_the_sources_own_books_is_what_the_edges_leave(book: tuple[str, str]) -> None:
+    name, url = book
+    source = SqlSource(url, READY / name)
+
+    if BOOKS[name].owed:
+        said = {(each.customer_id, each.currency): each.balance for each in source.aged(date(2025, 9, 1))}
+        documents, payments = settled(read(url, name))
+        assert said == {key: Decimal(balance) for key, balance in BOOKS[name].owed.items()}
+        assert sum(said.values()) == sum(documents.values()) - sum(payments.values())
+    else:
+        with pytest.raises(SourceError, match=r"no folder has aged.sql"):
+            list(source.aged(date(2025, 9, 1)))
+    source.close()
 
 
 def test_sap_says_when_an_invoice_is_due_and_what_a_discount_brought(tmp_path: Path) -> None:
@@ -77,7 +93,7 @@ def test_every_folder_has_what_a_night_needs_and_a_book_of_its_own() -> None:
     for name in BOOKS:
         files = {path.stem for path in (READY / name).iterdir()}
         assert {"customers", "invoices", "payments", "allocations", "left_out"} <= files
-        assert files - {"left_out"} <= set(DATASETS)
+        assert files - {"left_out", "aged"} <= set(DATASETS)
 
 
 def test_a_ready_folder_is_named_in_the_settings_and_ones_own_queries_stand_before_it(
