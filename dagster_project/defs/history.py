@@ -1,7 +1,7 @@
 """Where Dagster remembers runs and their events: its own SQLite files, kept off the night's clock.
 
-Belongs here: how the process of a night talks to those files. Does not belong here: what is remembered, whether the files are whole
-(`history.py` of the package).
+Belongs here: how the process of a night talks to those files, and how a run is taken out of them. Does not belong here: what is
+remembered, whether the files are whole (`history.py` of the package).
 
 Dagster makes an engine for every event it stores, opens a connection, commits, closes it, and each time SQLite waits for the disk:
 some 15 ms an event, and a night has 800. Here a file has one engine, which keeps the compiled statements and an open connection. The
@@ -11,9 +11,12 @@ the ledger. This leans on Dagster's own classes, until it keeps its engines itse
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -22,6 +25,8 @@ import sqlalchemy.event
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from sqlalchemy.engine import Connection, Engine
+
+RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 PATIENCE = 30
 """Seconds to wait for another process that writes."""
@@ -35,6 +40,19 @@ def spare_the_disk(instance: dg.DagsterInstance) -> None:
         vars(events)["_connect"] = _events(events)
     if type(runs) is SqliteRunStorage and "connect" not in vars(runs):
         vars(runs)["connect"] = _runs(runs)
+
+
+def forget(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Take a run out of the history, and with it the files of its own, which Dagster empties and leaves."""
+    instance.delete_run(run_id)
+    events = instance.event_log_storage
+    if type(events) is SqliteEventLogStorage:
+        events._initialized_dbs.discard(run_id)
+        for path in Path(events.path_for_shard(run_id)).parent.glob(f"{run_id}.db*"):
+            path.unlink(missing_ok=True)
+    said = Path(instance.storage_directory()) / run_id
+    if RUN_ID.fullmatch(run_id):
+        shutil.rmtree(said, ignore_errors=True)
 
 
 def _events(storage: Any) -> Callable[[str], AbstractContextManager[Connection]]:

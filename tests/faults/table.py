@@ -25,6 +25,7 @@ STAGES: Final = {
     "faults/test_dead_nights.py": "Nights that die",
     "faults/test_side_by_side.py": "Two at once",
     "faults/test_told.py": "Telling somebody",
+    "faults/test_three_hundred_nights.py": "What nights leave behind",
     "e2e/test_delivery_killed.py": "Delivering, killed",
     "e2e/test_refusals.py": "Whole nights that must stop",
 }

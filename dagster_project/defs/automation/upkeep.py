@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from dagster_project import upkeep
+from dagster_project.defs.history import forget
 from dagster_project.landing import Landing
 from dagster_project.settings import Settings
 
@@ -25,7 +26,7 @@ def forget_runs(instance: dg.DagsterInstance, days: int) -> int:
     )
     runs = instance.get_run_records(ended)
     for record in runs:
-        instance.delete_run(record.dagster_run.run_id)
+        forget(instance, record.dagster_run.run_id)
     return len(runs)
 
 
