@@ -5,7 +5,7 @@ with open_items as (
         item_id,
         due_date
     from {{ ref('open_items') }}
-    where item_type in ('invoice', 'debit_memo')
+    where {{ is_receivable('item_type') }}
 ),
 
 dunning_items as (

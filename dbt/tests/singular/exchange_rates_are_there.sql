@@ -51,8 +51,7 @@ missing_for_movements as (
     left join exchange_rates
         on movement_needs.currency = exchange_rates.from_currency
         and movement_needs.to_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= movement_needs.needed_on
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > movement_needs.needed_on)
+        and {{ spans('movement_needs.needed_on', 'exchange_rates') }}
     where
         exchange_rates.rate is null
         and (movement_needs.to_currency is null or movement_needs.currency <> movement_needs.to_currency)

@@ -47,7 +47,7 @@ recounted as (
         company_id,
         customer_id,
         currency,
-        sum(case when item_type in ('invoice', 'debit_memo') then original_amount else -original_amount end) as amount
+        sum(case when {{ is_receivable('item_type') }} then original_amount else -original_amount end) as amount
     from items
     where voided_on is null
     group by company_id, customer_id, currency

@@ -18,7 +18,7 @@ balances as (
 
 items as (
     select * from {{ ref('int_receivable_items') }}
-    where item_type in ('invoice', 'debit_memo')
+    where {{ is_receivable('item_type') }}
 ),
 
 exchange_rates as (
@@ -40,14 +40,12 @@ past_due_before as (
         {{ dbt.datediff('items.due_date', 'older_month_ends.month_end', 'day') }} as days_late
     from balances
     inner join older_month_ends
-        on balances.valid_from <= older_month_ends.month_end
-        and (balances.valid_to is null or balances.valid_to > older_month_ends.month_end)
+        on {{ spans('older_month_ends.month_end', 'balances') }}
     inner join items on balances.item_key = items.item_key
     left join exchange_rates
         on items.currency = exchange_rates.from_currency
         and items.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= older_month_ends.month_end
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > older_month_ends.month_end)
+        and {{ spans('older_month_ends.month_end', 'exchange_rates') }}
     where items.due_date < older_month_ends.month_end and balances.open_amount > 0
 ),
 

@@ -29,7 +29,7 @@ debits as (
         receivable_items.document_number
     from open_items
     inner join receivable_items on open_items.item_key = receivable_items.item_key
-    where open_items.item_type in ('invoice', 'debit_memo')
+    where {{ is_receivable('open_items.item_type') }}
 ),
 
 -- Credits cover items of their own customer, entity and currency only.
@@ -40,7 +40,7 @@ credits as (
         currency,
         -sum(open_amount) as amount
     from open_items
-    where item_type not in ('invoice', 'debit_memo')
+    where not {{ is_receivable('item_type') }}
     group by customer_id, company_id, currency
 ),
 

@@ -42,14 +42,12 @@ select
     ) as opening_past_due
 from balances
 inner join before_first
-    on balances.valid_from <= before_first.balance_date
-    and (balances.valid_to is null or balances.valid_to > before_first.balance_date)
+    on {{ spans('before_first.balance_date', 'balances') }}
 inner join items on balances.item_key = items.item_key
 left join exchange_rates
     on items.currency = exchange_rates.from_currency
     and items.reporting_currency = exchange_rates.to_currency
-    and exchange_rates.valid_from <= before_first.balance_date
-    and (exchange_rates.valid_to is null or exchange_rates.valid_to > before_first.balance_date)
+    and {{ spans('before_first.balance_date', 'exchange_rates') }}
 group by before_first.month, items.company_id, items.customer_id
 union all
 select

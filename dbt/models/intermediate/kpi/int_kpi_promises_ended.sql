@@ -45,6 +45,5 @@ inner join companies on coalesce(documents.company_id, customers.company_id) = c
 left join exchange_rates
     on promises.currency = exchange_rates.from_currency
     and companies.reporting_currency = exchange_rates.to_currency
-    and exchange_rates.valid_from <= promises.promised_date
-    and (exchange_rates.valid_to is null or exchange_rates.valid_to > promises.promised_date)
+    and {{ spans('promises.promised_date', 'exchange_rates') }}
 group by months.month, coalesce(documents.company_id, customers.company_id), promises.customer_id

@@ -30,6 +30,5 @@ left join companies on movements.company_id = companies.company_id
 left join exchange_rates
     on movements.currency = exchange_rates.from_currency
     and companies.reporting_currency = exchange_rates.to_currency
-    and exchange_rates.valid_from <= movements.moved_on
-    and (exchange_rates.valid_to is null or exchange_rates.valid_to > movements.moved_on)
+    and {{ spans('movements.moved_on', 'exchange_rates') }}
 group by months.month, movements.company_id, movements.customer_id

@@ -48,8 +48,7 @@ rates as (
     inner join exchange_rates
         on days.currency = exchange_rates.from_currency
         and days.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= days.moved_on
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > days.moved_on)
+        and {{ spans('days.moved_on', 'exchange_rates') }}
 ),
 
 billed as (

@@ -15,7 +15,7 @@ judged as (
         open_amount,
         open_amount_base,
         open_amount_reporting,
-        item_type in ('invoice', 'debit_memo') as is_receivable,
+        {{ is_receivable('item_type') }} as is_receivable,
         -- Compared with fifteen times a row: a number is, in a fraction of the time a text is.
         case aging_column
             {%- for column in aging_columns %}

@@ -14,7 +14,7 @@ issued_steps as (
 
 open_items as (
     select * from {{ ref('int_open_items') }}
-    where item_type in ('invoice', 'debit_memo')
+    where {{ is_receivable('item_type') }}
 ),
 
 open_invoices as (

@@ -1,6 +1,6 @@
 with open_items as (
     select * from {{ ref('int_open_items') }}
-    where item_type in ('invoice', 'debit_memo')
+    where {{ is_receivable('item_type') }}
 ),
 
 disputes as (

@@ -48,7 +48,7 @@ issued as (
         currency,
         document_date as moved_on,
         case item_type when 'payment' then 'cash' when 'credit_memo' then 'credit_memo' else 'billed' end as kind,
-        case when item_type in ('invoice', 'debit_memo') then original_amount else -original_amount end as amount,
+        case when {{ is_receivable('item_type') }} then original_amount else -original_amount end as amount,
         first_known_at as known_at,
         item_id as cause_id,
         false as is_end
@@ -66,7 +66,7 @@ voided as (
         currency,
         greatest(voided_on, document_date) as moved_on,
         case item_type when 'payment' then 'cash_reversed' else 'void' end as kind,
-        case when item_type in ('invoice', 'debit_memo') then -original_amount else original_amount end as amount,
+        case when {{ is_receivable('item_type') }} then -original_amount else original_amount end as amount,
         known_at,
         item_id as cause_id,
         true as is_end

@@ -29,8 +29,7 @@ rates_at as (
         exchange_rates.to_digits
     from snapshot_dates
     inner join exchange_rates
-        on exchange_rates.valid_from <= snapshot_dates.snapshot_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > snapshot_dates.snapshot_date)
+        on {{ spans('snapshot_dates.snapshot_date', 'exchange_rates') }}
 ),
 
 open_at as (
@@ -41,8 +40,7 @@ open_at as (
         balances.open_amount
     from balances
     inner join snapshot_dates
-        on balances.valid_from <= snapshot_dates.snapshot_date
-        and (balances.valid_to is null or balances.valid_to > snapshot_dates.snapshot_date)
+        on {{ spans('snapshot_dates.snapshot_date', 'balances') }}
 ),
 
 aged as (
@@ -60,15 +58,15 @@ aged as (
         items.due_date,
         items.base_currency,
         items.reporting_currency,
-        items.item_type in ('invoice', 'debit_memo') as is_receivable,
+        {{ is_receivable('items.item_type') }} as is_receivable,
         case
-            when items.item_type not in ('invoice', 'debit_memo') then null
+            when not {{ is_receivable('items.item_type') }} then null
             when {{ policy_value('aging_policy', 'basis', 'varchar') }} = 'invoice_date'
                 then {{ dbt.datediff('items.document_date', 'open_at.snapshot_date', 'day') }}
             else {{ dbt.datediff('items.due_date', 'open_at.snapshot_date', 'day') }}
         end as aging_days,
         case
-            when items.item_type in ('invoice', 'debit_memo') then {{ dbt.datediff('items.due_date', 'open_at.snapshot_date', 'day') }}
+            when {{ is_receivable('items.item_type') }} then {{ dbt.datediff('items.due_date', 'open_at.snapshot_date', 'day') }}
         end as days_past_due
     from open_at
     inner join items on open_at.item_key = items.item_key

@@ -59,7 +59,7 @@ as_printed as (
     from open_items
     inner join documents on open_items.invoice_id = documents.invoice_id
     left join families on open_items.customer_id = families.customer_id
-    where open_items.item_type in ('invoice', 'debit_memo') and open_items.open_amount > 0
+    where {{ is_receivable('open_items.item_type') }} and open_items.open_amount > 0
 ),
 
 named as (

@@ -152,8 +152,7 @@ room_stretches as (
         and layouts.currency = account_sources.currency
     inner join available
         on account_sources.item_key = available.item_key
-        and available.valid_from <= layouts.starts_on
-        and (available.valid_to is null or available.valid_to > layouts.starts_on)
+        and {{ spans('layouts.starts_on', 'available') }}
     where available.amount > 0
 ),
 

@@ -118,8 +118,7 @@ rates_at as (
         exchange_rates.to_digits
     from snapshot_dates
     inner join exchange_rates
-        on exchange_rates.valid_from <= snapshot_dates.snapshot_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > snapshot_dates.snapshot_date)
+        on {{ spans('snapshot_dates.snapshot_date', 'exchange_rates') }}
 )
 
 select

@@ -55,7 +55,7 @@ select
     cast(snapshot.aging_bucket as varchar) as aging_bucket,
     cast(coalesce(item_disputes.disputed_amount, 0) as decimal(18, 4)) as disputed_amount,
     cast(
-        case when snapshot.item_type in ('invoice', 'debit_memo') then snapshot.open_amount < 0 else snapshot.open_amount > 0 end
+        case when {{ is_receivable('snapshot.item_type') }} then snapshot.open_amount < 0 else snapshot.open_amount > 0 end
         as boolean
     ) as over_allocated,
     cast(items.product_line as varchar) as product_line,

@@ -65,7 +65,7 @@ payable as (
     inner join documents on open_items.invoice_id = documents.invoice_id
     left join payment_terms on documents.payment_terms = payment_terms.payment_terms and payment_terms.discount_pct > 0
     left join currencies on open_items.currency = currencies.currency
-    where open_items.item_type in ('invoice', 'debit_memo') and open_items.open_amount > 0
+    where {{ is_receivable('open_items.item_type') }} and open_items.open_amount > 0
 ),
 
 pairs as (

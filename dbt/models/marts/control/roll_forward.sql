@@ -98,8 +98,7 @@ rates as (
     from days
     inner join exchange_rates
         on days.currency = exchange_rates.from_currency
-        and exchange_rates.valid_from <= days.dated_on
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > days.dated_on)
+        and {{ spans('days.dated_on', 'exchange_rates') }}
 ),
 
 entries as (

@@ -42,8 +42,7 @@ promised as (
     left join exchange_rates
         on promises.currency = exchange_rates.from_currency
         and reporting.currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= promises.made_on
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > promises.made_on)
+        and {{ spans('promises.made_on', 'exchange_rates') }}
 ),
 
 activity as (

@@ -10,7 +10,7 @@ companies as (
 
 exchange_rates as (
     select * from {{ ref('int_exchange_rates') }}
-    where valid_from <= {{ as_of() }} and (valid_to is null or valid_to > {{ as_of() }})
+    where {{ spans(as_of()) }}
 ),
 
 cash as (

@@ -20,7 +20,7 @@ open_items as (
 
 exchange_rates as (
     select * from {{ ref('int_exchange_rates') }}
-    where valid_from <= {{ as_of() }} and (valid_to is null or valid_to > {{ as_of() }})
+    where {{ spans(as_of()) }}
 ),
 
 waiting as (
@@ -42,7 +42,7 @@ open_spells as (
         {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates') }} as amount,
         case
             when
-                items.item_type in ('invoice', 'debit_memo')
+                {{ is_receivable('items.item_type') }}
                 and balances.open_amount > 0
                 and wholly_disputed.item_id is null
                 then {{ days_after('items.due_date', 'waiting.max_past_due_days + 1') }}

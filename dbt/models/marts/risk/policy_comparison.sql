@@ -27,7 +27,7 @@ payment_terms as (
 
 exchange_rates as (
     select * from {{ ref('int_exchange_rates') }}
-    where valid_from <= {{ as_of() }} and (valid_to is null or valid_to > {{ as_of() }})
+    where {{ spans(as_of()) }}
 ),
 
 exposures as (
