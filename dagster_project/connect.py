@@ -8,6 +8,7 @@ consent's tokens.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -83,7 +84,7 @@ def connect(settings: Settings, name: str, say: Say, *, anew: bool = False, answ
                 _consented(consent, say, anew, answers or sys.stdin)
             return _tried(connector, connector.opened(own, opening), settings, say)
         except SourceError as refused:
-            say(f"\nIt cannot be read:\n  {refused}")
+            say(f"\nIt cannot be read:\n  {_short(refused)}")
             return False
 
 
@@ -157,7 +158,7 @@ def _tried(connector: Connector, source: Source, settings: Settings, say: Say) -
         if one.first is not None and (one.dataset.name in SHOWN or len(wanted) == 1):
             for line in _sample(one):
                 say(line)
-    return _verdict(connector, tried, [f"{right.name}: {right.lacks}" for right in lacking], say)
+    return _verdict(connector, tried, [f"{right.name}: {_short(right.lacks)}" for right in lacking], say)
 
 
 def _gives(connector: Connector, dataset: Dataset) -> bool:
@@ -175,7 +176,7 @@ def _one(dataset: Dataset, source: Source, landing: Landing, settings: Settings)
     except NotReachedError:
         raise
     except SourceError as failed:
-        return Tried(dataset, failed=str(failed))
+        return Tried(dataset, failed=_short(failed))
     left_out = ", ".join(f"{records:,} {what}" for what, records in delivery.left_out.items() if records)
     wrong: list[str] = []
     if first:
@@ -277,6 +278,11 @@ def _verdict(connector: Connector, tried: Iterable[Tried], lacking: list[str], s
     elif able:
         say("\nIt can be read.")
     return able
+
+
+def _short(told: object) -> str:
+    """A reason without what stands behind the question marks of addresses, which says nothing to a person."""
+    return re.sub(r"(https?://[^\s?]+)\?[^\s:]*", r"\1", str(told))
 
 
 def printed(line: str) -> None:

@@ -213,8 +213,9 @@ class TrytonSource:
         return [Company(str(record["id"]), record["party"]["name"]) for record in self._companies_seen]
 
     def rights(self) -> Iterator[Right]:
-        """A record of each model that everything hangs on."""
-        for model, gives in _MODELS.items():
+        """A record of each model that everything hangs on, and of dunning where that module is active."""
+        models = _MODELS | ({"account.dunning": "disputes"} if self._has("account.dunning", "blocked") else {})
+        for model, gives in models.items():
             question = Question(f"{self.url}/rest/model/{model}", {"f": "id", "s": "1", "d": _coded([])})
             name = f"{model} ({gives})"
             try:
@@ -222,7 +223,7 @@ class TrytonSource:
             except NotReachedError:
                 raise
             except SourceError as refused:
-                yield Right(name, f"{refused}. Put the key's user into the groups Accounting and Party")
+                yield Right(name, f"{str(refused).rstrip('.')}. Put the key's user into the groups Accounting, Party and Dunning")
             else:
                 yield Right(name)
 

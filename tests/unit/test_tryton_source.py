@@ -359,7 +359,8 @@ def test_connecting_shows_companies_rights_and_what_comes(
     assert not connect(settings, "tryton", seen.append)
     missing = seen[seen.index("\nWhat is missing in rights:") + 1]
     assert missing.startswith("  account.invoice (invoices): ")
-    assert missing.endswith("Put the key's user into the groups Accounting and Party")
+    assert missing.endswith("Put the key's user into the groups Accounting, Party and Dunning")
+    assert not any("?f=" in text for text in seen), "no more of an address than a person can use"
     assert any(text.startswith("  customers, invoices, instalments, payments, ") for text in seen), "the same words once"
 
     wrong = make_settings(source="tryton", tryton_url=source.url, tryton_key=KEY, tryton_company=9)
