@@ -17,6 +17,7 @@ import re
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -78,8 +79,52 @@ class TooMuch(Exception):
     """An answer that would take more memory than it may."""
 
 
+class Pace:
+    """No more than `calls` in any `seconds`, as a vendor's limit has it: who is early waits."""
+
+    def __init__(self, calls: int, seconds: float):
+        self._calls, self._seconds = calls, seconds
+        self._made: deque[float] = deque(maxlen=calls)
+        self._turn = Lock()
+
+    def keep(self) -> None:
+        with self._turn:
+            if len(self._made) == self._calls:
+                time.sleep(max(0.0, self._made[0] + self._seconds - time.monotonic()))
+            self._made.append(time.monotonic())
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An answer that is not 200, as a vendor's reading of it (`Http.reading`) sees it: what it says in full in `content`."""
+
+    told: str
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        """The content, where it is JSON."""
+        with suppress(ValueError, RecursionError, TooMuch):
+            return exact_json(self.content)
+        return None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One request: a POST of JSON where there is a body, else a GET."""
+
+    address: str
+    parameters: Mapping[str, str] | None
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
 class Http:
-    """A server and how it is asked. `setting` is the variable that holds its address, `credentials` what to check where it refuses us."""
+    """A server and how it is asked. `setting` is the variable that holds its address, `credentials` what to check where it refuses us.
+    `pace` is the vendor's limit; `reading` is what it means by a refusal, where that is not what its status says: a `PassingError`, a
+    `SourceError`, or None."""
 
     def __init__(
         self,
@@ -90,9 +135,13 @@ class Http:
         credentials: str,
         limits: Limits = LIMITS,
         wait: float = 1.0,
+        pace: Pace | None = None,
+        reading: Callable[[Refused], Exception | None] | None = None,
     ):
         self.address = checked(address, setting)
         self.auth = auth
+        self.pace = pace
+        self.reading = reading
         self.credentials = credentials
         self.limits = limits
         self.session = requests.Session()
@@ -109,15 +158,24 @@ class Http:
         address: str,
         parameters: Mapping[str, str] | None = None,
         *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
         number: Callable[[str], Any] = Decimal,
         whole: Callable[[str], Any] = int,
     ) -> Any:
-        """The answer of a GET as JSON, numbers with a fraction made by `number`, others by `whole`; None where there is no such thing.
+        """The answer of a GET as JSON (of a POST where there is a `body`), numbers with a fraction made by `number`, others by
+        `whole`; None where there is no such thing. Only questions are posted: one that fails on the way is asked again.
 
         Raises:
             SourceError: it refuses, answers something else, or keeps failing.
         """
-        return self._asked(address, parameters, "application/json", lambda content: self._json(address, content, number, whole))
+        sent = {
+            "Accept": "application/json",
+            **({"Content-Type": "application/json"} if body is not None else {}),
+            **(headers or {}),
+        }
+        asked = _Asked(address, parameters, sent, None if body is None else json.dumps(body).encode())
+        return self._asked(asked, lambda content: self._json(address, content, number, whole))
 
     def content(self, address: str, parameters: Mapping[str, str] | None = None, *, accept: str = "*/*") -> bytes | None:
         """The answer of a GET as it is; None where the server has no such thing.
@@ -125,7 +183,7 @@ class Http:
         Raises:
             SourceError: as `json`.
         """
-        return self._asked(address, parameters, accept, lambda content: content)
+        return self._asked(_Asked(address, parameters, {"Accept": accept}), lambda content: content)
 
     def said(self, text: str) -> str:
         """A server's words as they may be shown: one short line, nothing of ours in it."""
@@ -133,7 +191,7 @@ class Http:
             text = text.replace(secret, "***")
         return shown(text)
 
-    def _asked(self, address: str, parameters: Mapping[str, str] | None, accept: str, read: Callable[[bytes], T]) -> T | None:
+    def _asked(self, asked: _Asked, read: Callable[[bytes], T]) -> T | None:
         attempts = Retrying(
             stop=stop_after_attempt(self.limits.attempts),
             retry=retry_if_exception_type(PassingError),
@@ -142,7 +200,7 @@ class Http:
             reraise=True,
         )
         try:
-            return attempts(self._once, address, parameters, accept, read)
+            return attempts(self._once, asked, read)
         except PassingError as failed:
             raise NotReachedError(
                 f"{failed}; gave up after {self.limits.attempts} attempts. Is the server up and reachable?"
@@ -153,18 +211,20 @@ class Http:
         asked = failure.retry_after if isinstance(failure, PassingError) else None
         return self._backoff(state) if asked is None else min(max(asked, 0.0), self.limits.longest_wait)
 
-    def _once(
-        self, address: str, parameters: Mapping[str, str] | None, accept: str, read: Callable[[bytes], T], renewed: bool = False
-    ) -> T | None:
-        here = without_password(address)
-        status, reason, headers, content = self._answer(address, parameters, accept)
+    def _once(self, asked: _Asked, read: Callable[[bytes], T], renewed: bool = False) -> T | None:
+        here = without_password(asked.address)
+        if self.pace:
+            self.pace.keep()
+        status, reason, headers, content = self._answer(asked)
         told = f"{here}: {status} {self.said(reason)}".rstrip()
         if status == 200:
             return read(content)
+        if self.reading and (meant := self.reading(Refused(told, status, headers, content))):
+            raise meant
         if status == 404:
             return None
         if status == 401 and self.auth and not renewed and self.auth.renewed():
-            return self._once(address, parameters, accept, read, renewed=True)
+            return self._once(asked, read, renewed=True)
         if status == 401:
             raise NotReachedError(
                 f"{told}{self._words(content)}. The server does not take what we say who we are by: check {self.credentials}"
@@ -175,7 +235,7 @@ class Http:
                 f"the user of {self.credentials}"
             )
         if status in (408, 425, 429) or status >= 500:
-            raise PassingError(told, _retry_after(headers.get("Retry-After", "")))
+            raise PassingError(told, retry_after(headers.get("Retry-After", "")))
         if 300 <= status < 400:
             raise SourceError(
                 f"{told}. It sends us on to {self.said(headers.get('Location', 'nowhere'))}, "
@@ -183,17 +243,17 @@ class Http:
             )
         raise SourceError(f"{told}{self._words(content)}")
 
-    def _answer(
-        self, address: str, parameters: Mapping[str, str] | None, accept: str
-    ) -> tuple[int, str, Mapping[str, str], bytes]:
+    def _answer(self, asked: _Asked) -> tuple[int, str, Mapping[str, str], bytes]:
         """Status, reason, headers and body."""
-        here = without_password(address)
+        here = without_password(asked.address)
 
         def ask() -> requests.Response:
-            return self.session.get(
-                address,
-                params=parameters,
-                headers={"Accept": accept},
+            return self.session.request(
+                "GET" if asked.body is None else "POST",
+                asked.address,
+                params=asked.parameters,
+                data=asked.body,
+                headers=asked.headers,
                 timeout=(self.limits.connect_seconds, self.limits.silent_seconds),
                 allow_redirects=False,
                 stream=True,
@@ -446,7 +506,7 @@ def _within(seconds: float, call: Callable[[], T], given_up: Event) -> T:
         raise
 
 
-def _retry_after(text: str) -> float | None:
+def retry_after(text: str) -> float | None:
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])

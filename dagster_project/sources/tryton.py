@@ -19,7 +19,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
@@ -27,7 +27,6 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import pyarrow as pa
 from pydantic import SecretStr
 
 from dagster_project.contract import Dataset
@@ -41,18 +40,16 @@ from dagster_project.sources import (
     Opening,
     Right,
     SourceError,
-    page_schema,
 )
 from dagster_project.sources.auth import Bearer
 from dagster_project.sources.http import LIMITS, Http, Limits, without_password
 from dagster_project.sources.paging import Question, walked
 from dagster_project.sources.progress import Pace
+from dagster_project.sources.records import RATE_DIGITS, ZERO, pages
 
 PAGE_ROWS: Final = 1_000
-ZERO: Final = Decimal(0)
 BEGINNING: Final = date(1970, 1, 1)
 """A rate that Tryton keeps for all time, from the year 1, holds from here."""
-RATE_DIGITS: Final = Decimal("1e-10")
 
 _CASH: Final = ("cash", "statement")
 """Types of journals whose lines on a receivable account are money."""
@@ -156,17 +153,11 @@ class TrytonSource:
         if dataset.name not in datasets:
             return None
         return Delivery(
-            pages=self._pages(dataset, datasets[dataset.name]()),
+            pages=pages(dataset, datasets[dataset.name]()),
             full=True,
             origin=without_password(self.url),
             left_out=self._left_out[dataset.name],
         )
-
-    def _pages(self, dataset: Dataset, records: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
-        schema = page_schema(dataset)
-        rows = [{name: _text(value) for name, value in record.items()} for record in records]
-        for start in range(0, len(rows), 20_000):
-            yield pa.Table.from_pylist(rows[start : start + 20_000], schema=schema)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -617,21 +608,6 @@ def _plain(value: Any) -> Any:
         case "timedelta":
             return value["seconds"]
     return {name: _plain(each) for name, each in value.items()}
-
-
-def _text(value: Any) -> str | None:
-    match value:
-        case None:
-            return None
-        case bool():
-            return "true" if value else "false"
-        case Decimal():
-            return f"{value:f}"
-        case datetime():
-            return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        case date():
-            return value.isoformat()
-    return str(value)
 
 
 class TrytonSettings(ConnectorSettings, env_prefix="ARREARS_TRYTON_"):
