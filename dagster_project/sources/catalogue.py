@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from dagster_project.contract import Dataset
-from dagster_project.sources import Connector, Opening, Source, demo, ecb, files, rest, sql, tryton
+from dagster_project.sources import Connector, Opening, Source, demo, ecb, files, rest, sql, tryton, xero
 
 if TYPE_CHECKING:
     from dagster_project.demo import Demo
@@ -22,6 +22,7 @@ CONNECTORS: dict[str, Connector] = {
         rest.CONNECTOR,
         sql.CONNECTOR,
         tryton.CONNECTOR,
+        xero.CONNECTOR,
     )
 }
 

@@ -79,7 +79,7 @@ class TooMuch(Exception):
     """An answer that would take more memory than it may."""
 
 
-class Pace:
+class Throttle:
     """No more than `calls` in any `seconds`, as a vendor's limit has it: who is early waits."""
 
     def __init__(self, calls: int, seconds: float):
@@ -123,7 +123,7 @@ class _Asked:
 
 class Http:
     """A server and how it is asked. `setting` is the variable that holds its address, `credentials` what to check where it refuses us.
-    `pace` is the vendor's limit; `reading` is what it means by a refusal, where that is not what its status says: a `PassingError`, a
+    `throttle` is the vendor's limit; `reading` is what it means by a refusal, where that is not what its status says: a `PassingError`, a
     `SourceError`, or None."""
 
     def __init__(
@@ -135,12 +135,12 @@ class Http:
         credentials: str,
         limits: Limits = LIMITS,
         wait: float = 1.0,
-        pace: Pace | None = None,
+        throttle: Throttle | None = None,
         reading: Callable[[Refused], Exception | None] | None = None,
     ):
         self.address = checked(address, setting)
         self.auth = auth
-        self.pace = pace
+        self.throttle = throttle
         self.reading = reading
         self.credentials = credentials
         self.limits = limits
@@ -213,8 +213,8 @@ class Http:
 
     def _once(self, asked: _Asked, read: Callable[[bytes], T], renewed: bool = False) -> T | None:
         here = without_password(asked.address)
-        if self.pace:
-            self.pace.keep()
+        if self.throttle:
+            self.throttle.keep()
         status, reason, headers, content = self._answer(asked)
         told = f"{here}: {status} {self.said(reason)}".rstrip()
         if status == 200:

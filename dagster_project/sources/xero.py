@@ -29,10 +29,20 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from dagster_project.contract import Dataset
-from dagster_project.sources import Company, Connector, ConnectorSettings, Delivery, Opening, Parents, Right, SourceError
+from dagster_project.sources import (
+    Company,
+    Connector,
+    ConnectorSettings,
+    Delivery,
+    NotReachedError,
+    Opening,
+    Parents,
+    Right,
+    SourceError,
+)
 from dagster_project.sources.auth import Auth, ClientCredentials, RefreshToken, token_endpoint
 from dagster_project.sources.consent import Consent
-from dagster_project.sources.http import LIMITS, Http, Limits, Pace, Refused, without_password
+from dagster_project.sources.http import LIMITS, Http, Limits, Refused, Throttle, without_password
 from dagster_project.sources.paging import Numbered, Question, walked
 from dagster_project.sources.records import ZERO, Record, Spool, amount, inverse, number, pages
 
@@ -101,7 +111,7 @@ class XeroSource:
             credentials="ARREARS_XERO_CLIENT_ID (an app with these scopes, connected to ARREARS_XERO_TENANT)",
             limits=limits,
             wait=wait,
-            pace=Pace(CALLS_A_MINUTE, 60.0),
+            throttle=Throttle(CALLS_A_MINUTE, 60.0),
             reading=_reading,
         )
         opening.stack.callback(self.http.close)
@@ -579,6 +589,8 @@ def _rights(source: XeroSource) -> Iterable[Right]:
     for endpoint in ("Organisation", *_ID):
         try:
             source.ask(f"{source.url}/{endpoint}", {"page": "1", "pageSize": "1"})
+        except NotReachedError:
+            raise
         except SourceError as refused:
             yield Right(endpoint, str(refused))
         else:
