@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from dagster_project.contract import Dataset
-from dagster_project.sources import Connector, Opening, Source, demo, ecb, files, rest, sql, tryton, xero
+from dagster_project.sources import Connector, Opening, Source, demo, ecb, files, quickbooks, rest, sql, tryton, xero
 
 if TYPE_CHECKING:
     from dagster_project.demo import Demo
@@ -19,6 +19,7 @@ CONNECTORS: dict[str, Connector] = {
         demo.CONNECTOR,
         ecb.CONNECTOR,
         files.CONNECTOR,
+        quickbooks.CONNECTOR,
         rest.CONNECTOR,
         sql.CONNECTOR,
         tryton.CONNECTOR,

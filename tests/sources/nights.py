@@ -127,11 +127,18 @@ def _named(mart: str, columns: str) -> str:
 @cache
 def by_files(nights: int, traits: frozenset[str]) -> Marts:
     """The marts that the book makes through `files`, after one night or two."""
+    return _by_files(traits)[nights - 1]
+
+
+@cache
+def _by_files(traits: frozenset[str]) -> list[Marts]:
     with TemporaryDirectory() as folder:
         landing = Landing(Path(folder) / "landing", Path(folder) / "quarantine")
-        for number, (as_of, book) in enumerate(((FIRST, one_book.first), (SECOND, one_book.second))[:nights]):
-            _deliver(book(traits=traits), Path(folder) / f"delivery-{number}", landing, as_of)
-        return built(landing, (FIRST, SECOND)[nights - 1])
+        found = []
+        for as_of, book in ((FIRST, one_book.first), (SECOND, one_book.second)):
+            _deliver(book(traits=traits), Path(folder) / f"delivery-{as_of}", landing, as_of)
+            found.append(built(landing, as_of))
+        return found
 
 
 def _deliver(book: Book, folder: Path, landing: Landing, as_of: date) -> None:
