@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.amounts import Digits, digits_on, written
 from dagster_project.contract import DATASETS, WORKLIST_OUTCOMES
 from dagster_project.incoming.intake import waiting
 from dagster_project.landing import Landing
@@ -29,9 +30,10 @@ def summary_of(settings: Settings, as_of: date) -> str:
         folder = folder / "history" / as_of.isoformat()
     lines = [("as of", f"{as_of}"), ("source", _source(settings)), *_rows(settings, as_of)]
     with published_marts(folder) as con:
-        lines += _receivables(con)
-        lines += _control(con)
-        lines += _list(con)
+        digits = digits_on(as_of, settings.policy)
+        lines += _receivables(con, digits)
+        lines += _control(con, digits)
+        lines += _list(con, digits)
         lines += _credit(con)
     lines += [("warning" if number == 0 else "", warning) for number, warning in enumerate(_warnings(settings, as_of))]
     lines += [
@@ -82,7 +84,7 @@ def _inbox(settings: Settings, landing: Landing, as_of: date) -> list[tuple[str,
     return lines
 
 
-def _receivables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+def _receivables(con: duckdb.DuckDBPyConnection, digits: Digits) -> list[tuple[str, str]]:
     items = con.execute(
         """
         select reporting_currency,
@@ -98,15 +100,17 @@ def _receivables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     lines = []
     for currency, count, amount, late_count, late, credit_count, credits in items:
         lines += [
-            ("open", f"{count:,} open items, {_money(amount)} {currency}"),
-            ("past due", f"{late_count:,} items, {_money(late)} {currency}{_share(late, amount)}"),
+            ("open", f"{count:,} open items, {_money(amount, currency, digits)} {currency}"),
+            ("past due", f"{late_count:,} items, {_money(late, currency, digits)} {currency}{_share(late, amount)}"),
         ]
         if credit_count:
-            lines.append(("credits", f"{credit_count:,} credits and unapplied payments, {_money(credits)} {currency}"))
+            lines.append(
+                ("credits", f"{credit_count:,} credits and unapplied payments, {_money(credits, currency, digits)} {currency}")
+            )
     return lines or [("open", "no open items")]
 
 
-def _control(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+def _control(con: duckdb.DuckDBPyConnection, digits: Digits) -> list[tuple[str, str]]:
     rows = con.execute("select company_id, state, subledger_balance, currency from control_reconciliation order by 1").fetchall()
     words = {
         "tied": "ties to the ledger's control account",
@@ -114,18 +118,21 @@ def _control(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
         "untied": "does NOT tie to the ledger's control account",
     }
     return [
-        ("control" if number == 0 else "", f"{company}: {_money(balance)} {currency} {words[state]}")
+        ("control" if number == 0 else "", f"{company}: {_money(balance, currency, digits)} {currency} {words[state]}")
         for number, (company, state, balance, currency) in enumerate(rows)
     ]
 
 
-def _list(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+def _list(con: duckdb.DuckDBPyConnection, digits: Digits) -> list[tuple[str, str]]:
     calls = con.execute(
         "select reporting_currency, count(*), sum(item_count), sum(past_due_amount), count(distinct collector) "
         "from dunning_worklist group by 1 order by 1"
     ).fetchall()
     lines = [
-        ("worklist", f"{count:,} customers, {items:,} items, {_money(amount)} {currency} past due, {people} collectors")
+        (
+            "worklist",
+            f"{count:,} customers, {items:,} items, {_money(amount, currency, digits)} {currency} past due, {people} collectors",
+        )
         for currency, count, items, amount, people in calls
     ] or [("worklist", "nobody is due to be contacted this morning")]
     held = con.execute(
@@ -140,7 +147,7 @@ def _list(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
         lines.append(
             (
                 "held" if number == 0 else "",
-                f"{count:>6,} items {_money(amount):>16} {currency}  {reason.replace('_', ' ')}{more}",
+                f"{count:>6,} items {_money(amount, currency, digits):>16} {currency}  {reason.replace('_', ' ')}{more}",
             )
         )
     return lines
@@ -163,8 +170,8 @@ def _credit(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     ]
 
 
-def _money(amount: Decimal | None) -> str:
-    return f"{amount or Decimal(0):,.2f}"
+def _money(amount: Decimal | None, currency: str | None, digits: Digits) -> str:
+    return written(amount or Decimal(0), currency, digits)
 
 
 def _share(part: Decimal, whole: Decimal) -> str:

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
+from dagster_project.amounts import USUAL, Digits, digits_in, digits_on
 from dagster_project.form import Answer, Question
 
 LONGEST_VALUE: Final = 100
@@ -33,7 +34,7 @@ def answer_in(question: Question, cell: Any, as_of: date, currencies: frozenset[
         case Answer.DATE:
             return day_in(cell, as_of)
         case Answer.AMOUNT:
-            return amount_in(cell, currencies)
+            return amount_in(cell, currencies, digits_on(as_of))
         case Answer.TEXT:
             return _clean(text_in(cell)) or None
 
@@ -92,9 +93,10 @@ def _as_day(cell: Any) -> date:
 _SIGNS: Final = {"€": "EUR", "£": "GBP"}
 
 
-def amount_in(cell: Any, currencies: frozenset[str]) -> tuple[Decimal, str | None]:
-    """The amount to the cent and its currency: the one that is written, else the only one there is, else None."""
+def amount_in(cell: Any, currencies: frozenset[str], digits: Digits) -> tuple[Decimal, str | None]:
+    """The amount to the smallest there is in its currency, and that: the one that is written, else the only one there is, else None."""
     currency = next(iter(currencies)) if len(currencies) == 1 else None
+    most = max((digits_in(code, digits) for code in currencies), default=USUAL)
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         number = Decimal(repr(cell))
     else:
@@ -109,28 +111,30 @@ def amount_in(cell: Any, currencies: frozenset[str]) -> tuple[Decimal, str | Non
                     f"the customer's documents are in {' and '.join(sorted(currencies))}: write the amount in that currency"
                 )
             currency = named.pop() if named else currency
-        number = _number(text)
+        number = _number(text, digits_in(currency, digits) if currency else most)
     if not number.is_finite() or number <= 0:
         raise ValueError("an amount is above zero: write it as 1234.56, or leave the cell empty")
     if number >= Decimal(10) ** 14:
         raise ValueError("the amount is too large: write it as 1234.56")
-    cents = number.quantize(Decimal("0.01"), ROUND_HALF_UP)
-    if cents <= 0:
+    amount = number.quantize(Decimal(1).scaleb(-(digits_in(currency, digits) if currency else most)), ROUND_HALF_UP)
+    if amount <= 0:
         raise ValueError("an amount is above zero: write it as 1234.56, or leave the cell empty")
-    return cents, currency
+    return amount, currency
 
 
-def _number(text: str) -> Decimal:
-    """A number as people write it, with or without separators, where it can be read in one way only."""
+def _number(text: str, digits: int) -> Decimal:
+    """A number as people write it, with or without separators, where it can be read in one way only. `digits`: those of its currency; where
+    that are three, 1.234 is one and a bit."""
     plain = re.sub(r"[\s'’_]", "", text)
     marks = [mark for mark in plain if mark in ".,"]
     if not re.fullmatch(r"[+-]?\d[\d.,]*", plain) or plain[-1] in ".,":
         raise ValueError("that is no amount: write digits only, such as 1234.56")
     last = marks[-1] if marks else "."
     whole, _, fraction = plain.rpartition(last) if marks else (plain, "", "")
-    if len(marks) > 1 and len(set(marks)) == 1:  # the same mark again and again only ever groups thousands
+    # The same mark again and again only ever groups thousands, and so does any where there is no fraction.
+    if len(set(marks)) == 1 and (len(marks) > 1 or (len(fraction) == 3 and digits == 0)):
         whole, fraction = plain, ""
-    elif len(marks) == 1 and len(fraction) == 3:
+    elif len(marks) == 1 and len(fraction) == 3 and digits != 3:
         raise ValueError(f"{text.strip()} can be read as two amounts: write it as {whole}{fraction} or as {whole}.{fraction[:2]}")
     groups = re.split(r"[.,]", whole)
     grouped = len(groups) > 1
@@ -138,8 +142,9 @@ def _number(text: str) -> Decimal:
         len(set(re.findall(r"[.,]", whole))) > 1 or any(len(group) != 3 for group in groups[1:]) or len(groups[0]) > 4
     ):
         raise ValueError("that is no amount: write digits only, such as 1234.56")
-    if len(fraction) > 2:
-        raise ValueError("an amount has at most two places after the point: write it as 1234.56")
+    if len(fraction) > digits and fraction.strip("0"):
+        most = ("no", "one", "two", "three", "four")[digits]
+        raise ValueError(f"an amount in that currency has {most} places after the point: write it as {f'{1234.5678:.{digits}f}'}")
     try:
         return Decimal(f"{''.join(groups)}.{fraction or '0'}")
     except InvalidOperation:

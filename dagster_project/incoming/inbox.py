@@ -17,6 +17,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from dagster_project import form, seals, tables
+from dagster_project.amounts import Digits, digits_on, written
 from dagster_project.form import Question
 from dagster_project.incoming.answers import answer_in, text_in
 from dagster_project.incoming.archive import Refused
@@ -155,7 +156,7 @@ def _customers(table: Table, list_: _List, rejected: list[Rejected]) -> Iterator
         answers = _answers(table, form.QUESTIONS, row, customer_id, list_.as_of, currencies, rejected)
         when, how_much = answers.pop("promised_date", None), answers.pop("promised_amount", None)
         given = [name for name in ("promised_date", "promised_amount") if name in row.cells]
-        if how_much and (beyond := _beyond(how_much, issued.owed.get(customer_id, {}))):
+        if how_much and (beyond := _beyond(how_much, issued.owed.get(customer_id, {}), digits_on(list_.as_of))):
             rejected.append(table.reject(row, asked["promised_amount"], customer_id, beyond))
             how_much = None
         if when and how_much:
@@ -176,6 +177,7 @@ def _customers(table: Table, list_: _List, rejected: list[Rejected]) -> Iterator
 
 def _documents(table: Table, list_: _List, rejected: list[Rejected]) -> Iterator[Outcome]:
     asked = {question.name: question for question in form.ITEM_QUESTIONS}
+    digits = digits_on(list_.as_of)
     for row, item_id in _known(table, list_, list_.issued.item_ids, form.ITEM_KEY_HEADER, "of the list", rejected):
         item = list_.issued.items[item_id]
         currencies = frozenset({item.currency})
@@ -183,7 +185,8 @@ def _documents(table: Table, list_: _List, rejected: list[Rejected]) -> Iterator
         how_much = answers.pop("disputed_amount", None)
         if how_much and item.open_amount is not None and how_much[0] > item.open_amount:
             said = (
-                f"{how_much[0]:,.2f} is more than is open of the document, {item.open_amount:,.2f} {item.currency}: write how much of it "
+                f"{written(how_much[0], item.currency, digits)} is more than is open of the document, "
+                f"{written(item.open_amount, item.currency, digits)} {item.currency}: write how much of it "
                 "is contested, or leave the cell empty for all of it"
             )
             rejected.append(table.reject(row, asked["disputed_amount"], item.customer_id, said))
@@ -194,7 +197,7 @@ def _documents(table: Table, list_: _List, rejected: list[Rejected]) -> Iterator
             yield Outcome(list_.as_of, list_.policy, collector, item.customer_id, item.item_id, item.invoice_id, **answers)
 
 
-def _beyond(promised: tuple[Decimal, str | None], owed: Mapping[str, Decimal]) -> str | None:
+def _beyond(promised: tuple[Decimal, str | None], owed: Mapping[str, Decimal], digits: Digits) -> str | None:
     """What is said to a promise of more than there is to promise; None where it is not, or what was owed is not remembered."""
     if not owed:
         return None
@@ -203,7 +206,10 @@ def _beyond(promised: tuple[Decimal, str | None], owed: Mapping[str, Decimal]) -
     most = owed.get(code, Decimal(0))
     if amount <= most:
         return None
-    return f"{amount:,.2f} is more than the customer owed when the list was made, {most:,.2f} {code}: write how much of that was promised"
+    return (
+        f"{written(amount, code, digits)} is more than the customer owed when the list was made, {written(most, code, digits)} {code}: "
+        "write how much of that was promised"
+    )
 
 
 def _known(table: Table, list_: _List, ids: Ids, header: str, where: str, rejected: list[Rejected]) -> Iterator[tuple[Row, str]]:

@@ -10,18 +10,16 @@ as files.toml says, or not at all. Exact: digits are moved, never computed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from dagster_project.amounts import Digits
 from dagster_project.contract import DECIMALS, Column, Dataset, Type
 from dagster_project.landing.judge import AMBIGUOUS_NUMBER, quoted, raw
 from dagster_project.sources import DAY_FIRST, MONTH_FIRST, Hand, recognised
 
 _SIGN = "[+-]?"
 _GAP = r"[ \x{a0}\x{202f}''’]"
-
-THREE_DIGITS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-"""Currencies (ISO 4217) whose amounts have three digits, so that 1.234 is one and a bit."""
 
 _YES = ("true", "1", "1.0", "yes", "y", "ja", "j", "oui", "o", "si", "sí", "wahr", "vrai", "x")
 _NO = ("false", "0", "0.0", "no", "n", "nein", "non", "falsch", "faux")
@@ -117,15 +115,17 @@ def bare(value: str) -> str:
     return f"case when {gaps} then regexp_replace({signed}, '{_GAP}', '', 'g') else {signed} end"
 
 
-def mended(dataset: Dataset, how: Read | None) -> Iterator[str]:
+def mended(dataset: Dataset, how: Read | None, digits: Digits) -> Iterator[str]:
     """One SQL expression a column over records as received: the value in the contract's form where it is in a form people use, else as
-    it is, for `judge.py` to refuse. `how` is given for files that people write."""
+    it is, for `judge.py` to refuse. `how` is given for files that people write; where a currency has three `digits`, 1.234 is one and
+    a bit."""
+    three = [code for code, count in digits.items() if count == 3]
     for column in dataset.columns:
         value = raw(column)
-        yield f"{_mended(column, value, dataset, how)} as {quoted(column.name)}"
+        yield f"{_mended(column, value, dataset, how, three)} as {quoted(column.name)}"
 
 
-def _mended(column: Column, value: str, dataset: Dataset, how: Read | None) -> str:
+def _mended(column: Column, value: str, dataset: Dataset, how: Read | None, three: Sequence[str]) -> str:
     if column.enum:
         code = f"regexp_replace(lower({value}), '[ -]+', '_', 'g')"
         return f"case when {code} in ({_listed(column.enum)}) then {code} else {value} end"
@@ -142,7 +142,7 @@ def _mended(column: Column, value: str, dataset: Dataset, how: Read | None) -> s
         case Type.TIMESTAMP:
             return _time(value, how) if how else value
         case Type.AMOUNT | Type.RATE | Type.NUMBER if how:
-            return _number(column, value, dataset, how)
+            return _number(column, value, dataset, how, three)
     return value
 
 
@@ -150,7 +150,7 @@ def _listed(words: Iterable[str]) -> str:
     return ", ".join(f"'{word}'" for word in words)
 
 
-def _number(column: Column, value: str, dataset: Dataset, how: Read) -> str:
+def _number(column: Column, value: str, dataset: Dataset, how: Read, three: Sequence[str]) -> str:
     number = bare(value)
     is_money = column.type is Type.AMOUNT
     ways = []
@@ -164,9 +164,9 @@ def _number(column: Column, value: str, dataset: Dataset, how: Read) -> str:
                 ways.append(f"when {is_it} then replace({number}, '{sign}', '')")
         elif (how.is_told or not is_money) and (how.decimal or ".") == sign and not how.is_mixed:
             ways.append(f"when {is_it} then {as_fraction}")
-        elif is_money and "currency" in dataset.by_name:
+        elif is_money and three and "currency" in dataset.by_name:
             currency = raw(dataset.by_name["currency"])
-            ways.append(f"when {is_it} and upper({currency}) in ({_listed(THREE_DIGITS)}) then {as_fraction}")
+            ways.append(f"when {is_it} and upper({currency}) in ({_listed(three)}) then {as_fraction}")
     asked = f"case {' '.join(ways)} else {number} end" if ways else number
     point, comma = clear("."), clear(",")
     return (

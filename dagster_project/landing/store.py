@@ -37,6 +37,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project import warehouse
+from dagster_project.amounts import digits_on
 from dagster_project.contract import ISSUED_STEPS, LANDED, SQL_TYPES, Dataset
 from dagster_project.landing import forms, judge
 from dagster_project.landing.chain import Chain, Damage, sha256_of
@@ -318,7 +319,9 @@ class Landing:
         # asks the rules first.
         con.execute("create table odd as from raw semi join (from typed where not _plain) using (file_row_number)")
         how = _read(con, dataset, hand) if hand else None
-        con.execute(f"create table mended as select file_row_number, {', '.join(forms.mended(dataset, how))} from odd")
+        con.execute(
+            f"create table mended as select file_row_number, {', '.join(forms.mended(dataset, how, digits_on(as_of)))} from odd"
+        )
         reasons = ", ".join(judge.reasons(dataset, by_hand=hand is not None))
         con.execute(
             f"create table broken as select file_row_number, list_filter([{reasons}], lambda x: x is not null) as _reasons "

@@ -23,6 +23,7 @@ from typing import Any
 
 from filelock import Timeout
 
+from dagster_project.amounts import Digits, digits_on, written
 from dagster_project.mail.journal import Journal, State, open_journal
 from dagster_project.mail.post import NotTaken, Post, Unsure, post_of
 from dagster_project.outgoing.export import MANIFEST
@@ -248,20 +249,21 @@ def _said(
 ) -> tuple[str, str]:
     """Subject and body: the morning in six lines, and what to do with it."""
     items = sum(row["item_count"] for row in mine)
-    asked = _amounts((row["reporting_currency"], row["past_due_amount"]) for row in mine)
+    digits = digits_on(as_of, str(manifest["policy"]))
+    asked = _amounts(((row["reporting_currency"], row["past_due_amount"]) for row in mine), digits)
     count = f"{len(mine):,} customer{'' if len(mine) == 1 else 's'}"
     subject = f"Worklist {as_of}: {count}, {asked} past due" if mine else f"Worklist {as_of}: nobody to contact"
     lines = [f"To contact    {count}, {items:,} items, {asked} past due" if mine else "To contact    nobody this morning"]
     if mine:
         first = min(mine, key=lambda row: (row["rank"], row["customer_id"]))
         name = " ".join(printable(first["customer_name"] or first["customer_id"]).split())
-        owed = _amounts([(first["reporting_currency"], first["past_due_amount"])])
+        owed = _amounts([(first["reporting_currency"], first["past_due_amount"])], digits)
         lines.append(f"First         {name}: {owed} past due, {first['step_label']}")
         steps = Counter(row["step_label"] for row in sorted(mine, key=lambda row: row["severity"]))
         lines.append("Steps         " + ", ".join(f"{number:,} {label}" for label, number in steps.items()))
     if held:
         reasons = Counter(row["held_reason"].replace("_", " ") for row in held).most_common(4)
-        amount = _amounts((row["reporting_currency"], row["open_amount_reporting"]) for row in held)
+        amount = _amounts(((row["reporting_currency"], row["open_amount_reporting"]) for row in held), digits)
         told = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
         lines.append(f"Held back     {len(held):,} items, {amount}: {told}")
     if receiver.everyone:
@@ -281,11 +283,11 @@ def _said(
     return subject, "\n".join([*lines, "", what])
 
 
-def _amounts(amounts: Iterable[tuple[str, Any]]) -> str:
+def _amounts(amounts: Iterable[tuple[str, Any]], digits: Digits) -> str:
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for currency, amount in amounts:
         sums[currency] += Decimal(str(amount or 0))
-    return " / ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
+    return " / ".join(f"{written(amount, currency, digits)} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.outgoing.workbook.sheets import short
+from dagster_project.amounts import Digits, digits_in, digits_on, written
+from dagster_project.outgoing.workbook.sheets import money_format, short
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,16 @@ class Facts:
     kpis: Sequence[Mapping[str, Any]]
     rejected: Mapping[str, int]
     warnings: Sequence[str]
+
+    @property
+    def digits(self) -> Digits:
+        """How many digits amounts have, by currency."""
+        return digits_on(self.as_of, self.policy)
+
+    @property
+    def money(self) -> str:
+        """The number format of amounts in the reporting currency."""
+        return money_format(digits_in(self.currency, self.digits))
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,10 @@ def gather(
         tiers=tiers,
         kpis=_key_figures(marts.get("kpi_monthly")),
         rejected={name: count for name, count in rejected.items() if count},
-        warnings=[*warnings, *(control_words(control) for control in controls if control["state"] != "tied")],
+        warnings=[
+            *warnings,
+            *(control_words(control, digits_on(as_of, policy)) for control in controls if control["state"] != "tied"),
+        ],
     )
 
 
@@ -110,14 +124,15 @@ def _first_day(rows: pa.Table) -> float:
     return float("inf") if days is None else days
 
 
-def control_words(control: Mapping[str, Any]) -> str:
+def control_words(control: Mapping[str, Any], digits: Digits) -> str:
     """The state of an entity's control account in words."""
     entity, currency, balance = control["company_id"], control["currency"], control["subledger_balance"]
     if control["state"] == "tied":
-        return f"{entity}: ties to the ledger, {currency} {balance:,.2f} on both sides."
+        return f"{entity}: ties to the ledger, {currency} {written(balance, currency, digits)} on both sides."
     if control["state"] == "unverified":
         return f"{entity}: UNVERIFIED. The ledger sent no control balance of this day to compare with."
-    apart = "an item has no exchange rate" if control["difference"] is None else f"{currency} {control['difference']:,.2f} apart"
+    difference = control["difference"]
+    apart = "an item has no exchange rate" if difference is None else f"{currency} {written(difference, currency, digits)} apart"
     return f"{entity}: DOES NOT TIE to the ledger, {apart}."
 
 

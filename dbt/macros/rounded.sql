@@ -8,3 +8,13 @@
         else cast(round({{ amount }}, 2) as decimal(18, 4))
     end
 {%- endmacro %}
+
+{#- The smallest amount there is in a currency of so many digits. -#}
+{% macro smallest_amount(digits) -%}
+    case {{ digits }}
+        {%- for known, unit in [(0, '1'), (1, '0.1'), (3, '0.001'), (4, '0.0001')] %}
+        when {{ known }} then cast({{ unit }} as decimal(18, 4))
+        {%- endfor %}
+        else cast(0.01 as decimal(18, 4))
+    end
+{%- endmacro %}

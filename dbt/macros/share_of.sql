@@ -1,9 +1,11 @@
-{#- The part of an amount that `part` is of `whole`, rounded to 2 places; the amount itself, to the last digit, where it is all of it. -#}
-{% macro share_of(amount, part, whole) -%}
+{#- The part of an amount that `part` is of `whole`, rounded to the digits of its currency; the amount itself, to the last digit, where it is
+    all of it. -#}
+{% macro share_of(amount, part, whole, digits) -%}
     case
         when {{ part }} = {{ whole }} then cast({{ amount }} as decimal(18, 4))
-        else cast(round(cast(
-            cast({{ amount }} as double) * cast({{ part }} as double) / nullif(cast({{ whole }} as double), 0) as decimal(24, 6)
-        ), 2) as decimal(18, 4))
+        else {{ rounded(
+            'cast(cast(' ~ amount ~ ' as double) * cast(' ~ part ~ ' as double) / nullif(cast(' ~ whole ~ ' as double), 0) as decimal(24, 6))',
+            digits
+        ) }}
     end
 {%- endmacro %}

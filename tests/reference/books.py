@@ -110,13 +110,20 @@ def without_orphans(book: Book) -> Book:
 
     def adds_up(invoice_id: str) -> bool:
         schedule = [record["amount"] for record in book["instalments"] if record["invoice_id"] == invoice_id]
-        return invoice_id in documents and abs(sum(schedule) - documents[invoice_id]["amount"]) <= CENT * len(schedule)
+        return invoice_id in documents and abs(sum(schedule) - documents[invoice_id]["amount"]) <= rest_of(
+            documents[invoice_id], len(schedule)
+        )
 
     return {
         **book,
         "allocations": [record for record in book["allocations"] if has_parents(record)],
         "instalments": [record for record in book["instalments"] if adds_up(record["invoice_id"])],
     }
+
+
+def rest_of(document: Record, parts: int) -> Decimal:
+    """What so many instalments may leave by rounding: the smallest amount of their currency each."""
+    return CENT * parts * {"JPY": 100, "KWD": Decimal("0.1")}.get(document["currency"], 1)
 
 
 # --- writing a book ---------------------------------------------------------------------------------------------------
@@ -319,7 +326,7 @@ class _Author:
             shares = [Decimal(0)] * (parts - 1)
         left = document["amount"] - sum(shares)
         # Thirds of 100.00 come to 99.99: some sources leave it at that.
-        shares.append(each if self.one_in(3) and abs(left - each) <= CENT * parts else left)
+        shares.append(each if self.one_in(3) and abs(left - each) <= rest_of(document, parts) else left)
         first_due = document["invoice_date"] + timedelta(days=self.choice([0, 10, 30]))
         step = self.choice([0, 30, -30, 31])  # all at once, monthly, numbered against the calendar
         return [

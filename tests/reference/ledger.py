@@ -11,7 +11,7 @@ A book is a mapping of dataset name to records; a record is a mapping of the con
 from __future__ import annotations
 
 from calendar import monthrange
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -175,6 +175,11 @@ def _places(reference: str, number: str) -> set[tuple[int, int]]:
     return found
 
 
+def smallest_amount(currency: str) -> Decimal:
+    """A cent, a yen, a fils."""
+    return Decimal(1).scaleb(-DIGITS.get(currency, 2))
+
+
 class Ledger:
     """A book, read on the morning of `as_of`."""
 
@@ -196,7 +201,8 @@ class Ledger:
         for invoice_id, schedule in self.instalments.items():
             schedule.sort(key=lambda r: (r["due_date"] or date.max, r["instalment_number"]))
             missing = self.documents[invoice_id]["amount"] - sum(record["amount"] for record in schedule)
-            if abs(missing) <= Decimal("0.01") * len(schedule) and schedule[-1]["amount"] + missing >= 0:
+            unit = smallest_amount(self.documents[invoice_id]["currency"])
+            if abs(missing) <= unit * len(schedule) and schedule[-1]["amount"] + missing >= 0:
                 schedule[-1] = {**schedule[-1], "amount": schedule[-1]["amount"] + missing}
         self._read_companies(book, reporting_currency)
         self._read_refunds(book.get("refunds", ()))
@@ -212,7 +218,9 @@ class Ledger:
         if self.assumed:  # no entities delivered: one, MAIN, in the only currency there is, else in the group's
             currencies = {record["currency"] for record in self.documents.values()}
             self.base = {"MAIN": currencies.pop() if len(currencies) == 1 else reporting_currency}
-        self.reporting = reporting_currency or self.base[min(self.base)]
+        kept = Counter(self.base.values())
+        most = [name for name in sorted(self.base) if kept[self.base[name]] == max(kept.values())]
+        self.reporting = reporting_currency or self.base[most[0]]
 
     def company_of(self, record: Record) -> str:
         """The entity a record names, else its customer's, else the only one."""
@@ -244,7 +252,7 @@ class Ledger:
         if currency == to_currency:
             return amount
         return EXACT.multiply(amount, self.rate(currency, to_currency, day)).quantize(
-            Decimal(1).scaleb(-DIGITS.get(to_currency, 2)), ROUND_HALF_UP, EXACT
+            smallest_amount(to_currency), ROUND_HALF_UP, EXACT
         )
 
     # --- allocations -------------------------------------------------------------------------------------------------

@@ -105,6 +105,30 @@ def text_of(draft: Draft) -> str:
     return str(body.get_content()).replace("\r\n", "\n")
 
 
+def test_an_amount_has_the_digits_of_its_currency_in_words_and_statement(
+    drafted: Callable[..., Draft], mart: Callable[..., pa.Table]
+) -> None:
+    amounts = {"JPY": "182506.0000", "KWD": "30.5500", "EUR": "7.5000"}
+    items = [
+        {**ITEMS[0], "item_id": name, "document_number": f"R-{name}", "currency": name, "late_fee_preview": None}
+        | dict.fromkeys(("open_amount", "dunnable_amount"), Decimal(amount))
+        for name, amount in amounts.items()
+    ]
+    listed = ("customer_id", "item_id", "document_number", "document_date", "currency", "open_amount")
+    book = [{name: item[name] for name in listed} | {"original_amount": item["open_amount"]} for item in items]
+    draft = drafted(tuple(items), book=mart("open_items", *book), language="en")
+    (statement,) = parsed(draft).iter_attachments()
+    for told in (text_of(draft), str(statement.get_content())):
+        assert "182,506.00" not in told and "182506.00" not in told and "30.55 " not in told
+    assert all(shown in text_of(draft) for shown in ("7.50 EUR, 182,506 JPY and 30.550 KWD", "R-KWD"))
+    lines = str(statement.get_content()).splitlines()
+    assert [line.split(",")[-3:] for line in lines[1:4]] == [
+        ["7.50", "7.50", "EUR"],
+        ["182506", "182506", "JPY"],
+        ["30.550", "30.550", "KWD"],
+    ]
+
+
 # --- every text in every language --------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ import pytest
 import xlsxwriter
 
 from dagster_project import form, warehouse
+from dagster_project.amounts import digits_on
 from dagster_project.contract import DATASETS, WORKLIST_OUTCOMES
 from dagster_project.delivery import deliver
 from dagster_project.incoming import answers, archive, intake, workbook
@@ -237,6 +238,7 @@ def test_a_day_is_taken_where_it_can_be_read_in_one_way(cell: Any, day: Any) -> 
 
 
 EURO, BOTH = frozenset({"EUR"}), frozenset({"EUR", "USD"})
+YEN, DINAR = frozenset({"JPY"}), frozenset({"KWD"})
 
 
 @pytest.mark.parametrize(
@@ -267,14 +269,20 @@ EURO, BOTH = frozenset({"EUR"}), frozenset({"EUR", "USD"})
         (float("nan"), EURO, "above zero"),
         (1e15, EURO, "too large"),
         ("12.345,678", EURO, "two places"),
+        ("1.234", YEN, ("1234", "JPY")),
+        (100.5, YEN, ("101", "JPY")),
+        ("100,5", YEN, "no places after the point: write it as 1235"),
+        ("1.234", DINAR, ("1.234", "KWD")),
+        ("1,234.5", DINAR, ("1234.500", "KWD")),
+        (0.001, DINAR, ("0.001", "KWD")),
     ],
 )
 def test_an_amount_is_taken_where_it_can_be_read_in_one_way(cell: Any, currencies: frozenset[str], amount: Any) -> None:
     if isinstance(amount, tuple):
-        assert answers.amount_in(cell, currencies) == (Decimal(amount[0]), amount[1])
+        assert answers.amount_in(cell, currencies, digits_on(LISTED)) == (Decimal(amount[0]), amount[1])
     else:
         with pytest.raises(ValueError, match=re.escape(amount)):
-            answers.amount_in(cell, currencies)
+            answers.amount_in(cell, currencies, digits_on(LISTED))
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------

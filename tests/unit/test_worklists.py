@@ -17,10 +17,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from xml.sax.saxutils import unescape
 
 import pyarrow as pa
 import pytest
 from python_calamine import CalamineWorkbook
+from xlsxwriter.utility import xl_col_to_name
 
 from dagster_project import form, tables
 from dagster_project.outgoing import (
@@ -35,6 +37,7 @@ from dagster_project.outgoing import (
 )
 from dagster_project.outgoing.letters import drafts
 from dagster_project.outgoing.workbook import process
+from dagster_project.outgoing.workbook.sheets import money_format
 
 AS_OF = date(2026, 11, 20)
 MONEY = pa.decimal128(18, 4)
@@ -353,6 +356,20 @@ def xml(path: Path, number: int) -> str:
     """A sheet as it is in the file: 1 is the summary, 2 the call list, 3 the items."""
     with zipfile.ZipFile(path) as archive:
         return archive.read(f"xl/worksheets/sheet{number}.xml").decode()
+
+
+def number_formats(path: Path, number: int) -> dict[str, str]:
+    """The format of each cell that has a look, by its address."""
+    with zipfile.ZipFile(path) as archive:
+        styles = archive.read("xl/styles.xml").decode()
+    forms = {
+        int(at): unescape(form, {"&quot;": chr(34)})
+        for at, form in re.findall(r'<numFmt numFmtId="(\d+)" formatCode="([^"]*)"', styles)
+    }
+    forms |= {3: "#,##0", 4: "#,##0.00", 49: "@"}  # what every spreadsheet has without being told
+    looks = re.findall(r'<xf numFmtId="(\d+)"', styles.partition("<cellXfs")[2].partition("</cellXfs>")[0])
+    cells = re.findall(r'<c r="([A-Z]+\d+)" s="(\d+)"', xml(path, number))
+    return {address: forms.get(int(looks[int(style)]), "General") for address, style in cells}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -774,6 +791,38 @@ def test_the_cells_to_fill_in_are_unlocked_and_guarded(folder: Path) -> None:
             assert f'<formula1>"{",".join(label for label, _ in question.choices)}"</formula1>' in mine[0]
             assert len(",".join(label for label, _ in question.choices)) <= 255
             assert not any("," in label for label, _ in question.choices)
+
+
+def test_amounts_show_the_digits_of_the_currency_they_are_in(tmp_path: Path) -> None:
+    currencies = ("JPY", "KWD", "EUR")
+    tables = marts(customers=3, per_customer=1, held=0, promised_amount=Decimal("4.5670"), promised_currency="KWD")
+    for name, column, values in (
+        ("dunning_items", "currency", currencies),
+        ("dunning_worklist", "document_currencies", currencies),
+        *((name, "reporting_currency", ("JPY",) * 3) for name in ("dunning_items", "dunning_worklist")),
+    ):
+        place = tables[name].column_names.index(column)
+        tables[name] = tables[name].set_column(place, column, pa.array(values, pa.string()))
+    place = tables["open_items"].column_names.index("reporting_currency")
+    own = pa.array(["JPY"] * tables["open_items"].num_rows, pa.string())
+    tables["open_items"] = tables["open_items"].set_column(place, "reporting_currency", own)
+    write(tmp_path / "out", tables)
+    path = tmp_path / "out" / "worklist.xlsx"
+
+    def shown(number: int, name: str, header_row: int, column: str) -> list[str]:
+        letter = xl_col_to_name(sheet(path, name)[header_row - 1].index(column))
+        forms = number_formats(path, number)
+        return [forms[f"{letter}{row}"] for row in range(header_row + 1, header_row + 4)]
+
+    digits = {"JPY": "", "KWD": ".000", "EUR": ".00"}
+    of_each = [money_format(len(digits[name].strip("."))) for name in currencies]
+    assert [form.partition("_ ")[0] for form in of_each] == [f"#,##0{digits[name]}" for name in currencies]
+    assert [row["Currency"] for row in records(path, "Items", 3)] == list(currencies)
+    for column in ("Open amount", "Disputed", "To ask for", "Disputed amount"):
+        assert shown(3, "Items", 3, column) == of_each, column
+    assert shown(2, form.CALL_LIST, 4, "Promised amount") == of_each
+    assert shown(2, form.CALL_LIST, 4, "Past due (JPY)") == shown(3, "Items", 3, "To ask for (JPY)") == [money_format(0)] * 3
+    assert calls(path)[0]["Open promise"] == "2026-11-25  4.567  KWD"
 
 
 def test_links_lead_to_the_customers_first_item_and_back(folder: Path) -> None:

@@ -9,6 +9,7 @@ import dagster as dg
 from filelock import Timeout
 
 from dagster_project import alerts, described, mail, notice
+from dagster_project.amounts import digits_on, written
 from dagster_project.contract import DATASETS
 from dagster_project.defs.automation.ending import warnings_of
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
@@ -100,6 +101,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             knew=built.knew_issued,
         )
         totals, folder = manifest.totals, settings.worklists / as_of.isoformat()
+        currency = manifest.reporting_currency
         log.info(
             "%-18s %d customers, %d items in %d files: %s",
             "worklists",
@@ -114,7 +116,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
                 "customers": totals.customers,
                 "items": totals.items,
                 "held_items": totals.held_items,
-                "past_due": f"{totals.past_due:,.2f} {manifest.reporting_currency}",
+                "past_due": f"{written(totals.past_due, currency, digits_on(as_of, settings.policy))} {currency}",
                 "asked_for": dg.MetadataValue.json({currency: str(amount) for currency, amount in totals.by_currency.items()}),
                 "held_by_reason": dg.MetadataValue.json(dict(totals.held_by_reason)),
                 "files": dg.MetadataValue.json({file.name: file.sha256 for file in manifest.files}),

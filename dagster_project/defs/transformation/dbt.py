@@ -15,6 +15,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from dagster_project import dbt_build, morning
+from dagster_project.amounts import Digits, digits_on, written
 from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
@@ -107,14 +108,18 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
             )
         except (PolicyError, morning.NothingKnown, LandingError, dbt_build.DbtError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
+        digits = digits_on(as_of, settings.policy)
         _tell(results)
+        for result in results:
+            if result.status == "warn":
+                log.warning("%s", _explained(manifest, result, warehouse, digits))
         looked_at = _looked_at(warehouse.marts)
         broken = [result for result in results if result.broken]
         with ThreadPoolExecutor(1) as beside:  # Dagster takes seconds to remember what happened, and so does the export
             exported = None if broken else beside.submit(export, warehouse.marts, settings.memory_limit)
             yield from _events(context, results, looked_at)
         if exported is None:
-            told = [_explained(manifest, result, warehouse) for result in _causes(manifest, broken)]
+            told = [_explained(manifest, result, warehouse, digits) for result in _causes(manifest, broken)]
             raise dg.Failure("\n".join(told), allow_retries=False)
         exported.result()
         warehouse.finish(fingerprints)
@@ -134,7 +139,7 @@ def _tell(results: list[NodeResult]) -> None:
     if slow:
         log.info("%-18s %s", "slowest", ", ".join(f"{result.name} {result.seconds:.1f} s" for result in slow))
     for result in results:
-        if result.broken or result.status == "warn":
+        if result.broken:
             log.warning("%s: %s", result.name, result.message)
 
 
@@ -202,25 +207,24 @@ def _above(manifest: Mapping[str, Any], node: str) -> set[str]:
     return {parent.rpartition(".")[2] for parent in above}
 
 
-def _explained(manifest: Mapping[str, Any], result: NodeResult, warehouse: Warehouse) -> str:
+def _explained(manifest: Mapping[str, Any], result: NodeResult, warehouse: Warehouse, digits: Digits) -> str:
     """What a person is told of a node that broke: what should hold, and of a test the first rows that do not."""
     node = manifest["nodes"].get(result.unique_id, {})
     described = (node.get("config", {}).get("meta", {}) or {}).get("description") or node.get("description") or ""
     said = result.message
     if result.layer == "test" and result.failures:
-        rows = [_worded(row) for row in warehouse.found(result.query, ROWS_TOLD)]
+        rows = [_worded(row, digits) for row in warehouse.found(result.query, ROWS_TOLD)]
         more = [f"and {result.failures - len(rows):,} more"] if result.failures > len(rows) else []
         said = " | ".join(rows + more)
     return f"{'test' if result.layer == 'test' else 'dbt'} {result.name}: {' '.join(described.split())} {said}".strip()
 
 
-def _worded(row: Mapping[str, Any]) -> str:
-    """A row in a line: each column that says something, amounts as people write them."""
-    said = [f"{name.replace('_', ' ')} {_readable(value)}" for name, value in row.items() if value is not None]
+def _worded(row: Mapping[str, Any], digits: Digits) -> str:
+    """A row in a line: each column that says something, amounts as people write them in the currency of the row."""
+    currency = row.get("currency")
+    said = [f"{name.replace('_', ' ')} {_readable(value, currency, digits)}" for name, value in row.items() if value is not None]
     return textwrap.shorten(", ".join(said), ROW_LENGTH, placeholder=" …")
 
 
-def _readable(value: Any) -> str:
-    if not isinstance(value, Decimal):
-        return str(value)
-    return f"{value:,.2f}" if value == round(value, 2) else f"{value:,}"
+def _readable(value: Any, currency: str | None, digits: Digits) -> str:
+    return written(value, currency, digits) if isinstance(value, Decimal) else str(value)

@@ -31,7 +31,8 @@ import pyarrow.compute as pc
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from dagster_project import tables
+from dagster_project import amounts, tables
+from dagster_project.amounts import Digits, digits_in
 from dagster_project.outgoing.names import distinct_slugs
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -97,16 +98,16 @@ class Language:
             )
         )
 
-    def amount(self, amount: Decimal) -> str:
-        """`1,234.56`, `1.234,56`: two digits after the mark, more where the amount has more."""
-        text = f"{amount:,.2f}" if amount == round(amount, 2) else f"{amount.normalize():,f}"
+    def amount(self, amount: Decimal, digits: int = amounts.USUAL) -> str:
+        """`1,234.56`, `1.234,56`: so many digits after the mark, more where the amount has more."""
+        text = f"{amount:,.{amounts.places(amount, digits)}f}"
         if self.words["decimal_mark"] == ".":
             return text if self.words["thousands_mark"] == "," else text.replace(",", self.words["thousands_mark"])
         return text.translate(str.maketrans({",": self.words["thousands_mark"], ".": self.words["decimal_mark"]}))
 
-    def plain_amount(self, amount: Decimal) -> str:
+    def plain_amount(self, amount: Decimal, digits: int = amounts.USUAL) -> str:
         """The same without thousands marks, for spreadsheets: `1234.56`, `1234,56`."""
-        return self.amount(amount).replace(self.words["thousands_mark"], "")
+        return self.amount(amount, digits).replace(self.words["thousands_mark"], "")
 
     def list(self, parts: Iterable[str]) -> str:
         """`a`, `a and b`, `a, b and c`."""
@@ -251,7 +252,8 @@ def _draft(
     by_mail = _by_mail(action["channel"])
     language, template = chosen(action.get("language"), action["template"] if by_mail else CALL)
     has_statement = by_mail and statement is not None
-    text = template.render(_words(as_of, language, action, items, has_statement, payment_link))
+    digits = amounts.digits_on(as_of, policy)
+    text = template.render(_words(as_of, language, digits, action, items, has_statement, payment_link))
     head, _, body = text.partition("\n")
     subject = one_line(head, LONGEST_SUBJECT)
     body = re.sub(r"\n{3,}", "\n\n", body).strip("\n") + "\n"
@@ -260,13 +262,14 @@ def _draft(
     identity = hashlib.sha256("\0".join((as_of.isoformat(), policy, action["customer_id"])).encode()).hexdigest()[:32]
     attached = None
     if has_statement:
-        attached = (f"{language.words['statement']}-{as_of}.csv", statement_of_account(language, statement or ()))
+        attached = (f"{language.words['statement']}-{as_of}.csv", statement_of_account(language, statement or (), digits))
     return Draft(action["draft_file"], subject, _mail(identity, recipients(action), subject, body, attached))
 
 
 def _words(
     as_of: date,
     language: Language,
+    digits: Digits,
     action: Mapping[str, Any],
     items: Sequence[Mapping[str, Any]],
     has_statement: bool,
@@ -291,31 +294,31 @@ def _words(
         "company": one_line(action.get("company_name")),
         "count": len(items),
         "documents": language.list(shown),
-        "table": _table(language, items),
-        "total": _sums(language, past_due or items),
-        "past_due": _sums(language, past_due),
-        "not_due": _sums(language, [item for item in items if (item["days_past_due"] or 0) <= 0]),
+        "table": _table(language, items, digits),
+        "total": _sums(language, past_due or items, digits),
+        "past_due": _sums(language, past_due, digits),
+        "not_due": _sums(language, [item for item in items if (item["days_past_due"] or 0) <= 0], digits),
         "oldest_days": action["oldest_days_past_due"] or 0,
         "reduced": any(item["dunnable_amount"] != item["open_amount"] for item in items),
         "discounts": [
             {
                 "document": one_line(item["document_number"]),
-                "amount": language.amount(item["discount_amount"]),
+                "amount": language.amount(item["discount_amount"], digits_in(item["currency"], digits)),
                 "currency": item["currency"],
                 "until": language.date(item["discount_until"]),
             }
             for item in items
             if item["discount_until"] is not None and item["discount_amount"] is not None
         ],
-        "late_fee": _sums(language, past_due, "late_fee_preview"),
+        "late_fee": _sums(language, past_due, digits, "late_fee_preview"),
         "late_fee_rate": "" if action["late_fee_rate_pct"] is None else language.plain_amount(action["late_fee_rate_pct"]),
-        "compensation": _sums(language, past_due, "late_fee_compensation_amount", "late_fee_compensation_currency"),
+        "compensation": _sums(language, past_due, digits, "late_fee_compensation_amount", "late_fee_compensation_currency"),
         "payment_link": payment_link.replace("{customer_id}", quote(action["customer_id"], safe="")),
         "statement": has_statement,
     }
 
 
-def _table(language: Language, items: Sequence[Mapping[str, Any]]) -> str:
+def _table(language: Language, items: Sequence[Mapping[str, Any]], digits: Digits) -> str:
     """The items as columns that line up in a fixed-width font, the oldest first."""
     columns = language.words["columns"]
     head = [columns[name] for name in ("document", "date", "due", "days", "amount", "currency")]
@@ -325,7 +328,7 @@ def _table(language: Language, items: Sequence[Mapping[str, Any]]) -> str:
             language.date(item["document_date"]),
             language.date(item["due_date"]),
             str(max(item["days_past_due"] or 0, 0) or ""),
-            language.amount(item["dunnable_amount"]),
+            language.amount(item["dunnable_amount"], digits_in(item["currency"], digits)),
             item["currency"] or "",
         ]
         for item in items
@@ -343,20 +346,25 @@ def _table(language: Language, items: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _sums(
-    language: Language, items: Iterable[Mapping[str, Any]], amount: str = "dunnable_amount", currency: str = "currency"
+    language: Language,
+    items: Iterable[Mapping[str, Any]],
+    digits: Digits,
+    amount: str = "dunnable_amount",
+    currency: str = "currency",
 ) -> str:
     """What there is of an amount, currency by currency; never added up across them. Nothing of none."""
     totals: dict[str, Decimal] = {}
     for item in items:
         if item[amount]:
             totals[item[currency]] = totals.get(item[currency], Decimal(0)) + item[amount]
-    return language.list(f"{language.amount(sum_)} {name}" for name, sum_ in sorted(totals.items())) if totals else ""
+    told = (f"{language.amount(sum_, digits_in(name, digits))} {name}" for name, sum_ in sorted(totals.items()))
+    return language.list(told) if totals else ""
 
 
 # ---- the statement of account
 
 
-def statement_of_account(language: Language, rows: Iterable[Mapping[str, Any]]) -> bytes:
+def statement_of_account(language: Language, rows: Iterable[Mapping[str, Any]], digits: Digits) -> bytes:
     """All of a customer's open items, credits and unapplied cash negative, and the balance of each currency: CSV as the spreadsheets
     of the language open it."""
     words = language.words["columns"]
@@ -364,6 +372,7 @@ def statement_of_account(language: Language, rows: Iterable[Mapping[str, Any]]) 
     lines = [head]
     balances: dict[str, Decimal] = {}
     for row in rows:
+        after = digits_in(row["currency"], digits)
         balances[row["currency"]] = balances.get(row["currency"], Decimal(0)) + row["open_amount"]
         lines.append(
             [
@@ -373,13 +382,14 @@ def statement_of_account(language: Language, rows: Iterable[Mapping[str, Any]]) 
                 language.date(row["document_date"]),
                 language.date(row["due_date"]),
                 "" if row["days_past_due"] is None else str(row["days_past_due"]),
-                "" if row["original_amount"] is None else language.plain_amount(row["original_amount"]),
-                language.plain_amount(row["open_amount"]),
+                "" if row["original_amount"] is None else language.plain_amount(row["original_amount"], after),
+                language.plain_amount(row["open_amount"], after),
                 _guarded(row["currency"]),
             ]
         )
     lines += [
-        [words["balance"], *[""] * 6, language.plain_amount(amount), _guarded(name)] for name, amount in sorted(balances.items())
+        [words["balance"], *[""] * 6, language.plain_amount(amount, digits_in(name, digits)), _guarded(name)]
+        for name, amount in sorted(balances.items())
     ]
     separator = language.words["separator"]
     text = "".join(separator.join(_cell(cell, separator) for cell in line) + "\r\n" for line in lines)

@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 
 from dagster_project import form, tables
+from dagster_project.amounts import USUAL, Digits, digits_in, places, written
 from dagster_project.form import Answer, Question
 from dagster_project.outgoing.facts import Facts, Listing, total
 from dagster_project.outgoing.workbook.first_page import write_summary
@@ -43,6 +45,7 @@ from dagster_project.outgoing.workbook.sheets import (
     Sheet,
     counted,
     long_date,
+    money_format,
     short,
 )
 
@@ -122,7 +125,7 @@ _DOCUMENT: Final = (
     Column("Due date", "due_date", Kind.DATE, 12),
     Column("Days past due", "days_past_due", Kind.WHOLE, 9),
     Column("Currency", "currency", Kind.TEXT, 9),
-    Column("Open amount", "open_amount", Kind.MONEY, 15),
+    Column("Open amount", "open_amount", Kind.MONEY, 15, "currency"),
 )
 
 
@@ -139,9 +142,9 @@ def _item_columns(currency: str) -> tuple[Column, ...]:
     return (
         *_who(everyone=False, kind=Kind.LINKED),
         *_DOCUMENT,
-        Column("Disputed", "disputed_amount", Kind.MONEY, 13),
-        Column("Covered by credit", "covered_amount", Kind.MONEY, 16),
-        Column("To ask for", "dunnable_amount", Kind.MONEY, 15),
+        Column("Disputed", "disputed_amount", Kind.MONEY, 13, "currency"),
+        Column("Covered by credit", "covered_amount", Kind.MONEY, 16, "currency"),
+        Column("To ask for", "dunnable_amount", Kind.MONEY, 15, "currency"),
         Column(f"To ask for ({currency})", "dunnable_amount_reporting", Kind.MONEY, 15),
         Column("Aging", "aging_bucket", Kind.CODE, 12),
         Column("Step", "step", Kind.CODE, 18),
@@ -271,7 +274,14 @@ class _Book:
 
     def _cells(self, columns: Sequence[Column], first: int = 0) -> Callable[[pa.Table, pa.Array], list[pa.Array]]:
         """What makes the cells of these columns out of a batch of rows."""
-        styles = [self.look.cell(column.kind)._get_xf_index() for column in columns]
+        styles = [
+            (
+                self.look.cell(column.kind, num_format=self.facts.money)
+                if column.kind is Kind.MONEY
+                else self.look.cell(column.kind)
+            )._get_xf_index()
+            for column in columns
+        ]
         again = self.look.cell(Kind.TEXT, indent=0, font_color="#9AA5B1")._get_xf_index()
 
         def make(batch: pa.Table, rows: pa.Array) -> list[pa.Array]:
@@ -281,6 +291,11 @@ class _Book:
                 values = batch.column(column.source)
                 if column.kind is Kind.DATE:
                     made.append(tables.date_cells(values, rows, letter, style))
+                elif column.currency:
+                    shades = self._by_currency(
+                        batch.column(column.currency), lambda form: self.look.cell(Kind.MONEY, num_format=form)
+                    )
+                    made.append(tables.number_cells(values, rows, letter, shades))
                 elif column.kind in NUMBER_FORMATS:
                     made.append(tables.number_cells(values, rows, letter, style))
                 elif column.kind is Kind.LINKED:
@@ -293,6 +308,13 @@ class _Book:
 
         return make
 
+    def _by_currency(self, currencies: pa.ChunkedArray, look: Callable[[str], Format]) -> pa.Array:
+        """The style of an amount in each row: one a number of digits. Where a row has several currencies, or none, it is the usual one."""
+        named = pc.dictionary_encode(currencies.combine_chunks())
+        forms = [money_format(digits_in(name, self.facts.digits)) for name in named.dictionary.to_pylist()]
+        styles = pa.array([str(look(form)._get_xf_index()) for form in forms], pa.string()).take(named.indices)
+        return pc.fill_null(styles, str(look(money_format(USUAL))._get_xf_index()))
+
     # -- the call list
 
     def _call_list(self, sheet: Sheet) -> None:
@@ -301,11 +323,11 @@ class _Book:
         background = (*_background_columns(self.facts.currency), *_seal(actions))
         head, asked = 3, len(call)
         after = asked + len(form.QUESTIONS)
-        amount = total(actions, "past_due_amount")
+        asked_for = written(total(actions, "past_due_amount"), self.facts.currency, self.facts.digits)
         self._title(
             sheet,
             f"{form.CALL_LIST} · {self.listing.owner}",
-            f"{long_date(self.facts.as_of)} · {counted(actions.num_rows, 'customer')} · {self.facts.currency} {amount:,.2f}"
+            f"{long_date(self.facts.as_of)} · {counted(actions.num_rows, 'customer')} · {self.facts.currency} {asked_for}"
             " past due · most money at risk first · the yellow cells are yours to fill in",
         )
         band = {"font_size": 9, "bold": True}
@@ -321,12 +343,12 @@ class _Book:
         width = after + len(background)
         if actions.num_rows:
             call_cells, background_cells = self._cells(call), self._cells(background, after)
-            answers = self._answers(form.QUESTIONS, asked)
+            answers = self._answers(form.QUESTIONS, asked, "document_currencies")
 
             def cells(batch: pa.Table, rows: pa.Array) -> list[pa.Array]:
-                return [*call_cells(batch, rows), *answers(rows), *background_cells(batch, rows)]
+                return [*call_cells(batch, rows), *answers(batch, rows), *background_cells(batch, rows)]
 
-            sheet.write_rows(head + 1, _with_promises(actions), cells, width, 33)
+            sheet.write_rows(head + 1, _with_promises(actions, self.facts.digits), cells, width, 33)
             self._links_to_items(sheet, call, head + 1)
             for index, question in enumerate(form.QUESTIONS, asked):
                 self._validate(sheet, question, head + 1, last, index)
@@ -356,19 +378,28 @@ class _Book:
             sheet.set_column(index, index, question.width)
             sheet.write_string(row, index, question.header, self.look.header(background=FILL_IN[1], ink="#3D2E00"))
 
-    def _answers(self, questions: Sequence[Question], first: int) -> Callable[[pa.Array], list[pa.Array]]:
-        """What makes the empty cells to fill in, for the rows of a batch."""
-        blank = [
-            (xl_col_to_name(index), self._blank(question)._get_xf_index()) for index, question in enumerate(questions, first)
-        ]
-        return lambda rows: [tables.blank_cells(rows, letter, style) for letter, style in blank]
+    def _answers(
+        self, questions: Sequence[Question], first: int, currency: str
+    ) -> Callable[[pa.Table, pa.Array], list[pa.Array]]:
+        """What makes the empty cells to fill in, for the rows of a batch; `currency` is the column that says what an amount is in."""
 
-    def _blank(self, question: Question) -> Format:
+        def make(batch: pa.Table, rows: pa.Array) -> list[pa.Array]:
+            made = []
+            for index, question in enumerate(questions, first):
+                style: int | pa.Array = self._blank(question)._get_xf_index()
+                if question.answer is Answer.AMOUNT:
+                    style = self._by_currency(batch.column(currency), partial(self._blank, question))
+                made.append(tables.blank_cells(rows, xl_col_to_name(index), style))
+            return made
+
+        return make
+
+    def _blank(self, question: Question, money: str = "") -> Format:
         look: dict[str, Any] = {"locked": False, "bg_color": FILL_IN[0], "border": 1, "border_color": "#EADFB0"}
         if question.answer is Answer.DATE:
             look |= {"num_format": "yyyy-mm-dd", "align": "center"}
         elif question.answer is Answer.AMOUNT:
-            look |= {"num_format": "#,##0.00"}
+            look |= {"num_format": money}
         elif question.answer is Answer.TEXT:
             look |= {"num_format": "@", "text_wrap": True, "font_size": 10}
         return self.look(**look)
@@ -462,7 +493,7 @@ class _Book:
         yield _List.of(
             "Disputes",
             "Contested: settle the dispute, then the money follows. What is not contested is chased as usual.",
-            (*who, *_DOCUMENT, Column("Disputed", "disputed_amount", Kind.MONEY, 15), _open(money), *_HELD),
+            (*who, *_DOCUMENT, Column("Disputed", "disputed_amount", Kind.MONEY, 15, "currency"), _open(money), *_HELD),
             (held, _among(listed, "disputes")),
             (acted, pc.greater(acted.column("disputed_amount"), 0)),
         )
@@ -472,7 +503,7 @@ class _Book:
             (
                 *who,
                 *_DOCUMENT,
-                Column("Discount", "discount_amount", Kind.MONEY, 13),
+                Column("Discount", "discount_amount", Kind.MONEY, 13, "currency"),
                 Column("Until", "discount_until", Kind.DATE, 12),
                 Column("Worth to them, a year", "discount_annualised_pct", Kind.RATE, 12),
             ),
@@ -517,8 +548,8 @@ class _Book:
         width = asked + len(plan.questions)
         self._ask(sheet, head, plan.questions, asked)
         if rows.num_rows:
-            listed, answers = self._cells(plan.columns), self._answers(plan.questions, asked)
-            sheet.write_rows(_FIRST_ITEM, rows, lambda batch, rows: [*listed(batch, rows), *answers(rows)], width, 16.5)
+            listed, answers = self._cells(plan.columns), self._answers(plan.questions, asked, "currency")
+            sheet.write_rows(_FIRST_ITEM, rows, lambda batch, rows: [*listed(batch, rows), *answers(batch, rows)], width, 16.5)
             for index, question in enumerate(plan.questions, asked):
                 self._validate(sheet, question, _FIRST_ITEM, last, index)
         else:
@@ -573,9 +604,14 @@ def _with_firsts(acted: pa.Table) -> pa.Table:
     return acted.append_column(FIRST, pc.fill_null(pc.not_equal(customers, before), True))
 
 
-def _with_promises(actions: pa.Table) -> pa.Table:
+def _with_promises(actions: pa.Table, digits: Digits) -> pa.Table:
     """The actions with one readable column for the open promise: when, how much, in what."""
-    amount = pc.cast(pc.cast(actions.column("promised_amount"), pa.decimal128(18, 2), safe=False), pa.string())
-    parts = (pc.cast(actions.column("promised_on"), pa.string()), amount, actions.column("promised_currency"))
+    pairs = zip(actions.column("promised_amount").to_pylist(), actions.column("promised_currency").to_pylist(), strict=True)
+    told = [None if amount is None else f"{amount:.{places(amount, digits_in(currency, digits))}f}" for amount, currency in pairs]
+    parts = (
+        pc.cast(actions.column("promised_on"), pa.string()),
+        pa.array(told, pa.string()),
+        actions.column("promised_currency"),
+    )
     promise = pc.binary_join_element_wise(parts[0], *(pc.fill_null(part, "") for part in parts[1:]), "  ")
     return actions.append_column("open_promise", promise)

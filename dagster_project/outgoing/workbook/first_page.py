@@ -14,6 +14,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 
 from dagster_project import form, tables
+from dagster_project.amounts import digits_in
 from dagster_project.outgoing.facts import Facts, Listing, actions_by, by, control_words, share, total
 from dagster_project.outgoing.workbook.sheets import (
     AMBER,
@@ -28,6 +29,7 @@ from dagster_project.outgoing.workbook.sheets import (
     Looks,
     Sheet,
     long_date,
+    money_format,
     short,
 )
 
@@ -50,7 +52,7 @@ def write_summary(sheet: Sheet, look: Looks, facts: Facts, listing: Listing, lis
     actions, acted = listing.actions, listing.acted
     for index, width in enumerate((2, 27, 11, 17, 24, 3, 27, 13, 13, 24, 2)):
         sheet.set_column(index, index, width)
-    grid = _Grid(sheet, look)
+    grid = _Grid(sheet, look, facts)
 
     grid.put(0, 1, "Receivables worklist", bold=True, font_size=22, font_color=NAVY)
     grid.put(0, 6, listing.owner, span=4, bold=True, font_size=14, font_color=BLUE, align="right")
@@ -61,7 +63,7 @@ def write_summary(sheet: Sheet, look: Looks, facts: Facts, listing: Listing, lis
         font_color=GREY,
     )
     row = 2
-    said = [(control_words(control), CONTROL_COLOURS[control["state"]]) for control in facts.controls]
+    said = [(control_words(control, facts.digits), CONTROL_COLOURS[control["state"]]) for control in facts.controls]
     told = {words for words, _ in said}
     said += [(f"Passed with a warning. {warning}", AMBER) for warning in facts.warnings if warning not in told]
     for words, (background, ink) in said:
@@ -157,6 +159,7 @@ def _left_blocks(facts: Facts, listing: Listing) -> list[_Block]:
             ("Currency", "Items", "In that currency", ""),
             tuple((name, count, amount, None) for name, count, amount in by(listing.acted, "currency", "dunnable_amount")),
             (Kind.TEXT, Kind.WHOLE, Kind.MONEY, Kind.TEXT),
+            in_currency=True,
         ),
     ]
 
@@ -189,7 +192,7 @@ def _right_blocks(facts: Facts, listing: Listing, lists: Mapping[str, int]) -> l
                 f"Key figures, {facts.kpis[0]['month']:%B %Y}",
                 ("Figure", "Now", "Before", "Look at it?"),
                 tuple((kpi["title"], *_values(kpi), "review" if kpi["tripped"] else None) for kpi in facts.kpis),
-                (Kind.TEXT, Kind.MONEY, Kind.MONEY, Kind.TEXT),
+                (Kind.TEXT, Kind.FIGURE, Kind.FIGURE, Kind.TEXT),
             )
         )
     if facts.rejected:
@@ -206,7 +209,8 @@ def _right_blocks(facts: Facts, listing: Listing, lists: Mapping[str, int]) -> l
 
 @dataclass(frozen=True)
 class _Block:
-    """A small table of the summary, four columns wide. `bars`: rows whose last column gets a bar."""
+    """A small table of the summary, four columns wide. `bars`: rows whose last column gets a bar. `in_currency`: amounts are in
+    the currency that the row begins with, else in the reporting currency."""
 
     title: str
     headers: tuple[str, str, str, str]
@@ -215,13 +219,14 @@ class _Block:
     total: tuple[Any, Any, Any, Any] | None = None
     bars: int = 0
     empty: str = "Nothing to show."
+    in_currency: bool = False
 
 
 class _Grid:
     """Cells put in any order and written row by row, as a constant-memory worksheet wants them."""
 
-    def __init__(self, sheet: Sheet, look: Looks) -> None:
-        self._sheet, self._look = sheet, look
+    def __init__(self, sheet: Sheet, look: Looks, facts: Facts) -> None:
+        self._sheet, self._look, self._facts = sheet, look, facts
         self._cells: dict[tuple[int, int], tuple[Any, int, Format]] = {}
         self.heights: dict[int, float] = {0: 32}
 
@@ -250,18 +255,21 @@ class _Grid:
                 | {"min_value": 0, "max_value": 1.3},
             )
         for values in block.rows:
-            self._line(row, column, block.kinds, values)
+            own = money_format(digits_in(values[0], self._facts.digits)) if block.in_currency else self._facts.money
+            self._line(row, column, block.kinds, values, own)
             row += 1
         if block.total is not None:
-            self._line(row, column, block.kinds, block.total, bold=True, bottom=0, top=1, top_color=NAVY)
+            self._line(row, column, block.kinds, block.total, self._facts.money, bold=True, bottom=0, top=1, top_color=NAVY)
             row += 1
         return row
 
-    def _line(self, row: int, column: int, kinds: Sequence[Kind], values: Sequence[Any], **more: Any) -> None:
+    def _line(self, row: int, column: int, kinds: Sequence[Kind], values: Sequence[Any], money: str, **more: Any) -> None:
         for index, (kind, value) in enumerate(zip(kinds, values, strict=True)):
             text = kind is Kind.TEXT or (index and isinstance(value, str))
-            align: dict[str, Any] = {"indent": 0, "align": "right" if index else "left"} if text else {}
-            self._cells[row, column + index] = (value, 1, self._look.cell(kind, **more, **align))
+            own: dict[str, Any] = {"num_format": money} if kind is Kind.MONEY else {}
+            if text:
+                own |= {"indent": 0, "align": "right" if index else "left"}
+            self._cells[row, column + index] = (value, 1, self._look.cell(kind, **more, **own))
             if kind is Kind.LINKED:
                 self._sheet.link(f"{xl_col_to_name(column + index)}{row + 1}", str(value), "A1")
 

@@ -22,6 +22,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from dagster_project import tables
+from dagster_project.amounts import USUAL
 
 xlsxwriter.workbook.ZipFile = partial(ZipFile, compresslevel=1)
 """Workbooks are packed quickly: a third larger than packed well, in a quarter of the time, which is most of what writing them takes."""
@@ -53,6 +54,7 @@ class Kind(StrEnum):
     PLACE = "place"  # a row's number
     CODE = "code"  # a code, shown in words
     MONEY = "money"
+    FIGURE = "figure"  # a number with a fraction that is no money
     WHOLE = "whole"
     PERCENT = "percent"
     RATE = "rate"  # per cent already
@@ -62,8 +64,15 @@ class Kind(StrEnum):
     OPENS = "opens"  # a code, shown in words, that opens a file
 
 
+def money_format(digits: int) -> str:
+    """How amounts in a currency of so many digits look."""
+    number = f"#,##0.{'0' * digits}" if digits else "#,##0"
+    return f'{number}_ ;[Red]-{number}_ ;"–"_ '
+
+
 NUMBER_FORMATS: Final = {
-    Kind.MONEY: '#,##0.00_ ;[Red]-#,##0.00_ ;"–"_ ',
+    Kind.MONEY: money_format(USUAL),
+    Kind.FIGURE: money_format(2),
     Kind.WHOLE: "#,##0_ ",
     Kind.LINK: "#,##0",
     Kind.PLACE: "0",
@@ -79,12 +88,14 @@ CENTRED: Final = (Kind.DATE, Kind.LINK, Kind.MARK, Kind.OPENS, Kind.PLACE)
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a sheet: its header, the mart's column that feeds it, how it looks."""
+    """A column of a sheet: its header, the mart's column that feeds it, how it looks. `currency`: the mart's column that says
+    which an amount is in; empty: the reporting currency."""
 
     header: str
     source: str
     kind: Kind = Kind.TEXT
     width: float = 12
+    currency: str = ""
 
 
 class Looks:

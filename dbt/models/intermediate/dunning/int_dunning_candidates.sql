@@ -97,9 +97,9 @@ select
     cast(covered.claim - covered.covered_amount as decimal(18, 4)) as dunnable_amount,
     companies.reporting_currency,
     covered.open_amount_reporting,
-    {{ share_of('covered.open_amount_reporting', 'covered.claim - covered.covered_amount', 'covered.open_amount') }}
+    {{ share_of('covered.open_amount_reporting', 'covered.claim - covered.covered_amount', 'covered.open_amount', 'companies.reporting_digits') }}
         as dunnable_amount_reporting,
-    {{ share_of('covered.open_amount_reporting', 'covered.disputed_amount', 'covered.open_amount') }} as disputed_amount_reporting
+    {{ share_of('covered.open_amount_reporting', 'covered.disputed_amount', 'covered.open_amount', 'companies.reporting_digits') }} as disputed_amount_reporting
 from covered
 left join companies on covered.company_id = companies.company_id
 left join customers on covered.customer_id = customers.customer_id

@@ -80,11 +80,14 @@ at_risk as (
         customer_calendar,
         severity,
         past_due_amount,
-        cast(round(cast(cast(past_due_x_loss_pct as double) / 100 as decimal(24, 6)), 2) as decimal(18, 4)) as expected_loss,
-        cast(round(cast(
-            cast(past_due_x_days as double) * {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'double') }} / 36500 as decimal(24, 6)
-        ), 2) as decimal(18, 4)) as carrying_cost
-    from summed
+        {{ rounded('cast(cast(past_due_x_loss_pct as double) / 100 as decimal(24, 6))', reporting_digits()) }} as expected_loss,
+        {{ rounded('cast(carried as decimal(24, 6))', reporting_digits()) }} as carrying_cost
+    from (
+        select
+            *,
+            cast(past_due_x_days as double) * {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'double') }} / 36500 as carried
+        from summed
+    ) as carrying
 ),
 
 action_steps as (

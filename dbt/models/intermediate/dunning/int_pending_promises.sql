@@ -8,7 +8,7 @@ promises_told as (
     select
         customer_id,
         {{ dbt.listagg(
-            "concat_ws('', " ~ amount_for_people('amount') ~ ", ' ', currency, ' on ', cast(promised_date as varchar))",
+            "concat_ws('', " ~ amount_for_people('promises.amount', 'coalesce(currencies.digits, 2)') ~ ", ' ', currency, ' on ', cast(promised_date as varchar))",
             "'; '",
             'order by promised_date, promise_id'
         ) }} as told

@@ -4,11 +4,11 @@
     ('lines_missing', 'lines_expected and line_count = 0', "'It has no lines'"),
     (
         'lines_do_not_add_up', 'line_count > 0 and amount not in (lines_amount, lines_amount + lines_tax, lines_amount + tax_amount)',
-        "concat_ws('', 'Lines come to ', " ~ amount_for_people('lines_amount') ~ ", ', the invoice to ', " ~ amount_for_people('amount') ~ ')'
+        "concat_ws('', 'Lines come to ', " ~ amount_for_people('lines_amount', digits_of('facts.currency')) ~ ", ', the invoice to ', " ~ amount_for_people('amount', digits_of('facts.currency')) ~ ')'
     ),
     (
         'tax_does_not_add_up', 'lines_with_tax > 0 and lines_tax <> tax_amount',
-        "concat_ws('', 'Tax of the lines is ', " ~ amount_for_people('lines_tax') ~ ", ', of the invoice ', " ~ amount_for_people('tax_amount') ~ ')'
+        "concat_ws('', 'Tax of the lines is ', " ~ amount_for_people('lines_tax', digits_of('facts.currency')) ~ ", ', of the invoice ', " ~ amount_for_people('tax_amount', digits_of('facts.currency')) ~ ')'
     ),
     (
         'terms_not_agreed', 'payment_terms <> agreed_terms and judges_terms and not is_excepted',

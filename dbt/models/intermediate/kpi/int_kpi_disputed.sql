@@ -13,7 +13,12 @@ select
     disputed_items.company_id,
     disputed_items.customer_id,
     sum(
-        {{ share_of('disputed_items.open_amount_reporting', 'disputed_items.disputed_amount', 'disputed_items.invoice_open_amount') }}
+        {{ share_of(
+            'disputed_items.open_amount_reporting',
+            'disputed_items.disputed_amount',
+            'disputed_items.invoice_open_amount',
+            reporting_digits()
+        ) }}
     ) as disputed
 from disputed_items
 inner join months on disputed_items.snapshot_date = months.snapshot_date

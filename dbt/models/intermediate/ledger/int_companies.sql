@@ -10,6 +10,10 @@ invoices as (
     select * from {{ ref('stg_erp__invoices') }}
 ),
 
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
+),
+
 only_invoice_currency as (
     select min(currency) as currency
     from invoices
@@ -45,26 +49,37 @@ entities as (
     where companies = 0
 ),
 
-first_entity as (
-    select min(company_id) as company_id
+keeping_books as (
+    select
+        currency,
+        row_number() over (order by count(*) desc, min(company_id)) as place
     from entities
+    where currency is not null
+    group by currency
 ),
 
 default_reporting as (
-    select entities.currency
-    from entities
-    inner join first_entity on entities.company_id = first_entity.company_id
+    select currency
+    from keeping_books
+    where place = 1
+),
+
+reporting as (
+    select coalesce(nullif('{{ var("reporting_currency") }}', ''), (select currency from default_reporting)) as currency
 )
 
 select
     entities.company_id,
     entities.name,
     entities.currency,
-    coalesce(nullif('{{ var("reporting_currency") }}', ''), (select currency from default_reporting)) as reporting_currency,
+    reporting.currency as reporting_currency,
+    coalesce(currencies.digits, 2) as reporting_digits,
     entities.country,
     time_zones.timezone,
     coalesce(entities.calendar, entities.country, 'NONE') as calendar,
     entities.is_assumed,
     count(*) over () = 1 as is_only
 from entities
+cross join reporting
+left join currencies on reporting.currency = currencies.currency
 left join time_zones on entities.timezone = time_zones.timezone

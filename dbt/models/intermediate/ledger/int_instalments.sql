@@ -7,6 +7,10 @@ documents as (
     where document_type <> 'credit_memo'
 ),
 
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
+),
+
 business_days as (
     select * from {{ ref('int_business_days') }}
 ),
@@ -18,11 +22,13 @@ scheduled as (
         instalments.due_date as own_due_date,
         {{ believed_due_date('instalments.due_date', 'documents.document_date') }} as believed_due_date,
         documents.calendar,
+        currencies.digits,
         instalments.amount,
         documents.amount - sum(instalments.amount) over (partition by instalments.invoice_id) as missing_amount,
         count(*) over (partition by instalments.invoice_id) as instalments
     from instalments
     inner join documents on instalments.invoice_id = documents.invoice_id
+    left join currencies on documents.currency = currencies.currency
 ),
 
 placed as (
@@ -35,7 +41,7 @@ placed as (
     from scheduled
 )
 
--- Thirds of 100 come to 99.99: what their rounding leaves, at most a cent each, is the last one's.
+-- Thirds of 100 come to 99.99: what their rounding leaves, at most the smallest amount of their currency each, is the last one's.
 select
     placed.invoice_id,
     placed.instalment_number,
@@ -47,7 +53,7 @@ select
             when
                 placed.is_last
                 and placed.amount + placed.missing_amount >= 0
-                and abs(placed.missing_amount) <= 0.01 * placed.instalments
+                and abs(placed.missing_amount) <= {{ smallest_amount('placed.digits') }} * placed.instalments
                 then placed.amount + placed.missing_amount
             else placed.amount
         end

@@ -166,13 +166,13 @@ select
             case
                 when judged.granted is null then 'Neither days nor an amount'
                 when judged.kind = 'terms' then concat_ws('', cast(cast(judged.granted as integer) as varchar), ' days of credit')
-                else concat_ws('', 'Credit limit ', {{ amount_for_people('judged.granted') }})
+                else concat_ws('', 'Credit limit ', {{ amount_for_people('judged.granted', reporting_digits()) }})
             end,
             case
                 when judged.tier is null then ', no tier was in force'
                 when judged.kind = 'terms'
                     then concat_ws('', ', tier ', judged.tier, ' allows ', cast(cast(judged.allowed as integer) as varchar))
-                else concat_ws('', ', tier ', judged.tier, ' allows ', {{ amount_for_people('judged.allowed') }})
+                else concat_ws('', ', tier ', judged.tier, ' allows ', {{ amount_for_people('judged.allowed', reporting_digits()) }})
             end,
             case
                 when not judged.declared then '; no approved exception covers it'

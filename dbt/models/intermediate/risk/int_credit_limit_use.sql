@@ -154,9 +154,9 @@ select
     cast(
         case
             when limit_source = 'no_rate' then 'The limit is in a currency without an exchange rate'
-            when credit_limit is null then concat_ws('', 'Owes ', {{ amount_for_people('balance') }}, ' ', reporting_currency, ' without a limit')
+            when credit_limit is null then concat_ws('', 'Owes ', {{ amount_for_people('balance', digits_of('reporting_currency')) }}, ' ', reporting_currency, ' without a limit')
             else concat_ws('',
-                'Balance ', {{ amount_for_people('balance') }}, ' ', reporting_currency, ', limit ', {{ amount_for_people('credit_limit') }},
+                'Balance ', {{ amount_for_people('balance', digits_of('reporting_currency')) }}, ' ', reporting_currency, ', limit ', {{ amount_for_people('credit_limit', digits_of('reporting_currency')) }},
                 case
                     when credit_limit > 0 then concat_ws('', ' (', {{ for_people(ratio('balance', 'credit_limit'), "'percent'") }}, ' used)')
                     else ' (no credit)'
@@ -166,7 +166,7 @@ select
         || case
             when not is_past_due_too_long then ''
             else concat_ws('',
-                '; ', {{ amount_for_people('past_due_too_long_amount') }}, ' more than ', cast(max_past_due_days as varchar),
+                '; ', {{ amount_for_people('past_due_too_long_amount', digits_of('reporting_currency')) }}, ' more than ', cast(max_past_due_days as varchar),
                 ' days past due, the oldest ', cast(oldest_past_due_days as varchar)
             )
         end

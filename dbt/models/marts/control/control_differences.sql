@@ -267,7 +267,7 @@ select
             case kind
                 when 'rate_of_another_day' then concat_ws('', 'open items in ', document, ' stand at the rate of ', cast(dated_on as varchar))
                 else concat_ws('',
-                    replace(item_type, '_', ' '), ' ', document, ' of ', cast(dated_on as varchar), ': ', {{ amount_for_people('amount') }},
+                    replace(item_type, '_', ' '), ' ', document, ' of ', cast(dated_on as varchar), ': ', {{ amount_for_people('amount', digits_of('ranked.currency')) }},
                     ' ', currency
                 )
             end,

@@ -275,7 +275,7 @@ issues as (
         customer_id,
         {{ policy_name('customer_data_rules', 'closed_with_balance') }} as rule,
         cast(null as varchar) as other_customer_id,
-        concat_ws('', 'Closed, and ', {{ amount_for_people('balance') }}, ' ', reporting_currency, ' open') as detail
+        concat_ws('', 'Closed, and ', {{ amount_for_people('balance', digits_of('reporting_currency')) }}, ' ', reporting_currency, ' open') as detail
     from limit_use
     where status = 'closed' and balance <> 0
     union all
@@ -284,7 +284,7 @@ issues as (
         {{ policy_name('customer_data_rules', 'limit_not_convertible') }} as rule,
         cast(null as varchar) as other_customer_id,
         concat_ws('',
-            'Limit ', {{ amount_for_people('customers.credit_limit') }}, ' ', coalesce(customers.currency, 'of no currency'), ': no rate to ',
+            'Limit ', {{ amount_for_people('customers.credit_limit', digits_of('customers.currency')) }}, ' ', coalesce(customers.currency, 'of no currency'), ': no rate to ',
             coalesce(limit_use.reporting_currency, 'the reporting currency')
         ) as detail
     from limit_use

@@ -165,7 +165,7 @@ events as (
         placements.item_id,
         promises.made_on as happened_on,
         concat_ws('',
-            'promised ', {{ amount_for_people('promises.amount') }}, ' ', promises.currency, ' for ', cast(promises.promised_date as varchar),
+            'promised ', {{ amount_for_people('promises.amount', digits_of('promises.currency')) }}, ' ', promises.currency, ' for ', cast(promises.promised_date as varchar),
             ', ', promises.state
         ) as told
     from placements

@@ -261,12 +261,12 @@ select
                         case when priced.past_due_item_count = 1 then ' item ' else ' items, the oldest ' end,
                         cast(priced.oldest_days_past_due as varchar),
                         case when priced.oldest_days_past_due = 1 then ' day past due, ' else ' days past due, ' end,
-                        {{ amount_for_people('priced.past_due_amount') }}
+                        {{ amount_for_people('priced.past_due_amount', 'coalesce(currencies.digits, 2)') }}
                     )
                 else concat_ws('',
                     cast(priced.item_count as varchar),
                     case when priced.item_count = 1 then ' item not yet due, ' else ' items not yet due, ' end,
-                    {{ amount_for_people('priced.not_due_amount') }}
+                    {{ amount_for_people('priced.not_due_amount', 'coalesce(currencies.digits, 2)') }}
                 )
             end,
             ' ',

@@ -125,7 +125,7 @@ movers as (
             members.kpi,
             members.scope,
             members.scope_value,
-            concat_ws('', coalesce(customers.name, members.customer_id), ' +', {{ amount_for_people('members.moved') }}) as mover,
+            concat_ws('', coalesce(customers.name, members.customer_id), ' +', {{ amount_for_people('members.moved', reporting_digits()) }}) as mover,
             row_number() over (
                 partition by members.kpi, members.scope, members.scope_value order by members.moved desc, members.customer_id
             ) as place

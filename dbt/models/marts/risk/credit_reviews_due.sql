@@ -273,7 +273,7 @@ standing as (
         cast(null as boolean) as is_seen,
         broken_since.plan_id as value,
         concat_ws('',
-            {{ amount_for_people('broken_since.amount') }}, coalesce(' ' || broken_since.currency, ''), ' by ',
+            {{ amount_for_people('broken_since.amount', digits_of('broken_since.currency')) }}, coalesce(' ' || broken_since.currency, ''), ' by ',
             cast(broken_since.promised_date as varchar)
         ) as before,
         cast(null as varchar) as source,
