@@ -19,6 +19,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
+from dagster_project.amounts import digits_in, digits_on, written
 from dagster_project.settings import Settings
 from dagster_project.sources import Aged, Opening, SourceError
 from dagster_project.sources.catalogue import CONNECTORS
@@ -30,9 +31,12 @@ SHOWN: Final = 20
 """Differences that the page has; the files beside it have every one."""
 
 ZERO: Final = Decimal(0)
-ROUNDING: Final = Decimal("0.05")
-"""What several documents in another currency that are settled may leave of a customer in the entity's own."""
+ROUNDING: Final = 5
+"""How many of the smallest amounts there are several documents in another currency that are settled may leave of a customer in the entity's
+own."""
 UNKNOWN: Final = "not explained"
+NOW: Final = date.max
+"""The day whose policy says how amounts look: the newest there is."""
 
 
 class NothingToReconcile(Exception):
@@ -187,7 +191,8 @@ def compared(con: duckdb.DuckDBPyConnection, reported: Iterable[Aged]) -> list[B
         ours, cash, credits, foreign = here.get(key, (ZERO, ZERO, ZERO, 0))
         difference = theirs.get(key, ZERO) - ours
         cause = _cause(difference, documents.get(key[0], ZERO), cash, credits, foreign if in_base else 0) if difference else ""
-        if cause == UNKNOWN and in_base and several and abs(difference) <= ROUNDING:
+        least = Decimal(1).scaleb(-digits_in(key[1], digits_on(NOW)))
+        if cause == UNKNOWN and in_base and several and abs(difference) <= ROUNDING * least:
             cause = "cents: what rounding leaves of settled documents in another currency"
         balances.append(Balance(key[0], key[1], theirs.get(key, ZERO), ours, cause))
     return balances
@@ -266,7 +271,8 @@ def _first(count: int, file: str) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A Markdown table that lines up where it is read as text too; numbers to the right."""
     body = [list(row) for row in rows]
-    cells = [[_cell(value) for value in row] for row in body]
+    place_of_currency = head.index("currency")
+    cells = [[_cell(value, row[place_of_currency]) for value in row] for row in body]
     right = [all(isinstance(row[place], (int, Decimal)) or row[place] is None for row in body) for place in range(len(head))]
     widths = [max(3, *(len(row[place]) for row in (list(head), *cells))) for place in range(len(head))]
 
@@ -285,11 +291,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join([line(head), ruler, *map(line, cells)])
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, currency: str) -> str:
     if value is None:
         return ""
     if isinstance(value, Decimal):
-        exact = f"{value:,f}"
-        whole, _, fraction = exact.partition(".")
-        return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+        return written(value, currency, digits_on(NOW))
     return f"{value:,}" if isinstance(value, int) else printable(str(value)).replace("|", "\\|")
