@@ -11,7 +11,7 @@ Each file is whole in itself: style and pictures are within, there is no script,
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +21,7 @@ from filelock import FileLock
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from dagster_project.amounts import Digits, digits_on, written
 from dagster_project.outgoing.names import distinct_slugs
 from dagster_project.outgoing.page import charts
 from dagster_project.outgoing.page.figures import AGING, Customer, Morning, chosen, customers, morning
@@ -40,6 +41,7 @@ def write_page(published: Path, reports: Path) -> Path:
     environment = _environment()
     with published_marts(published) as con:
         figures = morning(con)
+        environment.filters["money"] = money(figures.currency, digits_on(figures.as_of))
         pages = distinct_slugs(chosen(con))
         target = reports / figures.as_of.isoformat()
         reports.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,14 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"money": money, "whole": whole, "figure": figure, "percent": percent, "words": words, "day": day}
+    environment.filters |= {
+        "money": money(None, {}),
+        "whole": whole,
+        "figure": figure,
+        "percent": percent,
+        "words": words,
+        "day": day,
+    }
     environment.finalize = _shown
     return environment
 
@@ -75,9 +84,13 @@ def _shown(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def money(amount: Decimal | None) -> str:
-    """An amount to the hundredth, as people write it; a dash for none."""
-    return "–" if amount is None else f"{amount:,.2f}"
+def money(reporting: str | None, digits: Digits) -> Callable[..., str]:
+    """A filter that writes an amount as people do, in the reporting currency or the one that is named; a dash for none."""
+
+    def shown(amount: Decimal | None, currency: str | None = reporting) -> str:
+        return "–" if amount is None else written(amount, currency, digits)
+
+    return shown
 
 
 def whole(amount: Decimal | None) -> str:

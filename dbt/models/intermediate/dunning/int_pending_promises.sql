@@ -4,16 +4,21 @@ with promises as (
     where state = 'pending'
 ),
 
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
+),
+
 promises_told as (
     select
-        customer_id,
+        promises.customer_id,
         {{ dbt.listagg(
-            "concat_ws('', " ~ amount_for_people('promises.amount', 'coalesce(currencies.digits, 2)') ~ ", ' ', currency, ' on ', cast(promised_date as varchar))",
+            "concat_ws('', " ~ amount_for_people('promises.amount', 'coalesce(currencies.digits, 2)') ~ ", ' ', promises.currency, ' on ', cast(promises.promised_date as varchar))",
             "'; '",
-            'order by promised_date, promise_id'
+            'order by promises.promised_date, promises.promise_id'
         ) }} as told
     from promises
-    group by customer_id
+    left join currencies on promises.currency = currencies.currency
+    group by promises.customer_id
 ),
 
 next_promises as (
