@@ -93,7 +93,10 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
             for dataset in asked:
                 source = open_sources.of(dataset)
                 swept = open_sources.sweep_due(dataset, landing.whole_on(dataset, as_of), as_of)
-                since = None if config.full or swept else landing.cursor(dataset, as_of)
+                cursor = landing.cursor(dataset, as_of)
+                since = None if config.full or swept else cursor
+                if swept and cursor and not config.full:
+                    log.info("%-18s asked for in full: the source does not tell what was deleted", dataset.name)
                 delivery = source.fetch(dataset, since) if source else None
                 delivery = delivery and counted(delivery, dataset.name)
                 share = limits_of(dataset.name, settings.policy, as_of).max_quarantined_share
