@@ -21,6 +21,7 @@ from pydantic_settings import SettingsConfigDict
 
 from dagster_project.kept import ENDING, KeptError, KeptSettings, content
 from dagster_project.paths import ROOT
+from dagster_project.words import shown
 
 if TYPE_CHECKING:
     from dagster_project.sources import Connector
@@ -288,5 +289,5 @@ def not_understood() -> list[str]:
         name for name in given if name.startswith("ARREARS_") and name.removesuffix(ENDING) not in known | _NO_SETTINGS
     ):
         meant = get_close_matches(name, known, 1, cutoff=0.8)
-        lines.append(f"{name} is not a setting and was ignored" + (f"; {meant[0]} is one" if meant else ""))
+        lines.append(f"{shown(name, 60)} is not a setting and was ignored" + (f"; {meant[0]} is one" if meant else ""))
     return lines

@@ -48,7 +48,7 @@ from dagster_project.landing.loads import MANIFEST, ROWS, STAMP, LandingError, L
 from dagster_project.landing.read import empty_select, rows_select
 from dagster_project.settings import MEMORY_LIMIT
 from dagster_project.sources import EXTRA, Delivery, Hand
-from dagster_project.words import printable
+from dagster_project.words import shown
 
 log = logging.getLogger("arrears.ingestion")
 
@@ -424,7 +424,7 @@ class Landing:
                         kind = kind_of(reason)
                         counts[kind] = counts.get(kind, 0) + 1
                         place = f"{hand.file} line {lines[number - 1]}" if hand else f"record {number}"
-                        value = " ".join(printable(reason.partition(" «")[2]).split())
+                        value = shown(reason.partition(" «")[2])
                         examples.setdefault(kind, f"«{value} in {place}" if value else place)
         os.replace(unfinished, folder / f"{load_id}.jsonl")
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), examples

@@ -23,7 +23,7 @@ import pyarrow.csv as pa_csv
 
 from dagster_project.contract import DATASETS, Dataset
 from dagster_project.sources import DAY_FIRST, MONTH_FIRST, SETTINGS, Hand, SourceError, missing_columns, recognised
-from dagster_project.sources.http import shown
+from dagster_project.words import shown
 
 BLOCK_BYTES = 8 << 20  # the reader holds some of them at a time
 CHUNK_BYTES = 4 << 20
@@ -88,13 +88,17 @@ def _told(path: Path, where: str, given: Any, base: Told) -> Told:
             try:
                 codecs.lookup(value)
             except LookupError:
-                raise SourceError(f"{path}: {where}encoding = {value!r} is not known; utf-8, utf-16 and cp1252 are") from None
+                raise SourceError(
+                    f"{path}: {where}encoding = {shown(repr(value), 60)} is not known; utf-8, utf-16 and cp1252 are"
+                ) from None
         elif name not in allowed:
             raise SourceError(
-                f"{path}: {where}{name} is no setting; there is encoding, {', '.join(allowed)}, and a table for each dataset"
+                f"{path}: {where}{shown(name, 60)} is no setting; there is encoding, {', '.join(allowed)}, and a table for each dataset"
             )
         elif value not in allowed[name] or isinstance(value, bool) != (name == "day_numbers"):
-            raise SourceError(f"{path}: {where}{name} = {value!r} is none of {', '.join(map(repr, allowed[name]))}")
+            raise SourceError(
+                f"{path}: {where}{name} = {shown(repr(value), 60)} is none of {', '.join(map(repr, allowed[name]))}"
+            )
     return replace(base, **given)
 
 
@@ -222,7 +226,7 @@ def _header(path: Path, dataset: Dataset, encoding: str, told: Told) -> tuple[st
 def _named(path: Path, dataset: Dataset, header: Sequence[str], line: int) -> tuple[str, ...]:
     names = [_ours(cell, dataset) or f"column {number}" for number, cell in enumerate(header, start=1)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise SourceError(f"{path} line {line}: column {', '.join(twice)} is there twice")
+        raise SourceError(f"{path} line {line}: column {shown(', '.join(twice))} is there twice")
     if missing := missing_columns(dataset, names):
         raise SourceError(f"{path}: required column {', '.join(missing)} is missing; it has {shown(', '.join(names), 400)}")
     return tuple(names)

@@ -31,6 +31,7 @@ from dagster_project.sources import (
     is_kept,
     missing_columns,
 )
+from dagster_project.words import shown
 
 BATCH_ROWS = 100_000  # of Parquet
 EXTRA_ROWS = 1_000
@@ -121,7 +122,7 @@ def parquet_batches(path: str, rows: int) -> Iterator[Any]:
 
 def _refuse_missing(path: Path, dataset: Dataset, present: list[str]) -> None:
     if missing := missing_columns(dataset, present):
-        raise SourceError(f"{path}: required column {', '.join(missing)} is missing; it has {', '.join(present)}")
+        raise SourceError(f"{path}: required column {', '.join(missing)} is missing; it has {shown(', '.join(present), 400)}")
 
 
 def _as_page(table: pa.Table, dataset: Dataset) -> pa.Table:

@@ -36,6 +36,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from dagster_project.sources import NotReachedError, SourceError
 from dagster_project.sources.auth import Auth
+from dagster_project.words import shown as shown
 
 log = logging.getLogger("arrears.sources")
 
@@ -43,9 +44,6 @@ T = TypeVar("T")
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LONGEST_ADDRESS = 8_000
-_SHOWN = 200
-"""Characters of a server's own words that a reason shows."""
-
 VALUES = 3_000_000
 """How many values a JSON answer may hold, which is what its room in memory goes by: a page of 5,000 records has a tenth of that."""
 
@@ -395,12 +393,6 @@ def without_password(address: str) -> str:
     except ValueError:
         return re.sub(r"//[^/@]*@", "//", address)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def shown(text: str, most: int = _SHOWN) -> str:
-    """Somebody else's text as one short line that can do nothing to a terminal: what cannot be seen in it becomes a blank."""
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def is_html(content: bytes) -> bool:

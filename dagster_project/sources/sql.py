@@ -41,6 +41,7 @@ from dagster_project.sources import (
     missing_columns,
     page_schema,
 )
+from dagster_project.words import shown
 
 PAGE_ROWS: Final = 20_000
 OVERLAP: Final = timedelta(hours=1)
@@ -198,7 +199,9 @@ def _refuse_columns(path: Path, dataset: Dataset, names: Sequence[str]) -> None:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SourceError(f"{path}: column {', '.join(twice)} is there twice")
     if missing := missing_columns(dataset, names):
-        raise SourceError(f"{path}: required column {', '.join(missing)} is missing; the query has {', '.join(names)}")
+        raise SourceError(
+            f"{path}: required column {', '.join(missing)} is missing; the query has {shown(', '.join(names), 400)}"
+        )
 
 
 def _as_page(path: Path, dataset: Dataset, schema: pa.Schema, names: Sequence[str], rows: Sequence[sa.Row[Any]]) -> pa.Table:
@@ -263,7 +266,8 @@ def _day_or_time(value: datetime) -> str:
 
 def _said(error: BaseException | None) -> str:
     """What the database said, in its first line: the rest is the query, and parameters."""
-    return str(error).strip().splitlines()[0] if error and str(error).strip() else "the database ended without saying why"
+    said = str(error).strip().splitlines() if error else []
+    return shown(said[0], 400) if said else "the database ended without saying why"
 
 
 class SqlSettings(ConnectorSettings, env_prefix="ARREARS_SQL_"):

@@ -42,7 +42,7 @@ from dagster_project.sources import (
     SourceError,
 )
 from dagster_project.sources.auth import Bearer
-from dagster_project.sources.http import LIMITS, Http, Limits, without_password
+from dagster_project.sources.http import LIMITS, Http, Limits, shown, without_password
 from dagster_project.sources.paging import Question, walked
 from dagster_project.sources.progress import Pace
 from dagster_project.sources.records import RATE_DIGITS, ZERO, pages
@@ -190,7 +190,7 @@ class TrytonSource:
     @cached_property
     def company(self) -> Mapping[str, Any]:
         found = {record["id"]: record for record in self._companies_seen}
-        names = ", ".join(f"{number} {record['party']['name']}" for number, record in found.items()) or "none"
+        names = shown(", ".join(f"{number} {record['party']['name']}" for number, record in found.items()) or "none")
         if self._wanted is None and len(found) == 1:
             return next(iter(found.values()))
         if self._wanted is None:

@@ -21,13 +21,20 @@ STAGES: Final = {
     "faults/test_inbox_fuzz.py": "The inbox, any bytes",
     "unit/test_inbox.py": "The inbox",
     "unit/test_bounded.py": "The process for strangers' bytes",
+    "unit/test_seals.py": "Answers that are not of their row",
     "faults/test_secrets.py": "Secrets, terminals and logs",
+    "unit/test_home.py": "Who may look in",
+    "unit/test_forgetting.py": "People who are forgotten",
+    "unit/test_audit.py": "What is installed",
     "faults/test_dead_nights.py": "Nights that die",
     "faults/test_side_by_side.py": "Two at once",
     "faults/test_told.py": "Telling somebody",
     "faults/test_three_hundred_nights.py": "What nights leave behind",
     "e2e/test_delivery_killed.py": "Delivering, killed",
     "e2e/test_refusals.py": "Whole nights that must stop",
+    "e2e/test_operations.py": "Backup and service",
+    "simulation/test_sixty_mornings.py": "Sixty mornings of a company that moves",
+    "faults/test_a_bad_week.py": "A week of faults",
 }
 """The modules that try faults, in the order of a night."""
 

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing, LandingError
-from dagster_project.sources import SourceError
+from dagster_project.sources import Delivery, SourceError, page_schema
 from dagster_project.sources.files import FilesSource
 from dagster_project.sources.rest import RestSource
+from dagster_project.sources.sql import SqlSource
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 BOUNDED = settings(
@@ -203,8 +204,52 @@ def test_an_answer_of_any_bytes_is_read_or_refused_in_words(content: bytes, stat
         in_words(refused)
 
 
-def test_a_sign_that_nobody_sees_is_not_in_a_refusal(tmp_path: Path) -> None:
-    (tmp_path / "companies.csv").write_text("\u2060\u00ad\U000e0041,name\nA,B\n", encoding="utf-8")
+UNSEEN = "A\u2060B\u00ad\U000e0041\u202eC\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("companies.csv", f"{UNSEEN},name\nA,B\n".encode()),
+        ("companies.csv", f"company_id,name,currency,{UNSEEN},{UNSEEN}\nA,B,EUR,1,2\n".encode()),
+        ("companies.csv", f"company_id,name,currency\nA,{UNSEEN},EUR,{UNSEEN}\n".encode()),
+        ("companies.csv", f'company_id,name,currency\nA,"B,{UNSEEN}\nC,D,EUR\nE,F,EUR\n'.encode()),
+        ("files.toml", f'"{json.dumps(UNSEEN)[1:-1]}" = 1\n'.encode()),
+        ("files.toml", f"delimiter = {json.dumps(UNSEEN * 99)}\n".encode()),
+        ("files.toml", f"encoding = {json.dumps(UNSEEN * 99)}\n".encode()),
+    ],
+    ids=["header", "doubled", "line", "quote", "setting", "delimiter", "encoding"],
+)
+def test_a_sign_that_nobody_sees_is_not_in_a_refusal(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "companies.csv").write_text(GOOD, "utf-8")
+    (tmp_path / name).write_bytes(content)
+
     with pytest.raises(SourceError) as refused:
-        FilesSource(tmp_path).fetch(COMPANIES, None)
+        read_raising(tmp_path)
     in_words(refused.value)
+
+
+def test_nor_in_that_of_parquet_a_database_or_a_load(tmp_path: Path) -> None:
+    folder = tmp_path / "parquet"
+    folder.mkdir()
+    pq.write_table(pa.table({UNSEEN: ["A"]}), folder / "companies.parquet")
+    with pytest.raises(SourceError, match="required column company_id") as refused:
+        read_raising(folder)
+    in_words(refused.value)
+
+    queries = tmp_path / "queries"
+    queries.mkdir()
+    for query in (f'select 1 as "{UNSEEN}"', f'select "no such {UNSEEN}" from nowhere', f"select '{UNSEEN}' frm"):
+        (queries / "companies.sql").write_text(query, "utf-8")
+        delivery = SqlSource("sqlite://", queries).fetch(COMPANIES, None)
+        assert delivery is not None
+        with pytest.raises(SourceError) as refused:
+            list(delivery.pages)
+        in_words(refused.value)
+
+    page = pa.Table.from_pylist([{"company_id": "A", "name": "B", "currency": UNSEEN}], page_schema(COMPANIES))
+    with pytest.raises(LandingError) as broken:
+        Landing(tmp_path / "landing", tmp_path / "quarantine").land(
+            COMPANIES, Delivery(iter([page]), full=True, origin="test"), MORNING, quarantine_share=Decimal(0)
+        )
+    in_words(broken.value)

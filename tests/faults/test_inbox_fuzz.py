@@ -27,6 +27,7 @@ from dagster_project.incoming.inbox import Filled, judged, write_rejected
 from dagster_project.incoming.issued import Issued, Item
 from dagster_project.incoming.workbook import Handed, Row, Table, opened
 from dagster_project.seals import seal
+from dagster_project.words import printable
 
 EXAMPLES = int(os.environ.get("ARREARS_FUZZ_EXAMPLES", "60"))
 OFTEN = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -47,7 +48,7 @@ NO_WORDS = re.compile(r"Traceback|\w+(Error|Exception)\b|<class |object at 0x|\\
 def words(text: str) -> None:
     assert text
     assert not NO_WORDS.search(text), text
-    assert text.isprintable() and len(text) < 1_000, text
+    assert printable(text) == text and len(text) < 1_000, text
 
 
 def came_back(handed: Handed, folder: Path) -> Filled | None:
