@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from dagster_project.contract import Dataset
-from dagster_project.sources import Connector, Opening, Source, demo, ecb, files, quickbooks, rest, sql, tryton, xero
+from dagster_project.sources import Connector, Opening, Source, demo, ecb, erpnext, files, quickbooks, rest, sql, tryton, xero
 
 if TYPE_CHECKING:
     from dagster_project.demo import Demo
@@ -18,6 +18,7 @@ CONNECTORS: dict[str, Connector] = {
     for connector in (
         demo.CONNECTOR,
         ecb.CONNECTOR,
+        erpnext.CONNECTOR,
         files.CONNECTOR,
         quickbooks.CONNECTOR,
         rest.CONNECTOR,

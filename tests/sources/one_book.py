@@ -104,7 +104,7 @@ def first(*, traits: Collection[str] = ()) -> Book:
             "a21 | k01 | payment | k11 | 2025-05-15 | 300.00 | 2025-05-15T08:00:00Z",
         ),
         "exchange_rates": [
-            {"rate_date": day, "currency": "USD", "base_currency": "GBP" if day.month == 6 else "EUR", "rate": rate}
+            {"rate_date": day.isoformat(), "currency": "USD", "base_currency": "GBP" if day.month == 6 else "EUR", "rate": rate}
             for day, rate in RATES.items()
         ],
     }
