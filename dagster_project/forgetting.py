@@ -249,7 +249,7 @@ class Scrub:
             if not held:
                 return None
             beside.unlink(missing_ok=True)
-            con.execute(f"attach {text(str(beside))} as new")
+            con.execute(f"attach {text(str(beside))} as new (storage_version '{warehouse.READ_FROM}')")
             for schema, table, sql_of in made:
                 con.execute(f"create schema if not exists new.{quoted(schema)}")
                 con.execute(f"create table new.{quoted(schema)}.{quoted(table)} as {sql_of}")

@@ -37,6 +37,9 @@ PUBLIC: Final = "arrears.duckdb"
 FORMER: Final = "marts.duckdb"
 """What it was called before; a link to it until the release after 0.1."""
 
+READ_FROM: Final = "v1.4.0"
+"""The oldest DuckDB that reads the published file, as dbt's profile has it."""
+
 _FINISHED, _ISSUED = "finished", "issued"
 
 
