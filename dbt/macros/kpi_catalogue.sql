@@ -46,7 +46,7 @@
             'moved_by': ('written_off', 'written_off_quarter'),
         },
         'dbt_days': {
-            'numerator': 'paid_x_days_late + past_due_x_days', 'denominator': 'paid_with_due_date + past_due',
+            'numerator': 'paid_x_days_late + past_due_x_days', 'denominator': 'paid_with_due_date + past_due_weighed',
             'variant': "'paid_in_month_and_past_due_at_end'",
         },
         'on_time_share': {'numerator': 'paid_on_time', 'denominator': 'paid_with_due_date', 'variant': "'paid_in_month'"},

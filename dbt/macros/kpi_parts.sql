@@ -6,7 +6,7 @@
     {{ return({
         'standing': [
             'receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits', 'past_due',
-            'past_due_x_days',
+            'past_due_weighed', 'past_due_x_days',
         ],
         'opening': ['opening_receivables', 'opening_past_due'],
         'disputed': ['disputed'],

@@ -205,6 +205,8 @@ class _Author:
         paid = [favourite if self.one_in(2) else self.choice(invoices) for _ in range(count)]
         allocations = [self._allocation(place, invoice, instalments, told, credit_memos) for place, invoice in enumerate(paid)]
         allocations += [] if silent else self._applied_later(len(allocations), payments, invoices)
+        if invoices and not silent:
+            self._leave_a_little(payments, allocations, invoices)
         return {
             **({"companies": self.entities} if self.setting.entities == "own" else {}),
             "customers": self.customers,
@@ -271,6 +273,37 @@ class _Author:
                     }
                 )
         return applied
+
+    def _leave_a_little(self, payments: list[Record], allocations: list[Record], invoices: Sequence[Record]) -> None:
+        """Of some invoices all but a little is paid about when they are due, and the little never, or late, or in two parts: less than
+        a trifle in some currencies and more in others, alone or beside what another invoice left."""
+        littles = ("0.01", "1", "0.001", "4", "6", "9.99", "10", "10.01", "0.07", "700", "1500")
+        for invoice in self.chance.sample(invoices, min(len(invoices), self.choice([0, 1, 2, 3]))):
+            due_date = invoice["due_date"] or invoice["invoice_date"] + timedelta(days=30)
+            left = Decimal(self.choice(littles))
+            parts = [(due_date - timedelta(days=self.choice([0, 0, 2, -1])), invoice["amount"] - left)]
+            if self.one_in(2):
+                halves = self.choice([[left], [(left / 2).quantize(CENT), left - (left / 2).quantize(CENT)]])
+                parts += [(self.day_after(due_date, 1, 150), half) for half in halves]
+            for paid_on, amount in parts:
+                if amount > 0:
+                    payments.append(
+                        {
+                            **self._payment(len(payments), [invoice]),
+                            **{"customer_id": invoice["customer_id"], "payment_date": paid_on, "currency": invoice["currency"]},
+                            **{"amount": amount, "reference": None, "company_id": invoice["company_id"]},
+                        }
+                    )
+                    allocations.append(
+                        {
+                            "allocation_id": f"A{len(allocations)}",
+                            "invoice_id": invoice["invoice_id"],
+                            "source_type": "payment",
+                            "source_id": payments[-1]["payment_id"],
+                            "allocated_on": paid_on + timedelta(days=self.choice([0, 0, 3])),
+                            "amount": amount,
+                        }
+                    )
 
     def _entities(self) -> list[Record]:
         if self.setting.entities != "own":

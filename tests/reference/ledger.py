@@ -24,6 +24,8 @@ Record = Mapping[str, Any]
 Book = Mapping[str, Sequence[Record]]
 
 HISTORY_MONTHS = 24
+TRIFLE = Decimal(10)
+"""What a customer has past due with an entity is weighed from so much on, in reporting currency."""
 SHORTEST_NUMBER = 4
 DASHES = "‐‑‒–—―−﹘﹣－"
 EXACT = Context(prec=60)
@@ -86,7 +88,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Weight:
-    """An amount in reporting currency and the days it is weighed with; no days where there is no due date to count from."""
+    """An amount in reporting currency and the days it is weighed with; no days where there is no due date to count from, or it is a
+    trifle."""
 
     amount: Decimal
     days: int | None
@@ -695,22 +698,43 @@ class Ledger:
                     continue
                 paid_on = self.payments[piece.allocation["source_id"]]["payment_date"]
                 due_date = piece.instalment["due_date"] if piece.instalment else self.due_date(invoice)
+                amount = self.converted(piece.amount, invoice["currency"], self.reporting, effective_on)
+                is_trifle = due_date and paid_on > due_date and self.paid_a_trifle(invoice, amount, paid_on)
                 weights.append(
                     Weight(
-                        amount=self.converted(piece.amount, invoice["currency"], self.reporting, effective_on),
-                        days=(paid_on - due_date).days if due_date else None,
-                        days_to_pay=(paid_on - invoice["invoice_date"]).days,
+                        amount=amount,
+                        days=(paid_on - due_date).days if due_date and not is_trifle else None,
+                        days_to_pay=None if is_trifle else (paid_on - invoice["invoice_date"]).days,
                     )
                 )
         return weights
 
+    def paid_a_trifle(self, invoice: Record, amount: Decimal, paid_on: date) -> bool:
+        """Whether no more than a trifle was past due, of the customer with the entity, on the eve of a payment that came late."""
+        if amount >= TRIFLE:
+            return False
+        eve = paid_on - timedelta(days=1)
+        late = [
+            self.converted(item.open_amount, item.currency, self.reporting, eve)
+            for document in self.receivables_of[invoice["customer_id"]]
+            if self.company_of(document) == self.company_of(invoice) and self.exists(document, eve)
+            for item in self._items(document, eve)
+            if item.due_date and item.due_date < paid_on and item.open_amount > 0
+        ]
+        return sum(late, Decimal(0)) < TRIFLE
+
     def past_due(self, day: date) -> dict[str, list[Weight]]:
-        """What each customer has past due and open on a day. An over-allocated item owes nothing."""
-        owed = defaultdict(list)
+        """What each customer has past due and open on a day, but for what comes to a trifle with an entity. An over-allocated item
+        owes nothing."""
+        late: dict[tuple[str, str], list[Weight]] = defaultdict(list)
         for item in self.items(day):
             if item.is_receivable and (item.days_past_due or 0) > 0 and item.open_amount > 0:
                 amount = self.converted(item.open_amount, item.currency, self.reporting, day)
-                owed[item.customer_id].append(Weight(amount, item.days_past_due))
+                late[item.customer_id, item.company_id].append(Weight(amount, item.days_past_due))
+        owed = defaultdict(list)
+        for (customer_id, _), weights in late.items():
+            if sum(weight.amount for weight in weights) >= TRIFLE:
+                owed[customer_id] += weights
         return owed
 
     def months_beyond_terms(self) -> dict[tuple[str, date], dict[str, Any]]:
@@ -773,6 +797,7 @@ def weighed(paid: Sequence[Weight], owed: Sequence[Weight]) -> dict[str, Any]:
     owed_amount = sum((weight.amount for weight in owed), Decimal(0))
     overdue = sum((Fraction(weight.amount) * weight.days for weight in owed), Fraction(0))
     paid_amount = sum((weight.amount for weight in paid), Decimal(0))
+    counted = [weight for weight in paid if weight.days_to_pay is not None]
     return {
         "paid_amount": paid_amount,
         "past_due_amount": owed_amount,
@@ -782,7 +807,9 @@ def weighed(paid: Sequence[Weight], owed: Sequence[Weight]) -> dict[str, Any]:
         "days_late_signed": ratio(signed, timed_amount),
         "dbt_days_open": ratio(overdue, owed_amount),
         "dbt_days": ratio(late + overdue, timed_amount + owed_amount),
-        "days_to_pay": ratio(sum((Fraction(w.amount) * w.days_to_pay for w in paid), Fraction(0)), paid_amount),
+        "days_to_pay": ratio(
+            sum((Fraction(w.amount) * w.days_to_pay for w in counted), Fraction(0)), sum((w.amount for w in counted), Decimal(0))
+        ),
         "on_time_share": ratio(sum((w.amount for w in timed if w.days <= 0), Decimal(0)), timed_amount),
     }
 

@@ -319,3 +319,42 @@ def test_what_is_converted_has_the_digits_of_its_currency(build: Build) -> None:
         "J1": (212_506, "tied"),
         "K1": (Decimal("30.555"), "tied"),
     }
+
+
+@pytest.mark.parametrize("policy", ["net_terms", "segments", "cohorts"])
+@pytest.mark.parametrize("paid", [False, True], ids=["left open", "paid four months late"])
+def test_a_cent_left_open_changes_nobody(build: Build, policy: str, paid: bool) -> None:
+    case = "cent_left_two_good_years"
+    files = {}
+    if paid:
+        files = {
+            "payments.csv": without(case, "payments.csv") + "P-CENT,PU,2025-09-29,EUR,0.01,E1,transfer,,\n",
+            "allocations.csv": without(case, "allocations.csv") + "A-CENT,I-PU19,payment,2025-09-29,0.01,P-CENT,,,\n",
+        }
+
+    built = build(case, files=files, policy=policy)
+
+    def alike(mart: str, *but: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        left_out = {"customer_id", "customer_name", "paid_amount", "paid_amount_12m", *but}
+        prompt, left_a_cent = (
+            [
+                {name: value for name, value in row.items() if name not in left_out}
+                for row in built.rows(mart)
+                if row["customer_id"] == customer_id
+            ]
+            for customer_id in ("PT", "PU")
+        )
+        return prompt, left_a_cent
+
+    for mart in ("risk_tiers", "risk_tier_history", "risk_tier_reasons", "payment_behaviour", "credit_reviews_due"):
+        prompt, left_a_cent = alike(mart, "exposure_amount")
+        assert left_a_cent == prompt, mart
+    prompt, left_a_cent = alike("credit_limit_use", "balance", "past_due_amount", "detail")
+    assert left_a_cent == prompt
+    months = {row["month"]: row for row in built.rows("days_beyond_terms_monthly") if row["customer_id"] == "PU"}
+    assert {row["dbt_days"] for row in months.values()} <= {0, None}
+    aged = history(built, "PU")
+    assert opened(built, "PU") == ([] if paid else [Decimal("0.01")])
+    assert aged[date(2025, 8, 31)]["d90_plus"] == Decimal("0.01"), "92 days past due, in its bucket and in the balance"
+    assert aged[date(2025, 8, 31)]["balance"] == Decimal("0.01")
+    assert {row["held_reason"] for row in built.rows("dunning_items") if row["customer_id"] == "PU"} <= {"below_minimum"}

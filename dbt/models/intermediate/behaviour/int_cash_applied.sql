@@ -17,6 +17,16 @@ exchange_rates as (
     select * from {{ ref('int_exchange_rates') }}
 ),
 
+balances as (
+    select * from {{ ref('int_item_balances') }}
+    where open_amount > 0
+),
+
+items as (
+    select * from {{ ref('int_receivable_items') }}
+    where item_type in ('invoice', 'debit_memo')
+),
+
 dated as (
     select
         pieces.allocation_id,
@@ -71,23 +81,77 @@ rates as (
         and days.reporting_currency = exchange_rates.to_currency
         and exchange_rates.valid_from <= days.allocation_effective_on
         and (exchange_rates.valid_to is null or exchange_rates.valid_to > days.allocation_effective_on)
+),
+
+weighed as (
+    select
+        standing.*,
+        {{ converted('standing.amount', 'standing.currency', 'standing.reporting_currency', 'rates') }} as amount_reporting,
+        cast({{ dbt.datediff('standing.due_date', 'standing.payment_date', 'day') }} as integer) as days_late,
+        cast({{ dbt.datediff('standing.document_date', 'standing.payment_date', 'day') }} as integer) as days_to_pay
+    from standing
+    left join rates
+        on standing.currency = rates.currency
+        and standing.reporting_currency = rates.reporting_currency
+        and standing.allocation_effective_on = rates.allocation_effective_on
+),
+
+-- Whether late money paid a trifle is asked of what was past due on the eve of the payment. Of large amounts it is known without asking.
+little_paid_late as (
+    select distinct
+        company_id,
+        customer_id,
+        payment_date
+    from weighed
+    where days_late > 0 and {{ below_trifle('amount_reporting') }}
+),
+
+past_due_before as (
+    select
+        little_paid_late.company_id,
+        little_paid_late.customer_id,
+        little_paid_late.payment_date,
+        sum({{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates') }}) as amount
+    from little_paid_late
+    inner join items
+        on little_paid_late.company_id = items.company_id
+        and little_paid_late.customer_id = items.customer_id
+        and little_paid_late.payment_date > items.due_date
+    inner join balances
+        on items.item_key = balances.item_key
+        and balances.valid_from < little_paid_late.payment_date
+        and (balances.valid_to is null or balances.valid_to >= little_paid_late.payment_date)
+    left join exchange_rates
+        on items.currency = exchange_rates.from_currency
+        and items.reporting_currency = exchange_rates.to_currency
+        and exchange_rates.valid_from < little_paid_late.payment_date
+        and (exchange_rates.valid_to is null or exchange_rates.valid_to >= little_paid_late.payment_date)
+    group by little_paid_late.company_id, little_paid_late.customer_id, little_paid_late.payment_date
+),
+
+judged as (
+    select
+        weighed.*,
+        weighed.days_late > 0 and {{ below_trifle('greatest(weighed.amount_reporting, coalesce(past_due_before.amount, 0))') }} as is_trifle
+    from weighed
+    left join past_due_before
+        on weighed.company_id = past_due_before.company_id
+        and weighed.customer_id = past_due_before.customer_id
+        and weighed.payment_date = past_due_before.payment_date
 )
 
 select
-    standing.invoice_id,
-    standing.company_id,
-    standing.customer_id,
-    {{ converted('standing.amount', 'standing.currency', 'standing.reporting_currency', 'rates') }} as amount_reporting,
-    {{ month_index('standing.allocation_effective_on') }} as month_index,
-    standing.month_end,
-    standing.effective_on,
-    standing.ended_on,
-    standing.is_lasting,
-    standing.stands_at_month_end,
-    cast({{ dbt.datediff('standing.due_date', 'standing.payment_date', 'day') }} as integer) as days_late,
-    cast({{ dbt.datediff('standing.document_date', 'standing.payment_date', 'day') }} as integer) as days_to_pay
-from standing
-left join rates
-    on standing.currency = rates.currency
-    and standing.reporting_currency = rates.reporting_currency
-    and standing.allocation_effective_on = rates.allocation_effective_on
+    invoice_id,
+    company_id,
+    customer_id,
+    amount_reporting,
+    {{ month_index('allocation_effective_on') }} as month_index,
+    month_end,
+    effective_on,
+    ended_on,
+    is_lasting,
+    stands_at_month_end,
+    coalesce(days_late > 0, false) as is_late,
+    case when is_trifle then null else days_late end as days_late,
+    case when is_trifle then null else days_to_pay end as days_to_pay
+from judged

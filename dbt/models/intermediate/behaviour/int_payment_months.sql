@@ -34,6 +34,7 @@ older_month_ends as (
 
 past_due_before as (
     select
+        items.company_id,
         items.customer_id,
         older_month_ends.month_end,
         {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates') }} as amount,
@@ -49,8 +50,15 @@ past_due_before as (
     where items.due_date < older_month_ends.month_end and balances.open_amount > 0
 ),
 
+weighed_before as (
+    select
+        *,
+        {{ below_trifle('sum(amount) over (partition by month_end, company_id, customer_id)') }} as is_trifle
+    from past_due_before
+),
+
 past_due as (
-    select customer_id, month_end, amount, amount * days_late as amount_x_days from past_due_before
+    select customer_id, month_end, amount, amount * days_late as amount_x_days from weighed_before where not is_trifle
     union all
     select customer_id, snapshot_date as month_end, late_reporting as amount, late_x_days_reporting as amount_x_days from customer_balances
 ),
@@ -60,6 +68,7 @@ weights as (
         customer_id,
         month_end,
         amount_reporting as paid,
+        case when days_to_pay is not null then amount_reporting end as paid_with_days,
         amount_reporting * days_to_pay as paid_x_days_to_pay,
         case when days_late is not null then amount_reporting end as paid_with_due_date,
         case when days_late <= 0 then amount_reporting end as paid_on_time,
@@ -73,6 +82,7 @@ weights as (
         customer_id,
         month_end,
         null as paid,
+        null as paid_with_days,
         null as paid_x_days_to_pay,
         null as paid_with_due_date,
         null as paid_on_time,
@@ -88,6 +98,7 @@ months as (
         customer_id,
         month_end,
         coalesce(sum(paid), 0) as paid_amount,
+        sum(paid_with_days) as paid_with_days,
         sum(paid_x_days_to_pay) as paid_x_days_to_pay,
         coalesce(sum(paid_with_due_date), 0) as paid_with_due_date,
         coalesce(sum(paid_on_time), 0) as paid_on_time,
@@ -113,6 +124,6 @@ select
     {{ ratio('paid_x_days_signed', 'paid_with_due_date') }} as days_late_signed,
     {{ ratio('past_due_x_days', 'past_due_amount') }} as dbt_days_open,
     {{ ratio('paid_x_days_late + past_due_x_days', 'paid_with_due_date + past_due_amount') }} as dbt_days,
-    {{ ratio('paid_x_days_to_pay', 'paid_amount') }} as days_to_pay,
+    {{ ratio('paid_x_days_to_pay', 'paid_with_days') }} as days_to_pay,
     {{ ratio('paid_on_time', 'paid_with_due_date') }} as on_time_share
 from months

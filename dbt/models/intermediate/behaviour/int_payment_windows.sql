@@ -18,6 +18,7 @@ lasting as (
         customer_id,
         month_index,
         amount_reporting as paid,
+        case when days_to_pay is not null then amount_reporting end as paid_with_days,
         amount_reporting * days_to_pay as paid_x_days_to_pay,
         case when days_late is not null then amount_reporting end as paid_with_due_date,
         amount_reporting * greatest(days_late, 0) as paid_x_days_late,
@@ -53,6 +54,7 @@ summed as (
         customer_id,
         month_index,
         cast(sum(paid) as decimal(18, 4)) as paid,
+        cast(sum(paid_with_days) as decimal(18, 4)) as paid_with_days,
         cast(sum(paid_x_days_to_pay) as decimal(24, 4)) as paid_x_days_to_pay,
         cast(sum(paid_with_due_date) as decimal(18, 4)) as paid_with_due_date,
         cast(sum(paid_x_days_late) as decimal(24, 4)) as paid_x_days_late,
@@ -154,6 +156,7 @@ lasting_now as (
         sum(cells.paid_x_days_late) as weighed_x_days_12m,
         sum(cells.paid_on_time) as on_time_12m,
         sum(cells.paid) as paid_12m,
+        sum(cells.paid_with_days) as paid_with_days_12m,
         sum(cells.paid_x_days_to_pay) as paid_x_days_to_pay_12m
     from cells
     inner join customer_snapshots
@@ -177,6 +180,7 @@ passing as (
         sum(case when {{ within }} and cash.days_late <= 0 then cash.amount_reporting end) as on_time_12m,
         sum(case when cash.days_late <= 0 then cash.amount_reporting end) as on_time_24m,
         sum(case when {{ within }} then cash.amount_reporting end) as paid_12m,
+        sum(case when {{ within }} and cash.days_to_pay is not null then cash.amount_reporting end) as paid_with_days_12m,
         sum(case when {{ within }} then cash.amount_reporting * cash.days_to_pay end) as paid_x_days_to_pay_12m,
         max(case when {{ within }} then cash.days_late end) as max_days_late_12m,
         count(
@@ -207,7 +211,7 @@ sums as (
         coalesce(lasting_windows.{{ measure }}, 0) + coalesce(passing.{{ measure }}, 0) as {{ measure }},
         {%- endfor %}
         {%- for measure in ['weighed_3m', 'weighed_12m', 'weighed_x_days_3m', 'weighed_x_days_12m', 'on_time_12m', 'paid_12m',
-                            'paid_x_days_to_pay_12m'] %}
+                            'paid_with_days_12m', 'paid_x_days_to_pay_12m'] %}
         case when lasting_windows.is_as_of then coalesce(lasting_now.{{ measure }}, 0) + coalesce(passing.{{ measure }}, 0) end as {{ measure }},
         {%- endfor %}
         greatest(
@@ -239,7 +243,7 @@ select
     {{ ratio('on_time_12m', 'weighed_12m') }} as on_time_share_12m,
     {{ ratio('on_time_24m', 'weighed_24m') }} as on_time_share_24m,
     {{ ratio('weighed_12m - on_time_12m + past_due_amount', 'weighed_12m + past_due_amount') }} as late_share_12m,
-    {{ ratio('paid_x_days_to_pay_12m', 'paid_12m') }} as days_to_pay_12m,
+    {{ ratio('paid_x_days_to_pay_12m', 'paid_with_days_12m') }} as days_to_pay_12m,
     cast(paid_12m as decimal(18, 4)) as paid_amount_12m,
     cast(max_days_late_12m as integer) as max_days_late_12m,
     cast(paid_invoices_24m as integer) as paid_invoices_24m,

@@ -88,6 +88,7 @@ select
     covered.due_date,
     covered.aging_bucket,
     cast({{ dbt.datediff('covered.due_date', as_of(), 'day') }} as integer) as days_past_due,
+    covered.is_trifle,
     companies.calendar,
     coalesce(customers.calendar, companies.calendar) as customer_calendar,
     risk_tiers.tier_in_force as tier,

@@ -209,6 +209,7 @@ judged as (
         candidates.item_id,
         candidates.customer_id,
         candidates.due_date,
+        candidates.is_trifle,
         candidates.open_amount,
         candidates.disputed_amount,
         candidates.dunnable_amount,
@@ -249,10 +250,12 @@ judged as (
 ),
 
 -- The minimum is asked of the customer, over what is neither contested, promised nor covered: a small item rides along with a large one.
+-- A trifle does not: a cent of May would make a third notice of the reminder that it rides along with.
 worth_asking as (
     select
         customer_id,
-        sum(dunnable_amount_reporting) as amount
+        sum(dunnable_amount_reporting) as amount,
+        sum(case when is_trifle then dunnable_amount_reporting else 0 end) as trifle_amount
     from judged
     where promise_until is null and plan_until is null and step is not null
     group by customer_id
@@ -287,7 +290,8 @@ reasons as (
     where
         judged.step is not null
         and judged.dunnable_amount > 0
-        and worth_asking.amount < {{ policy_value('dunning_policy', 'minimum_amount', 'decimal(18, 4)') }}
+        and case when judged.is_trifle then worth_asking.trifle_amount else worth_asking.amount end
+        < {{ policy_value('dunning_policy', 'minimum_amount', 'decimal(18, 4)') }}
     union all
     select item_id, {{ policy_name('held_reasons', 'do_not_dun') }}, cast(null as date) from judged where do_not_dun
     union all

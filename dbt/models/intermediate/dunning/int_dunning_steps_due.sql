@@ -67,7 +67,9 @@ never_contacted as (
     select
         candidates.customer_id,
         coalesce(max(candidates.tier), '*') as tier,
-        max(candidates.days_past_due) as days_late
+        coalesce(
+            max(case when not candidates.is_trifle then candidates.days_past_due end), max(candidates.days_past_due)
+        ) as days_late
     from candidates
     left join contacts_made
         on candidates.customer_id = contacts_made.customer_id

@@ -17,7 +17,8 @@ select
     {%- for column in columns %}
     cast(sum(customer_balances.{{ column }}_reporting) as decimal(18, 4)) as {{ column }},
     {%- endfor %}
-    cast(sum(customer_balances.late_reporting) as decimal(18, 4)) as past_due,
+    cast(sum(customer_balances.late_reporting + customer_balances.trifle_reporting) as decimal(18, 4)) as past_due,
+    cast(sum(customer_balances.late_reporting) as decimal(18, 4)) as past_due_weighed,
     cast(sum(customer_balances.late_x_days_reporting) as decimal(24, 4)) as past_due_x_days
 from customer_balances
 inner join months on customer_balances.snapshot_date = months.snapshot_date

@@ -19,6 +19,10 @@ exchange_rates as (
     select * from {{ ref('int_exchange_rates') }}
 ),
 
+customer_balances as (
+    select * from {{ ref('int_customer_balances') }}
+),
+
 -- Where one of an invoice's disputes names no amount, all of it is in dispute.
 disputed_on as (
     select
@@ -39,6 +43,9 @@ open_on as (
         items.item_key,
         items.company_id,
         items.customer_id,
+        coalesce(
+            items.due_date < disputed_on.snapshot_date and balances.open_amount > 0 and customer_balances.is_trifle, false
+        ) as is_trifle,
         balances.open_amount,
         {{ converted('balances.open_amount', 'items.currency', 'items.reporting_currency', 'exchange_rates') }} as open_amount_reporting,
         sum(balances.open_amount) over (partition by disputed_on.snapshot_date, disputed_on.invoice_id) as invoice_open_amount,
@@ -54,6 +61,11 @@ open_on as (
         and items.reporting_currency = exchange_rates.to_currency
         and exchange_rates.valid_from <= disputed_on.snapshot_date
         and (exchange_rates.valid_to is null or exchange_rates.valid_to > disputed_on.snapshot_date)
+    left join customer_balances
+        on disputed_on.snapshot_date = customer_balances.snapshot_date
+        and items.company_id = customer_balances.company_id
+        and items.customer_id = customer_balances.customer_id
+        and items.currency = customer_balances.currency
 )
 
 select
@@ -62,6 +74,7 @@ select
     item_key,
     company_id,
     customer_id,
+    is_trifle,
     cast(open_amount as decimal(18, 4)) as open_amount,
     cast(open_amount_reporting as decimal(18, 4)) as open_amount_reporting,
     cast(invoice_open_amount as decimal(18, 4)) as invoice_open_amount,

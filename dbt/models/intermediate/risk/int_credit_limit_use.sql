@@ -76,11 +76,17 @@ exposures as (
         open_items.customer_id,
         max(companies.reporting_currency) as reporting_currency,
         sum(open_items.open_amount_reporting) as balance,
+        sum(case when open_items.is_trifle then 0 else open_items.open_amount_reporting end) as used_amount,
         sum(case when open_items.days_past_due > 0 then open_items.open_amount_reporting else 0 end) as past_due_amount,
-        max(case when open_items.open_amount > 0 and open_items.days_past_due > 0 then open_items.days_past_due end) as oldest_past_due_days,
+        max(case
+            when open_items.open_amount > 0 and open_items.days_past_due > 0 and not open_items.is_trifle then open_items.days_past_due
+        end) as oldest_past_due_days,
         sum(
             case
-                when open_items.days_past_due > rules.max_past_due_days and coalesce(item_disputes.disputed_amount, 0) < open_items.open_amount
+                when
+                    open_items.days_past_due > rules.max_past_due_days
+                    and coalesce(item_disputes.disputed_amount, 0) < open_items.open_amount
+                    and not open_items.is_trifle
                     then open_items.open_amount_reporting
                 else 0
             end
@@ -107,6 +113,7 @@ used as (
         case when limits.has_own then limits.own_limit else tiers.credit_limit_policy end as credit_limit,
         tiers.credit_limit_policy,
         coalesce(exposures.balance, 0) as balance,
+        coalesce(exposures.used_amount, 0) as used_amount,
         coalesce(exposures.past_due_amount, 0) as past_due_amount,
         coalesce(exposures.oldest_past_due_days, 0) as oldest_past_due_days,
         coalesce(exposures.past_due_too_long_amount, 0) as past_due_too_long_amount,
@@ -124,7 +131,7 @@ used as (
 judged as (
     select
         used.*,
-        coalesce(balance > 0 and balance > credit_limit * max_used_share, false) as is_over_limit,
+        coalesce(used_amount > 0 and used_amount > credit_limit * max_used_share, false) as is_over_limit,
         coalesce(
             past_due_too_long_amount > 0 and past_due_too_long_amount >= min_past_due_amount, false
         ) as is_past_due_too_long
@@ -142,8 +149,9 @@ select
     cast(balance as decimal(18, 4)) as balance,
     cast(past_due_amount as decimal(18, 4)) as past_due_amount,
     cast(oldest_past_due_days as integer) as oldest_past_due_days,
-    cast({{ ratio('balance', 'credit_limit') }} as decimal(18, 4)) as credit_used_share,
-    cast(credit_limit - balance as decimal(18, 4)) as headroom_amount,
+    cast(used_amount as decimal(18, 4)) as used_amount,
+    cast({{ ratio('used_amount', 'credit_limit') }} as decimal(18, 4)) as credit_used_share,
+    cast(credit_limit - used_amount as decimal(18, 4)) as headroom_amount,
     cast(max_used_share as decimal(18, 4)) as max_used_share,
     cast(max_past_due_days as integer) as max_past_due_days,
     cast(min_past_due_amount as decimal(18, 4)) as min_past_due_amount,
@@ -158,7 +166,7 @@ select
             else concat_ws('',
                 'Balance ', {{ amount_for_people('balance', digits_of('reporting_currency')) }}, ' ', reporting_currency, ', limit ', {{ amount_for_people('credit_limit', digits_of('reporting_currency')) }},
                 case
-                    when credit_limit > 0 then concat_ws('', ' (', {{ for_people(ratio('balance', 'credit_limit'), "'percent'") }}, ' used)')
+                    when credit_limit > 0 then concat_ws('', ' (', {{ for_people(ratio('used_amount', 'credit_limit'), "'percent'") }}, ' used)')
                     else ' (no credit)'
                 end
             )

@@ -12,6 +12,7 @@ balances as (
 
 disputed_items as (
     select * from {{ ref('int_disputed_items') }}
+    where not is_trifle
 ),
 
 customers as (
@@ -50,7 +51,7 @@ open_on as (
     select
         customer_id,
         snapshot_date,
-        sum(balance_reporting) as balance,
+        sum(balance_reporting - trifle_reporting) as balance,
         sum(owed_reporting) as owed,
         sum(late_30_reporting) as past_due_30,
         sum(late_60_reporting) as past_due_60,

@@ -52,6 +52,7 @@ select
     cast(snapshot.open_amount_reporting as decimal(18, 4)) as open_amount_reporting,
     cast(snapshot.aging_days as integer) as aging_days,
     cast(snapshot.days_past_due as integer) as days_past_due,
+    cast(snapshot.is_trifle as boolean) as is_trifle,
     cast(snapshot.aging_bucket as varchar) as aging_bucket,
     cast(coalesce(item_disputes.disputed_amount, 0) as decimal(18, 4)) as disputed_amount,
     cast(

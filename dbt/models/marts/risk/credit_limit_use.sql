@@ -24,6 +24,7 @@ select
     limit_use.balance,
     limit_use.past_due_amount,
     limit_use.oldest_past_due_days,
+    limit_use.used_amount,
     limit_use.credit_used_share,
     limit_use.headroom_amount,
     limit_use.max_used_share,

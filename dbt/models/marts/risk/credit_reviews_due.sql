@@ -79,6 +79,7 @@ accounts as (
         terms_in_force.review_use_share,
         limit_use.reporting_currency,
         limit_use.balance,
+        limit_use.used_amount,
         limit_use.credit_limit,
         limit_use.credit_used_share,
         limit_use.oldest_past_due_days,
@@ -195,7 +196,7 @@ dated_by_month as (
     from accounts
     inner join triggers on triggers.trigger = 'over_limit'
     left join last_without on accounts.customer_id = last_without.customer_id
-    where accounts.balance > 0 and accounts.balance > accounts.credit_limit * triggers.threshold
+    where accounts.used_amount > 0 and accounts.used_amount > accounts.credit_limit * triggers.threshold
     union all
     select
         accounts.customer_id,
@@ -209,8 +210,8 @@ dated_by_month as (
     inner join triggers as over_limit on over_limit.trigger = 'over_limit'
     left join last_without on accounts.customer_id = last_without.customer_id
     where
-        accounts.balance > accounts.credit_limit * accounts.review_use_share
-        and accounts.balance <= accounts.credit_limit * over_limit.threshold
+        accounts.used_amount > accounts.credit_limit * accounts.review_use_share
+        and accounts.used_amount <= accounts.credit_limit * over_limit.threshold
 ),
 
 -- Happened on, due on and told since: mostly one day. Seen is null where the day decides.
