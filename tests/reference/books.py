@@ -287,19 +287,16 @@ class _Author:
                 parts += [(self.day_after(due_date, 1, 150), half) for half in halves]
             for paid_on, amount in parts:
                 if amount > 0:
-                    payments.append(
-                        {
-                            **self._payment(len(payments), [invoice]),
-                            **{"customer_id": invoice["customer_id"], "payment_date": paid_on, "currency": invoice["currency"]},
-                            **{"amount": amount, "reference": None, "company_id": invoice["company_id"]},
-                        }
-                    )
+                    payment = self._payment(len(payments), [invoice])
+                    payment |= {"customer_id": invoice["customer_id"], "payment_date": paid_on, "currency": invoice["currency"]}
+                    payment |= {"amount": amount, "reference": None, "company_id": invoice["company_id"]}
+                    payments.append(payment)
                     allocations.append(
                         {
                             "allocation_id": f"A{len(allocations)}",
                             "invoice_id": invoice["invoice_id"],
                             "source_type": "payment",
-                            "source_id": payments[-1]["payment_id"],
+                            "source_id": payment["payment_id"],
                             "allocated_on": paid_on + timedelta(days=self.choice([0, 0, 3])),
                             "amount": amount,
                         }
