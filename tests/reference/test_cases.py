@@ -332,7 +332,7 @@ def test_a_cent_left_open_changes_nobody(build: Build) -> None:
 
     built = build(case, files=files)
 
-    amounts = {"paid_amount", "paid_amount_12m", "balance", "past_due_amount", "exposure_amount"}
+    amounts = {"paid_amount", "paid_amount_12m", "balance", "past_due_amount", "exposure_amount", "exposure_above_limit_amount"}
     for mart in (
         *("risk_tiers", "risk_tier_history", "risk_tier_reasons", "policy_comparison"),
         *("payment_behaviour", "credit_reviews_due", "credit_limit_use"),
