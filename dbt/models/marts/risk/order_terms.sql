@@ -33,7 +33,13 @@ wholly_disputed as (
     where disputed_amount >= open_amount and open_amount > 0
 ),
 
--- What these accounts had open and when, at tonight's rates: since when a rule is broken is asked of the rule as it is tonight.
+trifles as (
+    select item_id from open_items
+    where is_trifle
+),
+
+-- What these accounts had open and when, at tonight's rates: since when a rule is broken is asked of the rule as it is tonight, to which
+-- what is left of a trifle is nothing.
 open_spells as (
     select
         items.customer_id,
@@ -54,7 +60,8 @@ open_spells as (
     left join exchange_rates
         on items.currency = exchange_rates.from_currency
         and items.reporting_currency = exchange_rates.to_currency
-    where balances.valid_from <= {{ as_of() }}
+    left join trifles on items.item_id = trifles.item_id
+    where balances.valid_from <= {{ as_of() }} and not (balances.valid_to is null and trifles.item_id is not null)
 ),
 
 changes as (
