@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run connect reconcile send datadocs verify forget compact compare policy postgres test live faults lint docs dev serve demo bench audit lock clean
+.PHONY: help setup run adopt connect reconcile send datadocs verify forget compact compare policy postgres test live faults lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ connect: setup ## Try a source on before a night depends on it, SOURCE=tryton [A
 
 reconcile: setup ## Hold the published morning against what the source itself says is open: a page to be signed
 	@$(BIN)/python -m dagster_project reconcile
+
+adopt: setup ## Say what the first night would do, before it does it, for today or DATE=2025-06-30
+	@$(BIN)/python -m dagster_project adopt $(if $(DATE),--date $(DATE))
 
 compare: setup ## Hold the policy packs against the published book, all or WITH=segments
 	@$(BIN)/python -m dagster_project compare $(if $(WITH),--with $(WITH))

@@ -1,4 +1,4 @@
-"""The command line behind `make`: run a night, try a source on, compare the policy packs, write one out.
+"""The command line behind `make`: run a night or say what the first would do, try a source on, compare the policy packs, write one out.
 
 Belongs here: arguments, what a person sees at the end, exit codes. Does not belong here: the work.
 
@@ -71,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "reconcile", help="hold the published morning against what the source itself says is open, as a page to be signed"
     ).set_defaults(command=_reconcile)
+    adopt = commands.add_parser(
+        "adopt", help="say what the first night would do, before it does it; nothing is landed, published or sent"
+    )
+    adopt.set_defaults(command=_adopt)
+    adopt.add_argument("--date", type=_date, help="the morning, YYYY-MM-DD; today where left out")
+    adopt.add_argument("--threads", type=int, default=min(os.cpu_count() or 2, 4), help="how many dbt nodes are built at a time")
     compare = commands.add_parser("compare", help="hold the policy packs against the published morning's book, side by side")
     compare.set_defaults(command=_compare)
     compare.add_argument(
@@ -342,19 +348,56 @@ def _morning(settings: Settings, today: date) -> date:
     return worked
 
 
+def _asked_for(settings: Settings, asked: date | None) -> date | None:
+    """The morning that is asked for; None, with the reason on standard error, where there can be none."""
+    today = settings.today()
+    as_of = asked or _morning(settings, today)
+    if as_of > today:
+        print(f"\n{as_of} has not come yet: today is {today} in {settings.timezone}.", file=sys.stderr)
+        return None
+    if as_of < environment.FIRST_MORNING:
+        print(f"\n{as_of} is too long ago: the first morning there is, is {environment.FIRST_MORNING}.", file=sys.stderr)
+        return None
+    for line in environment.not_understood():
+        print(line, file=sys.stderr)
+    return as_of
+
+
+def _adopt(settings: Settings, options: argparse.Namespace) -> int:
+    warnings.simplefilter("ignore")  # as in a night
+    as_of = _asked_for(settings, options.date)
+    if as_of is None:
+        return 2
+    print(f"Arrears · what the first night would do · {as_of} · source {settings.source} · policy {settings.policy}", flush=True)
+    from dagster_project import dbt_build
+    from dagster_project.warmup import Warmup
+
+    warmup = Warmup.begin(settings, as_of)
+    console.show_progress()
+    from dagster_project import adoption
+    from dagster_project.rehearsal import rehearsed
+    from dagster_project.warehouse import AlreadyAtWork
+
+    try:
+        dbt_build.prepare()
+        with rehearsed(settings, as_of, warmup, threads=options.threads) as rehearsal:
+            text = adoption.report(settings, rehearsal)
+    except (AlreadyAtWork, dbt_build.DbtError) as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    finally:
+        warmup.end()
+        console.clear_progress()
+    print(f"\n{text}\nkept in    {adoption.keep(settings, as_of, text)}")
+    return 0 if rehearsal.built else 1
+
+
 def _run(settings: Settings, options: argparse.Namespace) -> int:
     began = time.monotonic()
     warnings.simplefilter("ignore")  # libraries speak of their own future here; the run's log and the tests hear them
-    today = settings.today()
-    as_of = options.date or _morning(settings, today)
-    if as_of > today:
-        print(f"\n{as_of} has not come yet: today is {today} in {settings.timezone}.", file=sys.stderr)
+    as_of = _asked_for(settings, options.date)
+    if as_of is None:
         return 2
-    if as_of < environment.FIRST_MORNING:
-        print(f"\n{as_of} is too long ago: the first morning there is, is {environment.FIRST_MORNING}.", file=sys.stderr)
-        return 2
-    for line in environment.not_understood():
-        print(line, file=sys.stderr)
     print(f"Arrears · the night of {as_of} · source {settings.source} · policy {settings.policy}", flush=True)
     from dagster_project.warmup import Warmup
 

@@ -72,14 +72,27 @@ def vars_of(as_of: date, policy: str, reporting_currency: str) -> str:
     return json.dumps({"as_of": as_of.isoformat(), "policy": policy, "reporting_currency": reporting_currency})
 
 
-def build_args(variables: str, target: Path, select: Sequence[str] = ()) -> list[str]:
+def build_args(variables: str, target: Path, select: Sequence[str] = (), *, tested: bool = True) -> list[str]:
     """The arguments of the nightly build: everything but unit tests, which belong to the test command, and exposures, which build
-    nothing. Of a part (`select`, in dbt's words), those tests that need no more than the part."""
-    left_out = ["--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure"]
-    args = ["build", *left_out, "--vars", variables, "--no-write-json"]
+    nothing. Of a part (`select`, in dbt's words), those tests that need no more than the part; no tests where not `tested`."""
+    left_out = [
+        kind for name in ("unit_test", "exposure", *(() if tested else ("test",))) for kind in ("--exclude-resource-type", name)
+    ]
+    return [
+        *_args("build", variables, target, left_out),
+        *(["--select", *select, "--indirect-selection", "buildable"] if select else []),
+    ]
+
+
+def testing_args(variables: str, target: Path) -> list[str]:
+    """The arguments of testing what is built."""
+    return _args("test", variables, target, ["--exclude-resource-type", "unit_test"])
+
+
+def _args(command: str, variables: str, target: Path, left_out: Sequence[str]) -> list[str]:
+    args = [command, *left_out, "--vars", variables, "--no-write-json"]
     args += ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
-    args += ["--target-path", str(target), "--log-path", str(target), *QUIET]
-    return args + (["--select", *select, "--indirect-selection", "buildable"] if select else [])
+    return [*args, "--target-path", str(target), "--log-path", str(target), *QUIET]
 
 
 def is_prepared() -> bool:
@@ -122,8 +135,11 @@ def build(
     select: Sequence[str] = (),
     memory_limit: str = MEMORY_LIMIT,
     early: Future[tuple[str, Any]] | None = None,
+    *,
+    through: bool = False,
 ) -> list[NodeResult]:
-    """Build everything, or what `select` names, into a run's private folder and test it; `early` is the project read early.
+    """Build everything, or what `select` names, into a run's private folder and test it; `early` is the project read early. `through`:
+    everything whatever its tests say, which are asked once all is built. Otherwise nothing is built on what a test objects to.
 
     Raises:
         DbtError: dbt stopped before it could run the nodes, or the engine broke down at one, which is named.
@@ -135,14 +151,16 @@ def build(
 
     project = _parsed(early)
     listener = _Listener(project)
+    calls = [build_args(variables, folder / "dbt", select, tested=not through)]
+    calls += [testing_args(variables, folder / "dbt")] if through else []
     try:
-        outcome = _runner(project, [listener]).invoke(build_args(variables, folder / "dbt", select))
+        outcomes = [_runner(project, [listener]).invoke(call) for call in calls]
         _force_marts()
     finally:
         _close_adapters()
-    results = getattr(outcome.result, "results", None)
-    if results is None:
-        raise DbtError(f"dbt stopped{f' at {listener.broken[0]}' if listener.broken else ''}: {outcome.exception}")
+    results = [result for outcome in outcomes for result in getattr(outcome.result, "results", None) or ()]
+    if stopped := next((outcome for outcome in outcomes if getattr(outcome.result, "results", None) is None), None):
+        raise DbtError(f"dbt stopped{f' at {listener.broken[0]}' if listener.broken else ''}: {stopped.exception}")
     return [
         NodeResult(
             unique_id=result.node.unique_id,

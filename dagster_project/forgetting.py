@@ -77,7 +77,7 @@ def _outside(settings: Settings, words: Iterable[str]) -> tuple[int, int]:
     """Take words out of everything but landing. Returns how many files were written anew and removed."""
     scrub = Scrub(words)
     removed = 0
-    for private in settings.warehouse.glob("*.*"):
+    for private in (*settings.warehouse.glob("*.*"), *(settings.home / "adopt").glob(".*")):
         if private.is_dir():
             shutil.rmtree(private)
             removed += 1
@@ -102,6 +102,7 @@ def _files(settings: Settings) -> Iterator[Path]:
         settings.inbox,
         settings.home / "logs",
         settings.home / "reports",
+        settings.home / "adopt",
         settings.dagster_home,
     )
     for place in places:

@@ -130,17 +130,23 @@ class Warehouse:
         finally:
             con.close()
 
-    def found(self, query: str, limit: int) -> list[dict[str, Any]]:
-        """The first rows of one of dbt's own queries, over both files as dbt sees them, by column."""
+    @contextmanager
+    def looked_into(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Both files as dbt sees them, read only: `published.marts.<mart>`, `<layer>.<model>`."""
         con = connect()
         try:
             con.execute(
                 f"attach '{self.private}' as arrears (read_only); attach '{self.marts}' as published (read_only); use arrears"
             )
-            rows = con.sql(query).limit(limit)
-            return [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()]
+            yield con
         finally:
             con.close()
+
+    def found(self, query: str, limit: int) -> list[dict[str, Any]]:
+        """The first rows of one of dbt's own queries, by column."""
+        with self.looked_into() as con:
+            rows = con.sql(query).limit(limit)
+            return [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()]
 
 
 @contextmanager

@@ -25,7 +25,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -166,6 +166,14 @@ class Landing:
                         yield load, entry["record"]
             if load.manifest.full and not load.manifest.absent:
                 return
+
+    def twin(self, folder: Path) -> Landing:
+        """The same store once more under another folder, to try something on: what lands there lands only there. What it refuses goes
+        to the same quarantine, where people look for it. Rows are shared: nothing writes into a file that is there."""
+        if self.folder.exists():
+            left_out = shutil.ignore_patterns(".staging", "*.lock")
+            shutil.copytree(self.folder, folder, copy_function=_rows_shared, ignore=left_out)
+        return Landing(folder, self.quarantine, self.memory_limit)
 
     # --- landing -----------------------------------------------------------------------------------------------------
 
@@ -572,6 +580,15 @@ def _ahead(pages: Iterator[pa.Table]) -> Iterator[pa.Table]:
         while (page := coming.result()) is not None:
             coming = fetcher.submit(next, pages, None)
             yield page
+
+
+def _rows_shared(source: str, target: str) -> None:
+    """Copy a file of the store; the rows of a load get a second name, where the file system has such."""
+    if Path(source).name == ROWS:
+        with suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copy2(source, target)
 
 
 def _clock() -> datetime:

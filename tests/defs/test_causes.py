@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagster_project.dbt_build import NodeResult
-from dagster_project.defs.transformation.dbt import MISSING, _causes
+from dagster_project.explained import MISSING, causes
 
 
 def objecting(name: str) -> NodeResult:
@@ -24,13 +24,13 @@ PARENTS = {
 def test_what_fails_only_for_want_of_a_rate_is_not_told_beside_it() -> None:
     names = ("exchange_rates_are_there", "dunning_worklist_complete", "instalments_add_up")
 
-    told = _causes({"parent_map": PARENTS}, [objecting(name) for name in names])
+    told = causes({"parent_map": PARENTS}, [objecting(name) for name in names])
 
     assert [result.name for result in told] == ["exchange_rates_are_there", "instalments_add_up"]
 
 
 def test_without_a_missing_rate_everything_is_told() -> None:
-    assert len(_causes({"parent_map": PARENTS}, [objecting("dunning_worklist_complete")])) == 1
+    assert len(causes({"parent_map": PARENTS}, [objecting("dunning_worklist_complete")])) == 1
 
 
 def test_tests_and_models_it_knows_are_there(manifest: dict[str, Any]) -> None:

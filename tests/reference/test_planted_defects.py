@@ -222,7 +222,9 @@ def objections(controls: Mapping[str, str], tmp_path_factory: pytest.TempPathFac
     desk = Desk(tmp_path_factory.mktemp("dirty"), "EUR")
     desk.land(book, MORNING)
     with pytest.MonkeyPatch.context() as patch:  # a test that fails would keep the models after it from being built
-        patch.setattr(dbt_build, "build_args", lambda *told: [*build_args(*told), "--exclude-resource-type", "test"])
+        patch.setattr(
+            dbt_build, "build_args", lambda *told, **how: [*build_args(*told, **how), "--exclude-resource-type", "test"]
+        )
         desk.build(MORNING)
     with desk.warehouse.prepared() as con:
         return named_by(tables_of(desk, con), controls)

@@ -13,19 +13,17 @@ from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.gates import gate_of, holds_back
 from dagster_project.landing import Landing, LandingError, Manifest
 from dagster_project.policy import PolicyError, ever_blocks, limits_of
+from dagster_project.pull import pull
 from dagster_project.quality import Worker, facts_of
 from dagster_project.settings import Settings
 from dagster_project.sources import SourceError
 from dagster_project.sources.catalogue import Sources
-from dagster_project.sources.progress import counted
 from dagster_project.warehouse import published_as_of
 
 log = logging.getLogger("arrears.ingestion")
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
-REASONS_SHOWN = 3
-"""Of why records were refused, in the night's own log; quarantine has every one."""
 
 
 class IngestionConfig(dg.Config):
@@ -91,42 +89,13 @@ def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.Ass
         try:
             refuse_a_policy_with_gaps(settings.policy, as_of)
             for dataset in asked:
-                source = open_sources.of(dataset)
-                swept = open_sources.sweep_due(dataset, landing.whole_on(dataset, as_of), as_of)
-                cursor = landing.cursor(dataset, as_of)
-                since = None if config.full or swept else cursor
-                if swept and cursor and not config.full:
-                    log.info("%-18s asked for in full: the source does not tell what was deleted", dataset.name)
-                delivery = source.fetch(dataset, since) if source else None
-                delivery = delivery and counted(delivery, dataset.name)
-                share = limits_of(dataset.name, settings.policy, as_of).max_quarantined_share
-                manifest = landing.land(dataset, delivery, as_of, since=since, quarantine_share=share, anew=config.full)
-                _tell(manifest)
+                manifest = pull(dataset, open_sources, landing, as_of, settings.policy, full=config.full)
                 expectations.ask(facts_of(landing, dataset, landing.loads(dataset, as_of)[-1], as_of, settings.policy))
                 yield dg.MaterializeResult(asset_key=key_of(dataset), metadata=_metadata(manifest))
         except (PolicyError, SourceError, LandingError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
 
     return land
-
-
-def _tell(manifest: Manifest) -> None:
-    if manifest.absent:
-        log.info("%-18s absent", manifest.dataset)
-        return
-    refused = f"  {manifest.quarantined:,} quarantined" if manifest.quarantined else ""
-    log.info(
-        "%-18s %8s received %8s landed%s  %.1f s", manifest.dataset, f"{manifest.received:,}", f"{manifest.landed:,}", refused,
-        manifest.seconds,
-    )  # fmt: skip
-    for line in manifest.found:
-        log.info("  %s", line)
-    if manifest.left_out:
-        log.info("  left out: %s", ", ".join(f"{count:,} {what}" for what, count in manifest.left_out.items()))
-    for reason, count in list(manifest.reasons.items())[:REASONS_SHOWN]:
-        log.warning(
-            "  %s: %s (%s×, such as %s)", manifest.dataset, reason.rstrip(":"), f"{count:,}", manifest.examples.get(reason, "")
-        )
 
 
 def _metadata(manifest: Manifest) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 import json
 import logging
-import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,11 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from dagster_project import dbt_build, morning
-from dagster_project.amounts import Digits, digits_on, written
+from dagster_project.amounts import digits_on
 from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
+from dagster_project.explained import causes, explained
 from dagster_project.fingerprints import made_by
 from dagster_project.landing import Known, Landing, LandingError
 from dagster_project.policy import PolicyError
@@ -30,13 +29,7 @@ log = logging.getLogger("arrears.transformation")
 
 _UNIQUE_ID = "dagster_dbt/unique_id"
 
-MISSING = {"exchange_rates_are_there": "int_exchange_rates"}
-"""Tests that name what is missing, and the model that is incomplete without it."""
-
-ROWS_TOLD, ROW_LENGTH = 3, 1000
-"""How much of what a failed test found is in the reason: more is in the run's private files."""
-
-
+SLOWEST_TOLD = 3
 SLOW = 1.0
 """Seconds from which on a node is worth naming."""
 
@@ -112,14 +105,14 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         _tell(results)
         for result in results:
             if result.status == "warn":
-                log.warning("%s", _explained(manifest, result, warehouse, digits))
+                log.warning("%s", explained(manifest, result, warehouse, digits))
         looked_at = _looked_at(warehouse.marts)
         broken = [result for result in results if result.broken]
         with ThreadPoolExecutor(1) as beside:  # Dagster takes seconds to remember what happened, and so does the export
             exported = None if broken else beside.submit(export, warehouse.marts, settings.memory_limit)
             yield from _events(context, results, looked_at)
         if exported is None:
-            told = [_explained(manifest, result, warehouse, digits) for result in _causes(manifest, broken)]
+            told = [explained(manifest, result, warehouse, digits) for result in causes(manifest, broken)]
             raise dg.Failure("\n".join(told), allow_retries=False)
         exported.result()
         warehouse.finish(fingerprints)
@@ -135,7 +128,7 @@ def _tell(results: list[NodeResult]) -> None:
         log.info(
             "%-18s %8d nodes: %s  %.1f s", layer, len(nodes), ", ".join(f"{n} {state}" for state, n in states.items()), seconds
         )
-    slow = sorted((result for result in results if result.seconds >= SLOW), key=lambda result: -result.seconds)[:ROWS_TOLD]
+    slow = sorted((result for result in results if result.seconds >= SLOW), key=lambda result: -result.seconds)[:SLOWEST_TOLD]
     if slow:
         log.info("%-18s %s", "slowest", ", ".join(f"{result.name} {result.seconds:.1f} s" for result in slow))
     for result in results:
@@ -184,47 +177,3 @@ def _looked_at(marts: Path) -> Mapping[str, Mapping[str, Any]]:
 def _preview(rows: Any) -> str:
     lines = [rows.columns, ["---"] * len(rows.columns), *rows.fetchall()]
     return "\n".join("| " + " | ".join("" if cell is None else str(cell) for cell in line) + " |" for line in lines)
-
-
-def _causes(manifest: Mapping[str, Any], broken: Sequence[NodeResult]) -> list[NodeResult]:
-    """What broke, without the tests that object only because what they look at hangs on something that is missing and is named itself."""
-    missing = {model for test, model in MISSING.items() if any(result.name == test for result in broken)}
-    return [
-        result
-        for result in broken
-        if result.name in MISSING or result.layer != "test" or not missing & _above(manifest, result.unique_id)
-    ]
-
-
-def _above(manifest: Mapping[str, Any], node: str) -> set[str]:
-    """The names of all models that a node is built on."""
-    parents, left, above = manifest["parent_map"], [node], set[str]()
-    while left:
-        for parent in parents.get(left.pop(), ()):
-            if parent not in above:
-                above.add(parent)
-                left.append(parent)
-    return {parent.rpartition(".")[2] for parent in above}
-
-
-def _explained(manifest: Mapping[str, Any], result: NodeResult, warehouse: Warehouse, digits: Digits) -> str:
-    """What a person is told of a node that broke: what should hold, and of a test the first rows that do not."""
-    node = manifest["nodes"].get(result.unique_id, {})
-    described = (node.get("config", {}).get("meta", {}) or {}).get("description") or node.get("description") or ""
-    said = result.message
-    if result.layer == "test" and result.failures:
-        rows = [_worded(row, digits) for row in warehouse.found(result.query, ROWS_TOLD)]
-        more = [f"and {result.failures - len(rows):,} more"] if result.failures > len(rows) else []
-        said = " | ".join(rows + more)
-    return f"{'test' if result.layer == 'test' else 'dbt'} {result.name}: {' '.join(described.split())} {said}".strip()
-
-
-def _worded(row: Mapping[str, Any], digits: Digits) -> str:
-    """A row in a line: each column that says something, amounts as people write them in the currency of the row."""
-    currency = row.get("currency")
-    said = [f"{name.replace('_', ' ')} {_readable(value, currency, digits)}" for name, value in row.items() if value is not None]
-    return textwrap.shorten(", ".join(said), ROW_LENGTH, placeholder=" …")
-
-
-def _readable(value: Any, currency: str | None, digits: Digits) -> str:
-    return written(value, currency, digits) if isinstance(value, Decimal) else str(value)

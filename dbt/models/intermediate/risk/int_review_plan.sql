@@ -7,6 +7,11 @@ customer_snapshots as (
     where is_as_of
 ),
 
+open_accounts as (
+    select * from {{ ref('int_customers') }}
+    where status <> 'closed'
+),
+
 reviews as (
     select * from {{ ref('stg_erp__credit_reviews') }}
 ),
@@ -57,6 +62,7 @@ never_reviewed as (
         tier_terms.review_months,
         coalesce(exposures.exposure_amount, 0) as exposure_amount
     from customer_snapshots
+    inner join open_accounts on customer_snapshots.customer_id = open_accounts.customer_id
     inner join adopted on customer_snapshots.customer_since < adopted.adopted_on
     inner join first_seen on customer_snapshots.customer_id = first_seen.customer_id
     inner join tier_history
