@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project import dbt_build
+from dagster_project.contract import DATASETS
 from dagster_project.paths import ROOT
 from dagster_project.settings import variables
 
@@ -54,7 +55,7 @@ def test_every_link_leads_somewhere(target: str) -> None:
 
 def test_every_policy_file_it_sends_people_to_is_a_seed() -> None:
     named = {Path(name).name for name in re.findall(r"`(?:dbt/seeds/policy/)?(\w+\.csv)`", README)} - {
-        f"{name}.csv" for name in ("customers", "invoices", "payments", "allocations", "worklist", "worklist_items", "terms")
+        f"{name}.csv" for name in (*DATASETS, "worklist", "worklist_items", "terms")
     }
     assert named
     assert named <= {path.name for path in (ROOT / "dbt" / "seeds" / "policy").glob("*.csv")}
