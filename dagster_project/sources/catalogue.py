@@ -7,7 +7,21 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from dagster_project.contract import Dataset
-from dagster_project.sources import Connector, Opening, Source, demo, ecb, erpnext, files, quickbooks, rest, sql, tryton, xero
+from dagster_project.sources import (
+    Connector,
+    Opening,
+    Source,
+    business_central,
+    demo,
+    ecb,
+    erpnext,
+    files,
+    quickbooks,
+    rest,
+    sql,
+    tryton,
+    xero,
+)
 
 if TYPE_CHECKING:
     from dagster_project.demo import Demo
@@ -16,6 +30,7 @@ if TYPE_CHECKING:
 CONNECTORS: dict[str, Connector] = {
     connector.name: connector
     for connector in (
+        business_central.CONNECTOR,
         demo.CONNECTOR,
         ecb.CONNECTOR,
         erpnext.CONNECTOR,
