@@ -8,17 +8,23 @@ means for the book, which is SQL's.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dagster_project.paths import DBT_PROJECT, SEEDS
+from dagster_project.words import shown
+
+T = TypeVar("T")
 
 EVERY_PACK = "*"
+
+_NEEDED = frozenset(("policy", "valid_from", "valid_to"))
+"""What every table has."""
 
 Row = dict[str, str]
 
@@ -38,7 +44,7 @@ def rows_in_force(table: str, pack: str, day: date, seeds: Path = SEEDS) -> list
     key = () if table in wholes else keys[table]
     valid = [
         row
-        for row in _rows(seeds / f"{table}.csv")
+        for row in _rows(seeds / f"{table}.csv", keys.get(table, ()))
         if row["policy"] in (EVERY_PACK, pack) and row["valid_from"] <= day.isoformat() <= (row["valid_to"] or "9999-12-31")
     ]
     own = {tuple(row[name] for name in key) for row in valid if row["policy"] != EVERY_PACK}
@@ -84,9 +90,43 @@ def _the_one(table: str, name: str, rows: Sequence[Row], pack: str, day: date) -
     )
 
 
-def _rows(path: Path) -> list[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+def _rows(path: Path, key: Iterable[str] = ()) -> list[Row]:
+    """
+    Raises:
+        PolicyError: the file is no table of policy; the message names it, and the line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            rows = [(reader.line_num, row) for row in reader if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as broken:
+        why = (broken.strerror or "reading failed") if isinstance(broken, OSError) else shown(str(broken))
+        raise PolicyError(f"{path.name} cannot be read as a policy table: {why}") from None
+    if missing := sorted({*_NEEDED, *key} - set(header)):
+        raise PolicyError(f"{path.name} cannot be read as a policy table: it has no column {', '.join(missing)}")
+    for line, row in rows:
+        if len(row) != len(header):
+            raise PolicyError(f"{path.name} line {line}: {len(row)} values where the header has {len(header)}")
+    return [dict(zip(header, row, strict=True)) for _, row in rows]
+
+
+def number(table: str, row: Row, column: str, of: Callable[[str], T]) -> T:
+    """A column of a row as a number.
+
+    Raises:
+        PolicyError: it is none.
+    """
+    try:
+        value = of(row[column])
+        if isinstance(value, Decimal) and not value.is_finite():
+            raise ValueError(value)
+        return value
+    except (KeyError, ValueError, ArithmeticError):
+        said = shown(row.get(column, ""), 60)
+        raise PolicyError(
+            f"{table}.csv: {column} is no number in the row «{shown(', '.join(row.values()), 80)}»: «{said}»"
+        ) from None
 
 
 @cache
@@ -114,16 +154,16 @@ def limits_of(dataset: str, pack: str, day: date, seeds: Path = SEEDS) -> Landin
     """The limits of a dataset on a day; `*` stands for every dataset without a row of its own.
 
     Raises:
-        PolicyError: there is neither.
+        PolicyError: there is neither, or what it says is no number.
     """
     own = any(row["dataset"] == dataset for row in rows_in_force("landing_limits", pack, day, seeds))
     row = row_in_force("landing_limits", dataset if own else "*", pack, day, seeds)
     return LandingLimits(
-        max_quarantined_share=Decimal(row["max_quarantined_share"]),
-        min_volume_share=Decimal(row["min_volume_share"]),
-        max_age_days=int(row["max_age_days"]) if row["max_age_days"] else None,
-        max_amount_ratio=Decimal(row["max_amount_ratio"]) if row["max_amount_ratio"] else None,
-        blocking=row["blocking"] == "true",
+        max_quarantined_share=number("landing_limits", row, "max_quarantined_share", Decimal),
+        min_volume_share=number("landing_limits", row, "min_volume_share", Decimal),
+        max_age_days=number("landing_limits", row, "max_age_days", int) if row.get("max_age_days") else None,
+        max_amount_ratio=number("landing_limits", row, "max_amount_ratio", Decimal) if row.get("max_amount_ratio") else None,
+        blocking=row.get("blocking") == "true",
     )
 
 

@@ -17,7 +17,7 @@ from typing import Final, Literal, get_args
 from dagster_project.contract import LANDED
 from dagster_project.incoming.intake import DONE
 from dagster_project.landing import Landing
-from dagster_project.policy import row_in_force
+from dagster_project.policy import number, row_in_force
 from dagster_project.settings import Settings
 from dagster_project.warehouse import nobody_works_in
 
@@ -35,9 +35,9 @@ def kept(parameter: Kept, settings: Settings, day: date) -> int:
     """A number of `retention_policy`.
 
     Raises:
-        PolicyError: the row is not there.
+        PolicyError: the row is not there, or holds no number.
     """
-    return int(row_in_force(TABLE, parameter, settings.policy, day)["value"])
+    return number(TABLE, row_in_force(TABLE, parameter, settings.policy, day), "value", int)
 
 
 def compact(settings: Settings, landing: Landing, *, after: int) -> dict[str, int]:

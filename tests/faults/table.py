@@ -17,6 +17,7 @@ STAGES: Final = {
     "faults/test_http_faults.py": "Fetching over HTTP",
     "faults/test_file_faults.py": "Fetching from files",
     "faults/test_bounds.py": "What may be taken of the machine",
+    "faults/test_policy_fuzz.py": "Policy files",
     "faults/test_landing_damaged.py": "Landing",
     "faults/test_inbox_fuzz.py": "The inbox, any bytes",
     "unit/test_inbox.py": "The inbox",
