@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import date
@@ -81,7 +81,7 @@ def connect(settings: Settings, name: str, say: Say, *, anew: bool = False, answ
         opening = Opening(settings.today(), settings.home, stack)
         try:
             if connector.consent and (consent := connector.consent(own, opening)):
-                _consented(consent, say, anew, answers or sys.stdin)
+                own = _with(_consented(consent, say, anew, answers or sys.stdin), connector, own, settings, say)
             return _tried(connector, connector.opened(own, opening), settings, say)
         except SourceError as refused:
             say(f"\nIt cannot be read:\n  {_short(refused)}")
@@ -100,8 +100,8 @@ def _settings_of(connector: Connector, own: Any) -> Iterator[str]:
 # --- a person's consent -----------------------------------------------------------------------------------------------
 
 
-def _consented(consent: Consent, say: Say, anew: bool, answers: TextIO) -> None:
-    """Make sure that somebody let us in, by asking where nobody has.
+def _consented(consent: Consent, say: Say, anew: bool, answers: TextIO) -> dict[str, str]:
+    """Make sure that somebody let us in, by asking where nobody has. What a consent brought besides tokens, by variable.
 
     Raises:
         SourceError: nobody did.
@@ -113,7 +113,7 @@ def _consented(consent: Consent, say: Say, anew: bool, answers: TextIO) -> None:
             say(f"\n{missing}")
         else:
             say("consent    good")
-            return
+            return {}
     with Doorstep(consent) as door:
         say(f"\nOpen this address in a browser, as somebody who may let this program read the ledger:\n\n  {consent.address}\n")
         if consent.comes_here:
@@ -123,10 +123,19 @@ def _consented(consent: Consent, say: Say, anew: bool, answers: TextIO) -> None:
         Thread(target=lambda: _pasted(answers, door, alone=not consent.comes_here), daemon=True).start()
         brought = consent.given(door.wait())
     say("consent    given; the token is kept under ARREARS_HOME, for its owner only")
+    return brought
+
+
+def _with(brought: Mapping[str, str], connector: Connector, own: Any, settings: Settings, say: Say) -> Any:
+    """The settings, with what a consent is for where they do not say it."""
+    fields = {variable: field for field, variable in connector.variables.items()}
     for variable, value in brought.items():
-        known = os.environ.get(variable)
+        known = str(getattr(own, fields[variable], None) or "") if variable in fields else ""
         if known != value:
             say(f"           {variable}={value}  is what the consent is for: set it so")
+        if not known:
+            os.environ[variable] = value
+    return settings.own(connector)
 
 
 def _pasted(answers: TextIO, door: Doorstep, *, alone: bool) -> None:

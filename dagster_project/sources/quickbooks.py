@@ -74,7 +74,7 @@ class QuickBooksSettings(ConnectorSettings, env_prefix="ARREARS_QUICKBOOKS_"):
 
     client_id: str
     client_secret: SecretStr
-    realm: str = Field(pattern=r"^\d+$")
+    realm: str = Field(default="", pattern=r"^\d*$")
     refresh_token: SecretStr | None = None
     write_off_items: str = ""
     discount_items: str = ""
@@ -106,6 +106,10 @@ class QuickBooksSource:
     def __init__(
         self, own: QuickBooksSettings, opening: Opening, *, wait: float = 1.0, limits: Limits = LIMITS, size: int = PAGE_ROWS
     ):
+        if not own.realm:
+            raise SourceError(
+                "ARREARS_QUICKBOOKS_REALM: say which company (realm); `make connect SOURCE=quickbooks` says which a consent is for"
+            )
         self.own = own
         self.http = Http(
             own.url,
@@ -722,7 +726,7 @@ CONNECTOR = Connector(
     name="quickbooks",
     settings=QuickBooksSettings,
     opened=QuickBooksSource,
-    words=lambda own: f"{without_password(own.url)}, company {own.realm}",
+    words=lambda own: f"{without_password(own.url)}, company {own.realm or 'not said yet'}",
     needs="ARREARS_QUICKBOOKS_CLIENT_ID, ARREARS_QUICKBOOKS_CLIENT_SECRET, ARREARS_QUICKBOOKS_REALM and a consent",
     gives=frozenset({"ledger", "rates"}),
     companies=lambda source: [Company(source.own.realm, str(source.company.get("CompanyName", "")))],

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from dagster_project.connect import connect
 from dagster_project.settings import Settings, SettingsError
-from dagster_project.sources import Connector, ConnectorSettings, Opening, Right
+from dagster_project.sources import Connector, ConnectorSettings, Opening, Right, SourceError
 from dagster_project.sources.auth import RefreshToken, token_endpoint
 from dagster_project.sources.catalogue import CONNECTORS
 from dagster_project.sources.consent import Consent
@@ -133,6 +133,7 @@ class ShopSettings(ConnectorSettings, env_prefix="ARREARS_SHOP_"):
     client_secret: SecretStr
     refresh_token: SecretStr = SecretStr("")
     redirect: str = "http://localhost:28766/consent"
+    realm: str = ""
 
 
 def token_of(own: ShopSettings, opening: Opening) -> RefreshToken:
@@ -144,6 +145,8 @@ def token_of(own: ShopSettings, opening: Opening) -> RefreshToken:
 
 
 def opened(own: ShopSettings, opening: Opening) -> RestSource:
+    if not own.realm:
+        raise SourceError("ARREARS_SHOP_REALM: say which")
     source = RestSource(own.url, wait=0)
     source.http.session.auth = source.http.auth = token_of(own, opening)
     return source
@@ -171,7 +174,11 @@ def shop(monkeypatch: pytest.MonkeyPatch, server: Any, answer: Any, make_setting
     return make_settings(source="shop", shop_url=server.url, shop_client_id="me", shop_client_secret="s3cret")
 
 
-def test_a_person_is_led_to_the_vendor_and_back_and_the_night_goes_on_from_there(shop: Settings, seen: Seen, server: Any) -> None:
+def test_a_person_is_led_to_the_vendor_and_back_and_the_night_goes_on_from_there(
+    shop: Settings, seen: Seen, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARREARS_SHOP_REALM", "")  # and what connect puts there goes with the test
+
     def browser(line: str) -> None:
         seen.append(line)
         if address := next((word for word in line.split() if word.startswith(f"{server.url}/authorize?")), None):
@@ -216,6 +223,7 @@ def test_what_is_missing_in_rights_is_said_before_a_night_finds_out(
     rights = [Right("invoices"), Right("credit notes (allocations)", "403 Forbidden. Tick «Sales: read»")]
     monkeypatch.setitem(CONNECTORS, "shop", replace(SHOP, consent=None, rights=lambda source: iter(rights)))
     monkeypatch.setenv("ARREARS_SHOP_REFRESH_TOKEN", "r0")
+    monkeypatch.setenv("ARREARS_SHOP_REALM", "99")
 
     assert not connect(shop, "shop", seen.append)
 
