@@ -84,7 +84,12 @@ duplicates as (
                 when 'same_email' then 'E-mail address '
                 else 'Name '
             end,
-            shared, case rule when 'same_number' then ' is, but for zeros and punctuation, that of ' else ' is also that of ' end, other_customer_id,
+            shared,
+            case
+                when rule = 'same_number' then concat_ws('', ' is, but for ', {{ but_for('customer_id', 'other_customer_id') }}, ', that of ')
+                else ' is also that of '
+            end,
+            other_customer_id,
             case when records > 2 then concat_ws('', ' and ', cast(records - 2 as varchar), ' more') else '' end
         ) as detail
     from alike
@@ -204,7 +209,9 @@ issues as (
         concat_ws('',
             cast(strangers.records as varchar), case when strangers.records = 1 then ' document or payment (' else ' documents or payments (first ' end,
             strangers.first_item_id, ') name a customer that is not in the list',
-            coalesce('; ' || numbered.customer_id || ' has the same number but for zeros', '')
+            coalesce(
+                '; ' || numbered.customer_id || ' has the same number but for ' || {{ but_for('strangers.customer_id', 'numbered.customer_id') }}, ''
+            )
         ) as detail
     from strangers
     left join numbered on strangers.number_key = numbered.number_key
