@@ -52,14 +52,14 @@ payable as (
         open_items.document_date,
         open_items.open_amount,
         open_items.due_date <= open_items.as_of as is_due,
-        case
-            when open_items.item_id = min(open_items.item_id) over (partition by open_items.invoice_id)
-                then sum(open_items.open_amount) over (partition by open_items.invoice_id)
-                    - {{ rounded(
-                        'sum(open_items.open_amount) over (partition by open_items.invoice_id) * payment_terms.discount_pct / 100',
-                        'currencies.digits'
-                    ) }}
-        end as discounted_amount,
+        open_items.item_id = min(open_items.item_id) over (partition by open_items.invoice_id) as is_first,
+        coalesce(sum(open_items.open_amount) over (
+            partition by open_items.customer_id, open_items.company_id, open_items.currency
+            order by open_items.due_date nulls last, open_items.document_date, open_items.item_id
+            rows between unbounded preceding and 1 preceding
+        ), 0) as older_amount,
+        payment_terms.discount_pct,
+        currencies.digits,
         cast({{ dbt.dateadd('day', 'payment_terms.discount_days', 'open_items.document_date') }} as date) as discount_until
     from open_items
     inner join documents on open_items.invoice_id = documents.invoice_id
@@ -68,7 +68,23 @@ payable as (
     where {{ is_receivable('open_items.item_type') }} and open_items.open_amount > 0
 ),
 
-pairs as (
+-- What else was there to use up when a payment came: an offer is of what that leaves, the oldest item first.
+credits_before as (
+    select
+        unapplied.payment_id,
+        -sum(credits.open_amount) as amount
+    from unapplied
+    inner join open_items as credits
+        on unapplied.customer_id = credits.customer_id
+        and unapplied.company_id = credits.company_id
+        and unapplied.currency = credits.currency
+        and unapplied.payment_date >= credits.document_date
+        and credits.item_id <> 'payment/' || unapplied.payment_id
+    where not {{ is_receivable('credits.item_type') }}
+    group by unapplied.payment_id
+),
+
+asked as (
     select
         unapplied.payment_id,
         unapplied.amount,
@@ -76,13 +92,48 @@ pairs as (
         payable.invoice_id,
         payable.open_amount,
         payable.is_due,
-        payable.open_amount = unapplied.amount as is_whole,
-        payable.discounted_amount = unapplied.amount and unapplied.payment_date <= payable.discount_until as is_discounted
+        payable.is_first and unapplied.payment_date <= payable.discount_until as may_be_discounted,
+        payable.discount_pct,
+        payable.digits,
+        sum(payable.open_amount) over (partition by unapplied.payment_id, payable.invoice_id) as invoice_amount,
+        sum(
+            payable.open_amount - least(payable.open_amount, greatest(coalesce(credits_before.amount, 0) - payable.older_amount, 0))
+        ) over (partition by unapplied.payment_id, payable.invoice_id) as uncovered_amount
     from unapplied
     inner join payable
         on unapplied.customer_id = payable.customer_id
         and unapplied.company_id = payable.company_id
         and unapplied.currency = payable.currency
+    left join credits_before on unapplied.payment_id = credits_before.payment_id
+),
+
+-- Less the discount on all that is open, else on what other credits left of it.
+discounted as (
+    select
+        *,
+        coalesce(
+            may_be_discounted and invoice_amount - {{ rounded('invoice_amount * discount_pct / 100', 'digits') }} = amount, false
+        ) as is_all_less_discount,
+        coalesce(
+            may_be_discounted and uncovered_amount - {{ rounded('uncovered_amount * discount_pct / 100', 'digits') }} = amount, false
+        ) as is_rest_less_discount
+    from asked
+),
+
+pairs as (
+    select
+        payment_id,
+        amount,
+        item_id,
+        invoice_id,
+        open_amount,
+        is_due,
+        open_amount = amount as is_whole,
+        case
+            when sum(case when is_all_less_discount then 1 else 0 end) over (partition by payment_id) > 0 then is_all_less_discount
+            else is_rest_less_discount
+        end as is_discounted
+    from discounted
 ),
 
 -- The first rule that fits a payment speaks; one that fits two items equally well does not fit.
