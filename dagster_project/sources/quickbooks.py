@@ -15,7 +15,8 @@ asking (`http.py`), tokens (`auth.py`), what a record must be (`landing/judge.py
 A void or deleted object loses its amounts and links, and a payment that is edited its former lines: what each said before is nowhere but
 here. So objects are kept in a file under `ARREARS_HOME` (`memory/quickbooks-<realm>.sqlite`), brought up to date each night with what
 changed by the server's own stamp and what change data capture says is deleted, and every dataset is delivered whole out of it; landing
-writes what is new of it. Of journals, deposits and purchases only those that touch a receivable are kept.
+writes what is new of it. Of journals, deposits and purchases only those that touch a receivable are kept, and of every object what is
+delivered of it and no more: nobody's name or address. Customers are asked for every night.
 """
 
 from __future__ import annotations
@@ -62,6 +63,16 @@ MOST_CAPTURED: Final = 1_000
 BY_ID: Final = 100
 """Objects that are asked for by id in one query."""
 THROTTLED_SECONDS: Final = 60.0
+
+_REMEMBERED: Final = frozenset((
+    "Id", "Active", "MetaData", "LastUpdatedTime", "TxnDate", "DueDate", "DocNumber", "CustomerRef", "EntityRef", "Entity",
+    "value", "type", "Type", "CurrencyRef", "ExchangeRate", "TotalAmt", "Balance", "RemainingCredit", "Deposit",
+    "TxnTaxDetail", "TotalTax", "SalesTermRef", "CustomField", "Name", "StringValue", "DeliveryInfo", "DeliveryTime",
+    "PaymentRefNum", "PaymentMethodRef", "PaymentType", "Line", "Amount", "DetailType", "LinkedTxn", "TxnId", "TxnType",
+    "TxnLineId", "SalesItemLineDetail", "ItemRef", "JournalEntryLineDetail", "PostingType", "AccountRef", "DepositLineDetail",
+    "AccountBasedExpenseLineDetail",
+))  # fmt: skip
+"""What is kept of an object, wherever in it: what is delivered of it, and who is meant by number."""
 
 DOCUMENTS: Final = ("Invoice", "CreditMemo", "Payment", "JournalEntry", "Deposit", "Purchase")
 NAMES: Final = ("Customer", "Term", "PaymentMethod", "Account")
@@ -125,6 +136,8 @@ class QuickBooksSource:
         self.url = f"{own.url.rstrip('/')}/v3/company/{own.realm}"
         self.size = size
         self._as_of = opening.as_of
+        self._tonight = Spool()
+        opening.stack.callback(self._tonight.close)
         self._memory = Spool(opening.home / "memory" / f"quickbooks-{own.realm}.sqlite")
         opening.stack.callback(self._memory.close)
         self._fresh = False
@@ -200,47 +213,52 @@ class QuickBooksSource:
         """Bring the memory up to date. It says so only when all of it is: a night that ends on the way is done again by the next."""
         state = self._memory.get("state", "asked") or {}
         last = datetime.fromisoformat(state["until"]) if state.get("until") else None
-        long_ago = last is not None and datetime.fromisoformat(state["at"]) < datetime.now(UTC) - CAPTURED
-        whole = anew or last is None or long_ago
-        since = None if whole else last - OVERLAP if last else None
         at, newest = datetime.now(UTC), last or datetime(1970, 1, 1, tzinfo=UTC)
-        retired: set[str] = set()
-        for entity in ("Term", "PaymentMethod", "Account"):
-            self._memory.drop(entity)
+        before = datetime.fromisoformat(state["at"]) if state else at
+        whole = anew or last is None or before < at - CAPTURED
+        since = None if whole else last - OVERLAP if last else None
+        for entity in NAMES:
             for found in self._listed(entity):
-                self._memory.put(entity, ((record["Id"], record) for record in found))
-        for entity in ("Customer", *DOCUMENTS):
+                self._tonight.put(entity, ((record["Id"], record) for record in found))
+        for entity in DOCUMENTS:
             seen: set[str] = set()
             where = [f"MetaData.LastUpdatedTime >= '{_moment(since)}'"] if since else []
             for found in self._listed(entity, where):
                 seen.update(record["Id"] for record in found)
                 newest = max([newest, *(_stamp(record) for record in found)])
-                retired |= self._remember(entity, found)
+                self._remember(entity, found)
             if whole:
                 self._miss(entity, self._memory.keys(entity) - seen)
         if since:
-            retired |= self._captured(since)
-        self._reread(retired)
+            self._captured(max(since, before - OVERLAP))  # a quiet book's newest change may be of longer ago than is captured
+        self._reread(self._retired())
+        self._remember("Customer", self._tonight.all("Customer"))
+        self._miss("Customer", self._memory.keys("Customer") - self._tonight.keys("Customer"))
         self._memory.put("state", [("asked", {"until": newest.isoformat(), "at": at.isoformat()})])
         self._fresh = True
 
-    def _remember(self, entity: str, found: Iterable[Record]) -> set[str]:
-        """Keep objects, with what a void one said before. Returns the customers that are no longer active and were."""
-        rows, retired = [], set()
+    def _retired(self) -> set[str]:
+        """The customers that were active when they were last seen, and are not any more."""
+        return {
+            kept.record["Id"]
+            for kept in self._kept("Customer")
+            if _is_active(kept.record) and not kept.gone_on and not _is_active(self._tonight.get("Customer", kept.record["Id"]))
+        }
+
+    def _remember(self, entity: str, found: Iterable[Record]) -> None:
+        """Keep objects, with what a void one said before."""
+        rows = []
         for record in found:
             before = self._memory.get(entity, record["Id"])
             if not before and not self._matters(entity, record):
                 self._ignored[entity] += 1
                 continue
-            told: dict[str, Any] = {"record": record, "changed": _stamp(record).isoformat()}
+            told: dict[str, Any] = {"record": _slim(record), "changed": _stamp(record).isoformat()}
             if _is_void(record):
-                last = before["record"] if before else record
+                last = before["record"] if before else _slim(record)
                 told = {**told, "record": last, "gone_on": (before or {}).get("gone_on") or _local_day(record)}
-            if entity == "Customer" and before and _is_active(before["record"]) and not _is_active(record):
-                retired.add(record["Id"])
             rows.append((record["Id"], told))
         self._memory.put(entity, rows)
-        return retired
 
     def _matters(self, entity: str, record: Record) -> bool:
         """Whether an object touches a customer's receivable."""
@@ -255,7 +273,7 @@ class QuickBooksSource:
                 return any(_ref(detail, "AccountRef") in self._receivables for detail in details)
         return True
 
-    def _miss(self, entity: str, keys: Iterable[str], on: Mapping[str, Record] | None = None) -> set[str]:
+    def _miss(self, entity: str, keys: Iterable[str], on: Mapping[str, Record] | None = None) -> None:
         """Mark as gone what is not there any more: on the day that is told, else on this morning's."""
         rows = []
         for key in keys:
@@ -266,26 +284,21 @@ class QuickBooksSource:
             changed = _stamp(told).isoformat() if told else kept["changed"]
             rows.append((key, {**kept, "changed": changed, "gone_on": _local_day(told) if told else self._as_of.isoformat()}))
         self._memory.put(entity, rows)
-        return {key for key, _ in rows}
 
-    def _captured(self, since: datetime) -> set[str]:
-        """Mark what change data capture says was deleted. Returns the customers among it."""
-        entities = ["Customer", *DOCUMENTS]
-        answer = self._capture(entities, since)
+    def _captured(self, since: datetime) -> None:
+        """Mark what change data capture says was deleted."""
+        answer = self._capture(DOCUMENTS, since)
         if sum(len(found) for found in answer.values()) >= MOST_CAPTURED:
             answer = {}
-            for entity in entities:
+            for entity in DOCUMENTS:
                 answer |= self._capture([entity], since)
                 if len(answer.get(entity, ())) >= MOST_CAPTURED:  # more than it tells: every id there is says which are gone
                     del answer[entity]
                     left = {record["Id"] for page in self._listed(entity) for record in page}
                     self._miss(entity, self._memory.keys(entity) - left)
-        gone: set[str] = set()
         for entity, found in answer.items():
             deleted = {record["Id"]: record for record in found if record.get("status") == "Deleted"}
-            missed = self._miss(entity, deleted, deleted)
-            gone |= missed if entity == "Customer" else set()
-        return gone
+            self._miss(entity, deleted, deleted)
 
     def _capture(self, entities: Sequence[str], since: datetime) -> dict[str, list[Record]]:
         answer = self.ask("cdc", entities=",".join(entities), changedSince=_moment(since)).get("CDCResponse")
@@ -340,9 +353,7 @@ class QuickBooksSource:
         }
 
     def _customers(self) -> Iterator[Record]:
-        for kept in self._kept("Customer"):
-            record = kept.record
-            created = (record.get("MetaData") or {}).get("CreateTime")
+        for record in self._tonight.all("Customer"):
             name = record.get("DisplayName") or record.get("CompanyName") or record["Id"]
             yield {
                 "customer_id": record["Id"],
@@ -351,16 +362,25 @@ class QuickBooksSource:
                 "parent_customer_id": _ref(record, "ParentRef"),
                 "country": _country(record),
                 "currency": _ref(record, "CurrencyRef") or self.home_currency,
-                "customer_since": created and created[:10],
+                "customer_since": str((record.get("MetaData") or {}).get("CreateTime") or "")[:10],
                 "payment_terms": _ref(record, "SalesTermRef"),
                 "email": (record.get("PrimaryEmailAddr") or {}).get("Address"),
                 "phone": (record.get("PrimaryPhone") or {}).get("FreeFormNumber"),
-                "status": "active" if _is_active(record) and not kept.gone_on else "closed",
-                "updated_at": kept.changed,
+                "status": "active" if _is_active(record) else "closed",
+                "updated_at": _stamp(record),
             }
+        for kept in self._kept("Customer"):
+            if self._tonight.get("Customer", kept.record["Id"]) is None:  # what was void before it went still names it
+                yield {
+                    "customer_id": kept.record["Id"],
+                    "name": f"deleted customer {kept.record['Id']}",
+                    "company_id": self.own.realm,
+                    "status": "closed",
+                    "updated_at": kept.changed,
+                }
 
     def _payment_terms(self) -> Iterator[Record]:
-        for term in self._memory.all("Term"):
+        for term in self._tonight.all("Term"):
             if term.get("DueDays") is not None and str(term.get("Type", "STANDARD")).upper() == "STANDARD":
                 discount = number(term.get("DiscountPercent"), f"QuickBooks term {term['Id']}")
                 yield {
@@ -423,7 +443,7 @@ class QuickBooksSource:
     @cached_property
     def _receivables(self) -> set[str]:
         """The accounts that customers' debts stand on."""
-        return {each["Id"] for each in self._memory.all("Account") if each.get("AccountType") == "Accounts Receivable"}
+        return {each["Id"] for each in self._tonight.all("Account") if each.get("AccountType") == "Accounts Receivable"}
 
     def _receivable_lines(self, journal: Record) -> Mapping[str, Record]:
         found = {}
@@ -460,7 +480,7 @@ class QuickBooksSource:
     # --- money -------------------------------------------------------------------------------------------------------
 
     def _payments(self) -> Iterator[Record]:
-        methods = {each["Id"]: each.get("Name") for each in self._memory.all("PaymentMethod")}
+        methods = {each["Id"]: each.get("Name") for each in self._tonight.all("PaymentMethod")}
         for kept in self._kept("Payment"):
             record, currency = kept.record, self._currency(kept.record)
             total = amount(record.get("TotalAmt"), currency, f"QuickBooks Payment {record['Id']}")
@@ -618,6 +638,13 @@ class QuickBooksSource:
         return targets, credits
 
 
+def _slim(value: Any) -> Any:
+    """An object without what is not delivered of it."""
+    if isinstance(value, list):
+        return [_slim(each) for each in value]
+    return {name: _slim(each) for name, each in value.items() if name in _REMEMBERED} if isinstance(value, dict) else value
+
+
 def _ref(record: Record, name: str) -> str | None:
     return (record.get(name) or {}).get("value")
 
@@ -636,8 +663,8 @@ def _posting(line: Record) -> str:
     return str(line["JournalEntryLineDetail"].get("PostingType"))
 
 
-def _is_active(customer: Record) -> bool:
-    return customer.get("Active") is not False
+def _is_active(customer: Record | None) -> bool:
+    return customer is not None and customer.get("Active") is not False
 
 
 def _is_void(record: Record) -> bool:

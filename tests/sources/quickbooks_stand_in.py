@@ -197,7 +197,10 @@ class QuickBooks(StandIn):
             **given(
                 Id=number_of("CreditMemo" if memo else "Invoice", row["invoice_id"]),
                 DocNumber=row["invoice_number"],
-                CustomerRef=ref(number_of("customer", row["customer_id"])),
+                CustomerRef=ref(
+                    number_of("customer", row["customer_id"]), by_key(self.book["customers"])[row["customer_id"]]["name"]
+                ),
+                BillEmail={"Address": "ap@nord.example"},
                 TxnDate=row["invoice_date"],
                 DueDate=row["due_date"],
                 CurrencyRef=ref(row["currency"], "of it"),
