@@ -5,7 +5,7 @@ belong here: the landing store (`landing/forget.py`), which columns are personal
 
 What was landed of somebody is known, so it is looked for as it was written: in marts, lists, workbooks, drafts, logs and what Dagster
 remembers. Figures, keys and everybody else's rows stay. What cannot be written anew without it (a draft addressed to them, a spreadsheet
-in a format of yesterday) is removed. Private files of runs are removed, since any of them can be built again.
+in a format of yesterday) is removed. Private files of runs are removed, and what `make adopt` said, since any of them can be made again.
 """
 
 from __future__ import annotations
@@ -77,10 +77,13 @@ def _outside(settings: Settings, words: Iterable[str]) -> tuple[int, int]:
     """Take words out of everything but landing. Returns how many files were written anew and removed."""
     scrub = Scrub(words)
     removed = 0
-    for private in (*settings.warehouse.glob("*.*"), *(settings.home / "adopt").glob(".*")):
+    for private in settings.warehouse.glob("*.*"):
         if private.is_dir():
             shutil.rmtree(private)
             removed += 1
+    for told in (settings.home / "adopt").glob("*"):  # of records that never landed, so that nobody knows whose words are in it
+        shutil.rmtree(told) if told.is_dir() else told.unlink()
+        removed += 1
     rewritten = 0
     for path in _files(settings):
         with suppress(FileNotFoundError):
@@ -102,7 +105,6 @@ def _files(settings: Settings) -> Iterator[Path]:
         settings.inbox,
         settings.home / "logs",
         settings.home / "reports",
-        settings.home / "adopt",
         settings.dagster_home,
     )
     for place in places:

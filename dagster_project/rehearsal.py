@@ -100,6 +100,7 @@ def _pull(rehearsal: Rehearsal, settings: Settings, landing: Landing, warmup: Wa
                 if failed == ENOUGH:
                     return
                 continue
+            rehearsal.loads[dataset.name] = manifest  # what is kept of it has no values of what was refused
             allowed = limits_of(dataset.name, pack, as_of).max_quarantined_share
             if manifest.quarantined > allowed * manifest.received:
                 rehearsal.stops.append(
@@ -115,7 +116,7 @@ def _expect(rehearsal: Rehearsal, settings: Settings, landing: Landing, expectat
     for dataset in DATASETS.values():
         if not (loads := landing.loads(dataset, as_of)):
             continue
-        rehearsal.loads[dataset.name] = loads[-1].manifest
+        rehearsal.loads.setdefault(dataset.name, loads[-1].manifest)
         for line in expectations.verdict(facts_of(landing, dataset, loads[-1], as_of, pack)).broken:
             if line.startswith("quarantined_share:"):  # the night would not have come as far
                 continue

@@ -114,6 +114,8 @@ def home(make_settings: Callable[..., Settings]) -> Settings:
     (drafts.parent / "SHA256SUMS").write_text("a  kim/0001.eml\nb  kim/0002.eml\n")
     files = [{"name": name, "sha256": "x", "bytes": 1} for name in ("worklist.csv", "worklist.jsonl", "worklist.xlsx")]
     (morning / "manifest.json").write_text(json.dumps({"files": files, "totals": {"past_due": "30.00"}}))
+    (settings.home / "adopt" / ".2025-06-01").mkdir(parents=True)
+    (settings.home / "adopt" / "2025-06-01.md").write_text(f"«{ADA['name']}» in customers.csv line 2")
     (settings.home / "logs").mkdir()
     (settings.home / "logs" / "2025-06-02.log").write_text(f"refused {ADA['name']} and {EVE['name']}")
     settings.dagster_home.mkdir()
@@ -176,6 +178,12 @@ def test_nothing_of_them_is_left_and_everybody_else_is(person: Person, words: tu
     assert forgotten(home.landing) == [person]
     assert landing.damages(whole=True) == []
     assert len(known(landing, "contacts", "contact_id")) == 8, "every row of every load is still there"
+
+
+def test_what_was_said_of_records_that_never_landed_goes_whole(home: Settings) -> None:
+    forget(home, Landing(home.landing, home.quarantine), Person("customer", "0001"))
+
+    assert list((home.home / "adopt").iterdir()) == []
 
 
 def test_figures_and_keys_stay_and_manifests_say_what_is_there_now(home: Settings) -> None:
