@@ -118,14 +118,14 @@ def bare(value: str) -> str:
 def mended(dataset: Dataset, how: Read | None, digits: Digits) -> Iterator[str]:
     """One SQL expression a column over records as received: the value in the contract's form where it is in a form people use, else as
     it is, for `judge.py` to refuse. `how` is given for files that people write; where a currency has three `digits`, 1.234 is one and
-    a bit."""
-    three = [code for code, count in digits.items() if count == 3]
+    a bit, and a thousand and more where it has none."""
+    three, none = ([code for code, count in digits.items() if count == wanted] for wanted in (3, 0))
     for column in dataset.columns:
         value = raw(column)
-        yield f"{_mended(column, value, dataset, how, three)} as {quoted(column.name)}"
+        yield f"{_mended(column, value, dataset, how, three, none)} as {quoted(column.name)}"
 
 
-def _mended(column: Column, value: str, dataset: Dataset, how: Read | None, three: Sequence[str]) -> str:
+def _mended(column: Column, value: str, dataset: Dataset, how: Read | None, three: Sequence[str], none: Sequence[str]) -> str:
     if column.enum:
         code = f"regexp_replace(lower({value}), '[ -]+', '_', 'g')"
         return f"case when {code} in ({_listed(column.enum)}) then {code} else {value} end"
@@ -142,7 +142,7 @@ def _mended(column: Column, value: str, dataset: Dataset, how: Read | None, thre
         case Type.TIMESTAMP:
             return _time(value, how) if how else value
         case Type.AMOUNT | Type.RATE | Type.NUMBER if how:
-            return _number(column, value, dataset, how, three)
+            return _number(column, value, dataset, how, three, none)
     return value
 
 
@@ -150,7 +150,7 @@ def _listed(words: Iterable[str]) -> str:
     return ", ".join(f"'{word}'" for word in words)
 
 
-def _number(column: Column, value: str, dataset: Dataset, how: Read, three: Sequence[str]) -> str:
+def _number(column: Column, value: str, dataset: Dataset, how: Read, three: Sequence[str], none: Sequence[str]) -> str:
     number = bare(value)
     is_money = column.type is Type.AMOUNT
     ways = []
@@ -164,9 +164,11 @@ def _number(column: Column, value: str, dataset: Dataset, how: Read, three: Sequ
                 ways.append(f"when {is_it} then replace({number}, '{sign}', '')")
         elif (how.is_told or not is_money) and (how.decimal or ".") == sign and not how.is_mixed:
             ways.append(f"when {is_it} then {as_fraction}")
-        elif is_money and three and "currency" in dataset.by_name:
-            currency = raw(dataset.by_name["currency"])
-            ways.append(f"when {is_it} and upper({currency}) in ({_listed(three)}) then {as_fraction}")
+        elif is_money and "currency" in dataset.by_name:
+            currency = f"upper({raw(dataset.by_name['currency'])})"
+            for codes, meant in ((three, as_fraction), (none, f"replace({number}, '{sign}', '')")):
+                if codes:
+                    ways.append(f"when {is_it} and {currency} in ({_listed(codes)}) then {meant}")
     asked = f"case {' '.join(ways)} else {number} end" if ways else number
     point, comma = clear("."), clear(",")
     return (

@@ -35,8 +35,22 @@ RECORD_CHARACTERS = 2 * BLOCK_BYTES
 """A record longer than this is not read by the fast reader, and so by none."""
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_ENCODINGS = {"utf-8": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "cp1252": "Windows-1252"}
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_ENCODINGS = {
+    "utf-8": "UTF-8",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "utf-32": "UTF-32",
+    "cp1252": "Windows-1252",
+}
+_NAMES = {"utf-8-sig": "utf-8", "ascii": "utf-8"}
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _MAGIC = {
     b"PK\x03\x04": "an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -86,7 +100,7 @@ def _told(path: Path, where: str, given: Any, base: Told) -> Told:
     for name, value in given.items():
         if name == "encoding" and isinstance(value, str):
             try:
-                codecs.lookup(value)
+                "".encode(value)  # what is known, but is none of characters, is a LookupError too
             except LookupError:
                 raise SourceError(
                     f"{path}: {where}encoding = {shown(repr(value), 60)} is not known; utf-8, utf-16 and cp1252 are"
@@ -99,7 +113,8 @@ def _told(path: Path, where: str, given: Any, base: Told) -> Told:
             raise SourceError(
                 f"{path}: {where}{name} = {shown(repr(value), 60)} is none of {', '.join(map(repr, allowed[name]))}"
             )
-    return replace(base, **given)
+    told = replace(base, **given)
+    return replace(told, encoding=_NAMES.get(name := codecs.lookup(told.encoding).name, name)) if told.encoding else told
 
 
 @dataclass(frozen=True)
@@ -141,8 +156,9 @@ def _encoding(path: Path, start: bytes, told: Told) -> tuple[str, int, list[str]
     lines, fault = _decoded(path, encoding)
     if fault is None:
         found = []
-        if encoding.startswith("utf-16") and not told.encoding:
-            found.append(recognised(path.name, "text in UTF-16", None, "save it as UTF-8", 'encoding = "utf-16"'))
+        if encoding.startswith(("utf-16", "utf-32")) and not told.encoding:
+            name = encoding[: len("utf-16")]
+            found.append(recognised(path.name, f"text in {name.upper()}", None, "save it as UTF-8", f'encoding = "{name}"'))
         return encoding, lines, found
     line, text = fault
     if encoding == "utf-8" and not told.encoding and _decoded(path, "cp1252")[1] is None and likely is None:

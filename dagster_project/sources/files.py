@@ -35,6 +35,23 @@ from dagster_project.words import shown
 
 BATCH_ROWS = 100_000  # of Parquet
 EXTRA_ROWS = 1_000
+READ = (".csv", ".parquet")
+NOT_READ = (
+    ".xlsx",
+    ".xlsm",
+    ".xls",
+    ".ods",
+    ".numbers",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".xml",
+    ".csv.gz",
+    ".csv.zip",
+    ".zip",
+)
+"""Forms that people keep a dataset in and that would otherwise be passed over in silence."""
 PARQUET_SECONDS, PARQUET_MEGABYTES = 300.0, 2_048
 """What reading a batch may take: Parquet is read in a process of its own, which a broken file may take with it."""
 
@@ -65,18 +82,30 @@ class FilesSource:
 
     def fetch(self, dataset: Dataset, since: datetime | None) -> Delivery | None:
         del since  # a file is a full snapshot
-        found = [path for ending in ("csv", "parquet") if (path := self.folder / f"{dataset.name}.{ending}").is_file()]
+        named = sorted(path for path in self.folder.iterdir() if _is_for(path, dataset) and path.is_file())
+        found = [path for path in named if path.suffix.lower() in READ and path.name.count(".") == 1]
+        if not found and named:
+            raise SourceError(
+                f"{named[0]} is not read, and there is no {dataset.name}.csv or .parquet: save it as CSV, or move it away if the dataset "
+                "is absent"
+            )
         if not found:
             return None
         if len(found) > 1:
             raise SourceError(f"{found[0]} and {found[1].name} both hold {dataset.name}: keep one of them")
         (path,) = found
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             return Delivery(pages=_read_parquet(path, dataset, self._reader), full=True, origin=str(path))
         told = self._told[dataset.name]
         form = csv_files.form_of(path, dataset, told)
         pages = (_as_page(table, dataset) for table in csv_files.read(form, dataset))
         return Delivery(pages=pages, full=True, origin=str(path), hand=csv_files.hand_of(form, told))
+
+
+def _is_for(path: Path, dataset: Dataset) -> bool:
+    """Whether a file holds a dataset by its name, in whatever case it is written."""
+    name, _, ending = path.name.lower().partition(".")
+    return name == dataset.name and f".{ending}" in (*READ, *NOT_READ)
 
 
 def _opened(own: FilesSettings, opening: Opening) -> FilesSource:

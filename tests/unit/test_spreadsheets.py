@@ -89,6 +89,10 @@ SAME: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
     "utf-8 with a mark": ({"customers": codecs.BOM_UTF8 + CUSTOMERS.encode()}, []),
     "utf-16": ({"customers": CUSTOMERS.encode("utf-16")}, ["text in UTF-16"]),
     "utf-16 without a mark": ({"customers": CUSTOMERS.encode("utf-16-le")}, ["text in UTF-16"]),
+    "utf-32": ({"customers": CUSTOMERS.encode("utf-32")}, ["text in UTF-32"]),
+    "a name as its folder says it in other letters": (
+        {"customers": codecs.BOM_UTF8 + CUSTOMERS.encode(), "files.toml": 'encoding = "UTF8"\n'}, []
+    ),
     "utf-16 and tabs": ({"customers": CUSTOMERS.replace(",", "\t").encode("utf-16")}, ["UTF-16", "apart by tabs"]),
     "carriage returns": ({"invoices": INVOICES.replace("\n", "\r")}, []),
     "decimal commas": ({"invoices": european("1234,56")}, ["semicolons", "comma, such as «1234,56»", "«01.08.2025»"]),
