@@ -18,8 +18,8 @@ from dagster_project.warehouse import Warehouse
 MISSING = {"exchange_rates_are_there": "int_exchange_rates"}
 """Tests that name what is missing, and the model that is incomplete without it."""
 
-ROWS_TOLD, ROW_LENGTH = 3, 1000
-"""How much of what a failed test found is in the reason: more is in the run's private files."""
+ROWS_TOLD, ROW_LENGTH, WARNED_LENGTH = 3, 1000, 200
+"""How much of what a failed test found is in the reason, and of one that warns in the log: more is in the run's private files."""
 
 
 def causes(manifest: Mapping[str, Any], broken: Sequence[NodeResult]) -> list[NodeResult]:
@@ -49,17 +49,20 @@ def explained(manifest: Mapping[str, Any], result: NodeResult, warehouse: Wareho
     described = (node.get("config", {}).get("meta", {}) or {}).get("description") or node.get("description") or ""
     said = result.message
     if result.layer == "test" and result.failures:
-        rows = [_worded(row, digits) for row in warehouse.found(result.query, ROWS_TOLD)]
+        rows = [
+            _worded(row, digits, WARNED_LENGTH if result.status == "warn" else ROW_LENGTH)
+            for row in warehouse.found(result.query, ROWS_TOLD)
+        ]
         more = [f"and {result.failures - len(rows):,} more"] if result.failures > len(rows) else []
         said = " | ".join(rows + more)
     return f"{'test' if result.layer == 'test' else 'dbt'} {result.name}: {' '.join(described.split())} {said}".strip()
 
 
-def _worded(row: Mapping[str, Any], digits: Digits) -> str:
+def _worded(row: Mapping[str, Any], digits: Digits, length: int = ROW_LENGTH) -> str:
     """A row in a line: each column that says something, amounts as people write them in the currency of the row."""
     currency = row.get("currency")
     said = [f"{name.replace('_', ' ')} {_readable(value, currency, digits)}" for name, value in row.items() if value is not None]
-    return textwrap.shorten(", ".join(said), ROW_LENGTH, placeholder=" …")
+    return textwrap.shorten(", ".join(said), length, placeholder=" …")
 
 
 def _readable(value: Any, currency: str | None, digits: Digits) -> str:

@@ -160,6 +160,33 @@ def test_one_dataset_in_two_files_is_refused_rather_than_guessed_at(tmp_path: Pa
     assert "keep one" in message
 
 
+@pytest.mark.parametrize("name", ["Companies.csv", "COMPANIES.CSV"])
+def test_a_file_is_known_by_its_name_in_any_case(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("company_id,name,currency\nA,Alpha,EUR\n", "utf-8")
+
+    delivery = FilesSource(tmp_path).fetch(DATASETS["companies"], None)
+
+    assert delivery is not None
+    assert sum(map(len, delivery.pages)) == 1
+
+
+@pytest.mark.parametrize("name", ["companies.xlsx", "Companies.txt", "companies.csv.gz"])
+def test_a_dataset_in_another_form_is_not_passed_over_in_silence(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"")
+    (tmp_path / "companies of 2024.csv").write_bytes(b"")
+
+    with pytest.raises(SourceError, match=rf"{name} is not read, and there is no companies.csv or .parquet: save it as CSV"):
+        FilesSource(tmp_path).fetch(DATASETS["companies"], None)
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "hex", "nothing"])
+def test_what_is_no_encoding_of_characters_is_refused(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "files.toml").write_text(f'encoding = "{encoding}"\n', "utf-8")
+
+    with pytest.raises(SourceError, match=f"encoding = '{encoding}' is not known; utf-8, utf-16 and cp1252 are"):
+        FilesSource(tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_named_with_the_setting(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"ARREARS_FILES_DIR: there is no folder .*nowhere"):
         FilesSource(tmp_path / "nowhere")

@@ -90,9 +90,6 @@ SAME: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
     "utf-16": ({"customers": CUSTOMERS.encode("utf-16")}, ["text in UTF-16"]),
     "utf-16 without a mark": ({"customers": CUSTOMERS.encode("utf-16-le")}, ["text in UTF-16"]),
     "utf-32": ({"customers": CUSTOMERS.encode("utf-32")}, ["text in UTF-32"]),
-    "a name as its folder says it in other letters": (
-        {"customers": codecs.BOM_UTF8 + CUSTOMERS.encode(), "files.toml": 'encoding = "UTF8"\n'}, []
-    ),
     "utf-16 and tabs": ({"customers": CUSTOMERS.replace(",", "\t").encode("utf-16")}, ["UTF-16", "apart by tabs"]),
     "carriage returns": ({"invoices": INVOICES.replace("\n", "\r")}, []),
     "decimal commas": ({"invoices": european("1234,56")}, ["semicolons", "comma, such as «1234,56»", "«01.08.2025»"]),
@@ -153,6 +150,13 @@ def test_nothing_is_said_again_once_the_folder_says_it_itself(plain: Any, tmp_pa
     assert found(manifests) == []
 
 
+def test_an_encoding_is_known_by_any_of_its_names(plain: Any, tmp_path: Path, landing: Landing) -> None:
+    folder = book(tmp_path / "files", customers=codecs.BOM_UTF8 + CUSTOMERS.encode())
+    (folder / "files.toml").write_text('encoding = "UTF8"\n')
+
+    assert landed(folder, landing, "customers")[0] == {"customers": plain["customers"]}
+
+
 # --- asked about ------------------------------------------------------------------------------------------------------
 
 ASKED = {
@@ -201,6 +205,15 @@ def test_the_folder_may_say_what_a_value_does_not(said: str, amount: str, means:
     books, _ = landed(folder, landing, "invoices")
 
     assert books["invoices"][0]["amount"] == Decimal(means)
+
+
+@pytest.mark.parametrize("amount", ["1.234", '"1,234"'])
+def test_yen_have_no_digits_so_that_three_are_thousands(amount: str, tmp_path: Path, landing: Landing) -> None:
+    invoices = INVOICES.replace("EUR,1234.56", f"JPY,{amount}").replace("500.00", "500")
+
+    books, _ = landed(book(tmp_path / "files", invoices=invoices), landing, "invoices")
+
+    assert books["invoices"][0]["amount"] == Decimal("1234.0000")
 
 
 def test_dinars_have_three_digits_and_rates_no_thousands(tmp_path: Path, landing: Landing) -> None:

@@ -1,0 +1,90 @@
+"""Amounts and the digits of their currency: what has more of them than it can have is found, and told so that it can be mended."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from dagster_project.amounts import digits_on, places, written
+from dagster_project.contract import DATASETS, Type
+from dagster_project.explained import _worded
+from tests import compiled
+
+MORNING = date(2025, 6, 30)
+NAME = "amounts_have_the_digits_of_their_currency"
+
+BOOK: dict[str, list[dict[str, Any]]] = {
+    "customers": [
+        {"customer_id": "C", "currency": "EUR", "credit_limit": "1000.001"},
+        {"customer_id": "D", "credit_limit": "0.001"},
+    ],
+    "invoices": [
+        {"invoice_id": "E", "currency": "EUR", "amount": "1.234", "tax_amount": "0.10"},
+        {"invoice_id": "Y", "currency": "JPY", "amount": "100.5", "tax_amount": "8"},
+        {"invoice_id": "K", "currency": "KWD", "amount": "1.234", "tax_amount": "0.0125"},
+        {"invoice_id": "Q", "currency": "QQQ", "amount": "1.23"},
+    ],
+    "instalments": [{"invoice_id": "Y", "instalment_number": 2, "amount": "50.25"}],
+    "payments": [{"payment_id": "P", "currency": "JPY", "amount": "7"}],
+    "allocations": [{"allocation_id": "A", "invoice_id": "K", "source_id": "P", "amount": "0.0005", "source_amount": "0.5"}],
+    "refunds": [{"refund_id": "R", "currency": "USD", "amount": "0.999"}],
+    "disputes": [{"dispute_id": "S", "invoice_id": "Y", "amount": "100"}],
+    "invoice_lines": [{"invoice_id": "E", "line_number": 3, "amount": "1.2345"}],
+    "control_balances": [{"company_id": "1", "as_of": MORNING, "balance": "0.5"}],
+}
+
+
+def test_every_amount_with_more_digits_than_its_currency_is_found_with_its_record() -> None:
+    nodes = compiled.compiled()
+    (node,) = [node for node in nodes if node.name == NAME]
+    given = {f"stg_erp__{dataset}": staged(dataset, rows) for dataset, rows in BOOK.items()}
+    given["int_companies"] = pa.table({"company_id": ["1"], "currency": ["JPY"]})
+    assert {parent for parent in node.parents if parent != "currencies"} == set(given)
+
+    with compiled.over(nodes, MORNING, ["currencies", *given], given) as con:
+        found = con.execute(compiled.at(node, MORNING)).fetchall()
+
+    assert [(dataset, record, column, f"{amount.normalize():f}", currency) for dataset, record, column, amount, currency, _ in found] == [
+        ("allocations", "A", "amount", "0.0005", "KWD"),
+        ("allocations", "A", "source_amount", "0.5", "JPY"),
+        ("control_balances", "1/2025-06-30", "balance", "0.5", "JPY"),
+        ("customers", "C", "credit_limit", "1000.001", "EUR"),
+        ("instalments", "Y/2", "amount", "50.25", "JPY"),
+        ("invoice_lines", "E/3", "amount", "1.2345", "EUR"),
+        ("invoices", "E", "amount", "1.234", "EUR"),
+        ("invoices", "K", "tax_amount", "0.0125", "KWD"),
+        ("invoices", "Y", "amount", "100.5", "JPY"),
+        ("refunds", "R", "amount", "0.999", "USD"),
+    ]  # fmt: skip
+
+
+def staged(dataset: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as staging has them, what is not said null."""
+    kinds = {Type.AMOUNT: pa.decimal128(18, 4), Type.INTEGER: pa.int32(), Type.DATE: pa.date32()}
+    columns = {column.name: kinds.get(column.type, pa.string()) for column in DATASETS[dataset].columns}
+    values = {
+        name: [Decimal(row[name]) if pa.types.is_decimal(kind) and name in row else row.get(name) for row in rows]
+        for name, kind in columns.items()
+    }
+    return pa.table({name: pa.array(values[name], kind) for name, kind in columns.items()})
+
+
+def test_what_is_found_is_told_in_the_digits_of_its_currency_and_with_all_it_has() -> None:
+    digits = digits_on(MORNING)
+    row = {"dataset": "invoices", "record": "E", "amount_column": "amount", "amount": Decimal("1.2340"), "currency": "EUR"}
+
+    assert _worded(row, digits) == "dataset invoices, record E, amount column amount, amount 1.234, currency EUR"
+    assert _worded({"difference": Decimal("-212506.0000"), "currency": "JPY"}, digits) == "difference -212,506, currency JPY"
+
+
+def test_an_amount_is_written_with_the_digits_of_its_currency() -> None:
+    digits = digits_on(MORNING)
+
+    shown = [written(Decimal("1234.5000"), currency, digits) for currency in ("JPY", "EUR", "KWD", "QQQ", None)]
+
+    assert shown == ["1,234.5", "1,234.50", "1,234.500", "1,234.50", "1,234.50"]
+    assert (written(Decimal("1000"), "JPY", digits), written(Decimal("-0.0001"), "EUR", digits)) == ("1,000", "-0.0001")
+    assert [places(Decimal(amount), 2) for amount in ("0.0000", "1E+3", "0.10", "0.125")] == [2, 2, 2, 3]
