@@ -68,7 +68,14 @@ def test_the_models_that_decide_something_have_cases(manifest: dict[str, Any]) -
         *("int_exchange_rates", "int_item_balances", "int_items_snapshot", "control_reconciliation", "roll_forward"),
         *("int_payment_months", "int_payment_windows", "int_payment_behaviour", "int_risk_scores", "int_risk_tiers"),
         *("int_dunning_steps_due", "int_dunning_holds", "dunning_worklist", "kpi_monthly"),
-        *("int_bureau_scores", "credit_score_changes", "credit_reviews_due", "int_credit_limit_use", "customer_data_issues"),
+        *(
+            "int_bureau_scores",
+            "int_credit_score_changes",
+            "int_review_reasons",
+            "credit_reviews_due",
+            "int_credit_limit_use",
+            "customer_data_issues",
+        ),
     }
 
     assert deciding - set(cases) == set()
