@@ -45,8 +45,10 @@ def pages(dataset: Dataset, records: Iterable[Record], size: int = PAGE_ROWS) ->
 
 def as_text(value: Any) -> str | None:
     """A value as the contract writes it; a text that is empty is none. Half a character, written as an escape, becomes visible."""
+    if isinstance(value, str):
+        return (value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")) or None
     match value:
-        case None | "":
+        case None:
             return None
         case bool():
             return "true" if value else "false"
@@ -56,8 +58,6 @@ def as_text(value: Any) -> str | None:
             return (value.astimezone(UTC) if value.tzinfo else value).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         case date():
             return value.isoformat()
-        case str():
-            return value.encode("utf-8", "replace").decode("utf-8")
     return str(value)
 
 

@@ -21,7 +21,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
@@ -492,6 +492,7 @@ def _applied(record: Record, kind: str, id_: str) -> Iterator[Record]:
 _DATE = re.compile(r"/Date\((-?\d+)([+-]\d{4})?\)/")
 
 
+@lru_cache(maxsize=1 << 16)
 def _moment(text: str) -> datetime:
     """`/Date(ms+hhmm)/` as a time, in its own zone."""
     found = _DATE.fullmatch(text)
