@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ import pyarrow as pa
 from dagster_project.amounts import digits_on, places, written
 from dagster_project.contract import DATASETS, Type
 from dagster_project.explained import _worded
+from dagster_project.paths import SEEDS
 from tests import compiled
 
 MORNING = date(2025, 6, 30)
@@ -59,6 +62,19 @@ def test_every_amount_with_more_digits_than_its_currency_is_found_with_its_recor
         ("invoices", "Y", "amount", "100.5", "JPY"),
         ("refunds", "R", "amount", "0.999", "USD"),
     ]  # fmt: skip
+
+
+def test_a_currency_whose_row_is_gone_is_named_where_it_is_in_use(tmp_path: Path) -> None:
+    seeds = Path(shutil.copytree(SEEDS, tmp_path / "seeds"))
+    table = seeds / "currencies.csv"
+    table.write_text("".join(line for line in table.read_text("utf-8").splitlines(True) if not line.startswith("JPY,")), "utf-8")
+    nodes = compiled.compiled()
+    (node,) = [node for node in nodes if node.name == "currencies_are_known"]
+    given = {f"stg_erp__{dataset}": staged(dataset, BOOK[dataset]) for dataset in ("invoices", "payments")}
+    given["int_companies"] = pa.table({"currency": ["EUR", None]})
+
+    with compiled.over(nodes, MORNING, ["currencies", *given], given, seeds) as con:
+        assert con.execute(compiled.at(node, MORNING)).fetchall() == [("JPY",), ("QQQ",)]
 
 
 def staged(dataset: str, rows: list[dict[str, Any]]) -> pa.Table:
