@@ -272,7 +272,7 @@ import sys
 from pathlib import Path
 from dagster_project.outgoing import postgres
 postgres.BATCH = 1_000
-sys.path.insert(0, "tests/live")
+sys.path[:0] = ["tests/live", "tests/e2e"]
 from test_postgres_marts import DESCRIBED
 print(postgres.bring(sys.argv[1], Path(sys.argv[2]), DESCRIBED), flush=True)
 """
