@@ -80,7 +80,7 @@ def morning(nodes: Sequence[Node], book: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def built(morning: Callable[..., Built]) -> Built:
-    return morning(MORNING, "credit_reviews_due", "risk_tiers")
+    return morning(MORNING, "credit_reviews_due", "risk_tiers", "credit_score_changes")
 
 
 def test_a_scale_that_turned_over_and_an_unknown_model_fail_a_check_and_move_no_tier(built: Built) -> None:
