@@ -79,7 +79,13 @@ def blanks(dataset: Dataset, people: list[Person]) -> dict[str, str]:
     return {name: f"case when {who} then {_blank(dataset, name)} else {quoted(name)} end" for name in PERSONAL[dataset.name]}
 
 
+FORGOTTEN = "forgotten"
+"""What stands where an e-mail address was: that there was one is a figure (an invoice that could be sent), which it was is not."""
+
+
 def _blank(dataset: Dataset, column: str) -> str:
+    if column == "email":
+        return f"case when {quoted(column)} is not null then '{FORGOTTEN}' end"
     return "''" if dataset.by_name[column].required else "null"
 
 
@@ -101,7 +107,7 @@ def known_of(landing: Path, quarantine: Path, person: Person) -> set[str]:
         finally:
             con.close()
         found |= {value for (value,) in rows if value}
-    return found
+    return found - {FORGOTTEN}
 
 
 def forget(landing: Path, quarantine: Path, person: Person, now: datetime, by: str) -> Record:

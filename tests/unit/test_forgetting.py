@@ -196,7 +196,7 @@ def test_figures_and_keys_stay_and_manifests_say_what_is_there_now(home: Setting
     assert known(landing, "contacts", "contact_id", "customer_id", "_load_id", "_loaded_at", "_as_of") == stamps
     assert [load.manifest for load in landing.loads(DATASETS["contacts"])] == sequences, "what was landed is still what it was"
     assert known(landing, "customers", "customer_id", "name", "email", "credit_limit") == [
-        ("0001", "", None, Decimal("5000.0000")),
+        ("0001", "", "forgotten", Decimal("5000.0000")),
         ("0002", "Bishop Brothers", "office@bishop.example", Decimal("7000.0000")),
         ("0003", "Third & Last", None, None),
     ]

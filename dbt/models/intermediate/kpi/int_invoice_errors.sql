@@ -126,9 +126,9 @@ repeated as (
 ),
 
 emails as (
-    select customer_id from customers where email is not null
+    select customer_id from customers where has_email
     union
-    select customer_id from contacts where email is not null
+    select customer_id from contacts where has_email
 ),
 
 known_currencies as (

@@ -28,6 +28,7 @@ select
     customers.payment_terms,
     customers.registration_number,
     customers.email,
+    customers.has_email,
     customers.phone,
     customers.language,
     customers.collector,

@@ -7,7 +7,8 @@ select
     customer_id,
     role,
     name,
-    email,
+    case when email <> 'forgotten' then email end as email,
+    email is not null as has_email,
     phone,
     _loaded_at as known_at
 from latest
