@@ -97,6 +97,8 @@ select
     needed_from,
     needed_to,
     case
+        when to_currency is null and (select count(*) from companies) > 1
+            then concat_ws('', 'documents in ', currency, ' name no entity that the companies have: give each its company_id')
         when to_currency is null
             then 'say which currency the books are kept in: a companies file, or ARREARS_REPORTING_CURRENCY'
         else concat_ws('', 'deliver exchange_rates with ', currency, ' as currency, ', to_currency, ' as base_currency and a rate_date of ',
