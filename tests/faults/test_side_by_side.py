@@ -165,7 +165,13 @@ def test_a_command_beside_a_night_of_the_service_stops_for_its_morning_and_runs_
     assert other.code == 0, other.err
     by_hand = House(tmp_path / "by-hand").run(AS_OF)
     assert by_hand.success, by_hand.reasons
-    assert lists(house.worklist(AS_OF)) == lists(House(tmp_path / "by-hand").worklist(AS_OF))
+    mine, theirs = (
+        {
+            name: digest for name, digest in lists(of.worklist(AS_OF)).items() if not name.endswith(".xlsx")
+        }  # sealed with the home's key
+        for of in (house, House(tmp_path / "by-hand"))
+    )
+    assert mine == theirs
     loads = Landing(house.settings.landing, house.settings.quarantine).loads(ISSUED_STEPS)
     assert [load.as_of for load in loads] == [AS_OF, NEXT_DAY]
 

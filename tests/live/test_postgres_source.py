@@ -58,11 +58,11 @@ def landed(source: SqlSource | FilesSource, dataset: Dataset, folder: Path) -> s
 
     landing = Landing(folder / "landing", folder / "quarantine")
     landing.land(dataset, source.fetch(dataset, None), date(2025, 6, 30))
-    files = [str(load.rows) for load in landing.loads(dataset) if load.rows]
+    loads = landing.loads(dataset)
     folder.mkdir(exist_ok=True)
     with scratch(folder) as con:
         columns = ", ".join(f'"{name}"' for name in dataset.column_names)
-        return set(con.execute(f"select {columns} from ({rows_select(dataset, con, files)})").fetchall())
+        return set(con.execute(f"select {columns} from ({rows_select(dataset, con, loads)})").fetchall())
 
 
 def test_the_ledger_is_the_same_as_from_files(database: str, tmp_path: Path) -> None:
