@@ -20,14 +20,12 @@ from dagster_project.landing import Landing
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings
 from dagster_project.sources.catalogue import CONNECTORS
-from dagster_project.warehouse import PUBLIC, published_as_of, published_marts
+from dagster_project.warehouse import PUBLIC, published_as, published_marts
 
 
 def summary_of(settings: Settings, as_of: date) -> str:
     """The morning's summary, as lines of `label  text`."""
-    folder = settings.published
-    if published_as_of(folder) != as_of:
-        folder = folder / "history" / as_of.isoformat()
+    folder = published_as(settings.published, as_of)
     lines = [("as of", f"{as_of}"), ("source", _source(settings)), *_rows(settings, as_of)]
     with published_marts(folder) as con:
         digits = digits_on(as_of, settings.policy)

@@ -135,6 +135,21 @@ class Right:
     name: str
     lacks: str = ""
 
+    @classmethod
+    def tried(cls, name: str, read: Callable[[], object], remedy: str = "") -> Right:
+        """Whether something may be read, by reading it; `remedy` follows what the server says where it may not.
+
+        Raises:
+            NotReachedError: nothing at all can be read, whatever else would be tried.
+        """
+        try:
+            read()
+        except NotReachedError:
+            raise
+        except SourceError as refused:
+            return cls(name, f"{str(refused).rstrip('.')}. {remedy}" if remedy else str(refused))
+        return cls(name)
+
 
 @dataclass(frozen=True)
 class Aged:

@@ -21,7 +21,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from pydantic import SecretStr
@@ -32,7 +32,6 @@ from dagster_project.sources import (
     Connector,
     ConnectorSettings,
     Delivery,
-    NotReachedError,
     Opening,
     Right,
     SourceError,
@@ -472,14 +471,8 @@ def _reading(refused: Refused) -> Exception | None:
 def _rights(source: BusinessCentralSource) -> Iterable[Right]:
     for company in source.companies:
         for api, entity in (("v2.0", "customers"), ("v2.0", "paymentTerms"), (OURS, ENTRIES), (OURS, DETAILS)):
-            try:
-                next(iter(source._of(company, entity, api)), None)
-            except NotReachedError:
-                raise
-            except SourceError as refused:
-                yield Right(f"{company}: {entity}", str(refused))
-            else:
-                yield Right(f"{company}: {entity}")
+            records = partial(source._of, company, entity, api)
+            yield Right.tried(f"{company}: {entity}", lambda records=records: next(iter(records()), None))  # type: ignore[misc]
 
 
 CONNECTOR = Connector(

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Any, Final
 from urllib.parse import quote
@@ -37,7 +37,6 @@ from dagster_project.sources import (
     Connector,
     ConnectorSettings,
     Delivery,
-    NotReachedError,
     Opening,
     Right,
     SourceError,
@@ -711,14 +710,8 @@ def _reading(refused: Refused) -> Exception | None:
 
 def _rights(source: ErpNextSource) -> Iterable[Right]:
     for doctype in ("Company", "Customer", LEDGER, INVOICE, PAYMENT, JOURNAL, "Account", "Currency Exchange"):
-        try:
-            next(iter(source._list(doctype, ())), None)
-        except NotReachedError:
-            raise
-        except SourceError as refused:
-            yield Right(doctype, str(refused))
-        else:
-            yield Right(doctype)
+        records = partial(source._list, doctype, ())
+        yield Right.tried(doctype, lambda records=records: next(iter(records()), None))  # type: ignore[misc]
 
 
 CONNECTOR = Connector(

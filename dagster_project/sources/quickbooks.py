@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from pydantic import Field, SecretStr
@@ -37,7 +37,6 @@ from dagster_project.sources import (
     Connector,
     ConnectorSettings,
     Delivery,
-    NotReachedError,
     Opening,
     Right,
     SourceError,
@@ -739,14 +738,7 @@ def _token(own: QuickBooksSettings, opening: Opening) -> RefreshToken:
 
 def _rights(source: QuickBooksSource) -> Iterable[Right]:
     for entity in ("CompanyInfo", "Customer", *DOCUMENTS):
-        try:
-            source.query(f"select count(*) from {entity}")
-        except NotReachedError:
-            raise
-        except SourceError as refused:
-            yield Right(entity, str(refused))
-        else:
-            yield Right(entity)
+        yield Right.tried(entity, partial(source.query, f"select count(*) from {entity}"))
 
 
 CONNECTOR = Connector(

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -36,7 +36,6 @@ from dagster_project.sources import (
     Connector,
     ConnectorSettings,
     Delivery,
-    NotReachedError,
     Opening,
     Right,
     SourceError,
@@ -208,15 +207,8 @@ class TrytonSource:
         models = _MODELS | ({"account.dunning": "disputes"} if self._has("account.dunning", "blocked") else {})
         for model, gives in models.items():
             question = Question(f"{self.url}/rest/model/{model}", {"f": "id", "s": "1", "d": _coded([])})
-            name = f"{model} ({gives})"
-            try:
-                self._ask(question)
-            except NotReachedError:
-                raise
-            except SourceError as refused:
-                yield Right(name, f"{str(refused).rstrip('.')}. Put the key's user into the groups Accounting, Party and Dunning")
-            else:
-                yield Right(name)
+            remedy = "Put the key's user into the groups Accounting, Party and Dunning"
+            yield Right.tried(f"{model} ({gives})", partial(self._ask, question), remedy)
 
     def aged(self, day: date) -> Iterator[Aged]:
         """Tryton's own aged balance of customers, in the company's currency."""

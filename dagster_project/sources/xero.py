@@ -21,7 +21,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, Final
 from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
@@ -34,7 +34,6 @@ from dagster_project.sources import (
     Connector,
     ConnectorSettings,
     Delivery,
-    NotReachedError,
     Opening,
     Parents,
     Right,
@@ -588,14 +587,7 @@ def _consent(own: XeroSettings, opening: Opening) -> Consent | None:
 
 def _rights(source: XeroSource) -> Iterable[Right]:
     for endpoint in ("Organisation", *_ID):
-        try:
-            source.ask(f"{source.url}/{endpoint}", {"page": "1", "pageSize": "1"})
-        except NotReachedError:
-            raise
-        except SourceError as refused:
-            yield Right(endpoint, str(refused))
-        else:
-            yield Right(endpoint)
+        yield Right.tried(endpoint, partial(source.ask, f"{source.url}/{endpoint}", {"page": "1", "pageSize": "1"}))
 
 
 CONNECTOR = Connector(

@@ -7,7 +7,6 @@ skipped. They are rows for trying a schema on, cut loose from each other: what t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -32,18 +31,6 @@ PACKAGES = {
 
 TEXTS = ("entity", "currency", "transaction", "subsidiary", "parent", "salesrep")
 """Columns that hold keys, beside those that say so: texts, whatever they look like."""
-
-
-@pytest.fixture
-def database(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = f"ready_{abs(hash(request.node.name))}"
-    server = sa.create_engine(f"{postgres}/postgres", isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"create database {name}")
-    yield f"{postgres}/{name}"
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"drop database {name} with (force)")
-    server.dispose()
 
 
 @pytest.mark.parametrize("name", sorted(BOOKS))
