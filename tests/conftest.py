@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pytest
 
 from dagster_project.landing import Landing
+from dagster_project.loopback import LoopbackServer
 from dagster_project.settings import Settings
 
 LONG = ("test_mornings", "test_sixty_mornings", "test_refusals", "test_demo_mornings", "test_unit_tests", "test_planted_defects")
@@ -90,10 +91,8 @@ class Heard:
     body: bytes
 
 
-class ProgrammedServer(ThreadingHTTPServer):
+class ProgrammedServer(LoopbackServer):
     """A server on loopback that gives each path its answers in turn, the last one for ever; 404 for every other path."""
-
-    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from hmac import compare_digest
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Lock, Thread
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from dagster_project.demo.book import Row, Table
+from dagster_project.loopback import LoopbackServer
 
 PAGE_ROWS = 1_000
 MOST_ROWS = 10_000
@@ -97,10 +98,8 @@ def _second(text: str) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class DemoServer(ThreadingHTTPServer):
+class DemoServer(LoopbackServer):
     """A server on loopback. `token` is what a caller has to bear."""
-
-    daemon_threads = True
 
     def __init__(self, make: Callable[[], Mapping[str, Table]], token: str, port: int = 0):
         super().__init__((HOST, port), _Handler)

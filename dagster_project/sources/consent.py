@@ -12,13 +12,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from queue import Empty, Queue
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from dagster_project.loopback import LoopbackServer
 from dagster_project.sources import SourceError
 from dagster_project.sources.auth import RefreshToken
 from dagster_project.sources.http import shown
@@ -100,7 +101,7 @@ class Doorstep:
             SourceError: the port is taken.
         """
         self.arrived: Queue[str] = Queue()
-        self._server: ThreadingHTTPServer | None = None
+        self._server: LoopbackServer | None = None
         if not consent.comes_here:
             return
         parts = urlsplit(consent.redirect)
@@ -123,7 +124,7 @@ class Doorstep:
                 """The code is a secret."""
 
         try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", parts.port or 80), Handler)
+            self._server = LoopbackServer(("127.0.0.1", parts.port or 80), Handler)
         except OSError as taken:
             raise SourceError(
                 f"{consent.redirect}: the port cannot be listened on ({taken.strerror}): is another connect under way?"

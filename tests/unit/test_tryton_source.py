@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +16,7 @@ import pytest
 
 from dagster_project.connect import connect
 from dagster_project.contract import DATASETS
+from dagster_project.loopback import LoopbackServer
 from dagster_project.settings import Settings
 from dagster_project.sources import SourceError
 from dagster_project.sources.tryton import TrytonSource
@@ -122,7 +123,7 @@ def source(ledger: Ledger) -> Iterator[TrytonSource]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = LoopbackServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     opened = TrytonSource(f"http://127.0.0.1:{server.server_port}/ledger", KEY, page_rows=2, wait=0)
     yield opened
