@@ -3,6 +3,6 @@
 {% macro converted(amount, currency, to_currency, rates) -%}
     case
         when {{ currency }} = {{ to_currency }} then cast({{ amount }} as decimal(18, 4))
-        else {{ rounded(amount ~ ' * ' ~ rates ~ '.rate', rates ~ '.to_digits') }}
+        else {{ rounded('(' ~ amount ~ ') * ' ~ rates ~ '.rate', rates ~ '.to_digits') }}
     end
 {%- endmacro %}

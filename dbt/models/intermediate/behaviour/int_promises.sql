@@ -85,6 +85,10 @@ companies as (
     select * from {{ ref('int_companies') }}
 ),
 
+exchange_rates as (
+    select * from {{ ref('int_exchange_rates') }}
+),
+
 business_days as (
     select * from {{ ref('int_business_days') }}
 ),
@@ -122,6 +126,7 @@ planned as (
         coalesce(made.currency, documents.currency, customers.currency, companies.currency) as currency,
         coalesce(made.collector, customers.collector) as collector,
         companies.calendar,
+        companies.reporting_currency,
         min(made.made_on) over (
             partition by made.customer_id, coalesce(made.plan_id, made.promise_id), made.invoice_id
         ) as agreed_on,
@@ -178,17 +183,37 @@ paid_by_customer as (
     group by with_grace.promise_id
 ),
 
-judged as (
+received as (
     select
         with_grace.*,
-        case
-            when coalesce(paid_on_invoice.amount, paid_by_customer.amount, 0) >= with_grace.amount_by_then then 'kept'
-            when with_grace.grace_until >= {{ as_of() }} then 'pending'
-            else 'broken'
-        end as state
+        coalesce(paid_on_invoice.amount, paid_by_customer.amount, 0) as paid_by_then
     from with_grace
     left join paid_on_invoice on with_grace.promise_id = paid_on_invoice.promise_id
     left join paid_by_customer on with_grace.promise_id = paid_by_customer.promise_id
+),
+
+-- Bank charges take a cent of what was promised: what is missing may be a trifle, and no trifle breaks a promise.
+held_against as (
+    select
+        received.*,
+        {{ below_trifle(converted('received.amount_by_then - received.paid_by_then', 'received.currency', 'received.reporting_currency', 'exchange_rates')) }} as lacks_a_trifle
+    from received
+    left join exchange_rates
+        on received.currency = exchange_rates.from_currency
+        and received.reporting_currency = exchange_rates.to_currency
+        and {{ spans('received.promised_date', 'exchange_rates') }}
+),
+
+judged as (
+    select
+        held_against.*,
+        case
+            when paid_by_then >= amount_by_then or (paid_by_then > 0 and lacks_a_trifle) then 'kept'
+            when grace_until >= {{ as_of() }} then 'pending'
+            when lacks_a_trifle then 'kept'
+            else 'broken'
+        end as state
+    from held_against
 )
 
 select
