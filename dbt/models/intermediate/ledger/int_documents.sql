@@ -38,6 +38,7 @@ documents as (
         coalesce(invoices.payment_terms, customers.payment_terms) as payment_terms,
         coalesce(invoices.sales_rep, customers.sales_rep) as sales_rep,
         invoices.product_line,
+        invoices.corrects_invoice_id,
         invoices.open_amount_reported,
         invoices.known_at,
         invoices.first_known_at
@@ -123,6 +124,7 @@ select
     dated.payment_terms,
     dated.sales_rep,
     dated.product_line,
+    dated.corrects_invoice_id,
     dated.open_amount_reported,
     dated.calendar,
     dated.base_currency,
