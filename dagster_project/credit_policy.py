@@ -199,19 +199,26 @@ class _Policy:
         return f"An item is held back, and listed as held, for the first of these reasons that applies:\n\n{told}"
 
     def buckets(self) -> str:
-        rows = self.rows("aging_buckets")
-        losses = {(row["tier"], row["aging_bucket"]): row["loss_pct"] for row in self.rows("worklist_priority")}
-        lines = []
-        for row in rows:
-            begins, ends = row["from_days"], row["to_days"]
-            days = f"{begins} to {ends}" if begins and ends else f"{begins} and more" if begins else f"up to {ends}"
-            shares = [losses.get((tier["tier"], row["bucket"]), losses.get(("*", row["bucket"]), "")) for tier in self.tiers]
-            lines.append([row["bucket"], days, *(f"{_number(share)} %" if share else "" for share in shares)])
-        heads = ["Bucket", "Days past due", *(f"Tier {row['tier']}" for row in self.tiers)]
         return (
             "Beside each bucket stands the share expected to be lost, which orders the calls of a morning.\n\n"
-            f"{_table(heads, lines, right=range(2, len(heads)))}"
+            f"{self._losses('worklist_priority', [])}\n\n"
+            "What is provided for, of all that is open:\n\n"
+            f"{self._losses('provision_matrix', ['no_due_date'])}"
         )
+
+    def _losses(self, table: str, more: list[str]) -> str:
+        """A table of what is lost by bucket and tier; `more` are buckets that are no row of aging_buckets."""
+        losses = {(row["tier"], row["aging_bucket"]): row["loss_pct"] for row in self.rows(table)}
+        spans = {row["bucket"]: (row["from_days"], row["to_days"]) for row in self.rows("aging_buckets")}
+        lines = []
+        for bucket, (begins, ends) in {**spans, **dict.fromkeys(more, ("", ""))}.items():
+            days = (
+                f"{begins} to {ends}" if begins and ends else f"{begins} and more" if begins else f"up to {ends}" if ends else ""
+            )
+            shares = [losses.get((tier["tier"], bucket), losses.get(("*", bucket), "")) for tier in self.tiers]
+            lines.append([bucket, days, *(f"{_number(share)} %" if share else "" for share in shares)])
+        heads = ["Bucket", "Days past due", *(f"Tier {row['tier']}" for row in self.tiers)]
+        return _table(heads, lines, right=range(2, len(heads)))
 
 
 def _sentence(criterion: Row) -> str:

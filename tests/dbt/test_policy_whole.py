@@ -145,6 +145,7 @@ def test_a_model_ends_by_name_where_its_parameter_is_not_there_once(change: Any,
 
 TOTAL: dict[str, tuple[Callable[[dict[str, str]], bool], str]] = {
     "worklist_priority": (lambda row: row["policy"] in ("*", PACK), "tier {tier} aging_bucket {aging_bucket}"),
+    "provision_matrix": (lambda row: row["policy"] in ("*", PACK), "tier {tier} aging_bucket {aging_bucket}"),
     "dunning_tones": (lambda row: True, "payer_pattern {payer_pattern} tone {tone}"),
     "late_fee_regimes": (lambda row: True, "entity_country {entity_country} customer_country {customer_country}"),
     "aging_buckets": (lambda row: True, "bucket"),

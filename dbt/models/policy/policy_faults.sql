@@ -2,10 +2,6 @@ with buckets as (
     select * from {{ policy_rows('aging_buckets') }} as aging_buckets
 ),
 
-losses as (
-    select * from {{ policy_rows('worklist_priority') }} as worklist_priority
-),
-
 tiers as (
     select * from {{ policy_rows('risk_tier_terms') }} as risk_tier_terms
 ),
@@ -92,39 +88,64 @@ word_faults as (
 ),
 
 -- A tier may leave all its losses to those of any tier (*); one that has some of its own has one for every bucket.
-losses_due as (
-    select '*' as tier
-    union
-    select tier from losses where policy <> '*'
+{%- set loss_tables = {
+    'worklist_priority': 'or what is past due in it is worth nothing to the worklist',
+    'provision_matrix': 'and no_due_date one, or what is open in it is provided for with nothing',
+} %}
+{%- for seed, consequence in loss_tables.items() %}
+{{ seed }}_losses as (
+    select * from {{ policy_rows(seed) }} as {{ seed }}
 ),
 
+{{ seed }}_buckets as (
+    select bucket from buckets
+    {%- if seed == 'provision_matrix' %}
+    union all
+    select 'no_due_date' as bucket
+    {%- endif %}
+),
+
+{{ seed }}_tiers as (
+    select '*' as tier
+    union
+    select tier from {{ seed }}_losses where policy <> '*'
+),
+{% endfor %}
 loss_faults as (
+    {%- for seed, consequence in loss_tables.items() %}
     select
+        '{{ seed }}.csv' as file,
         losses_due.tier,
-        buckets.bucket,
-        'has no loss_pct: give every bucket of aging_buckets.csv one, or what is past due in it is worth nothing to the worklist' as fault
-    from losses_due
-    cross join buckets
-    left join losses
+        due_buckets.bucket,
+        'has no loss_pct: give every bucket of aging_buckets.csv one, {{ consequence }}' as fault
+    from {{ seed }}_tiers as losses_due
+    cross join {{ seed }}_buckets as due_buckets
+    left join {{ seed }}_losses as losses
         on losses_due.tier = losses.tier
-        and buckets.bucket = losses.aging_bucket
+        and due_buckets.bucket = losses.aging_bucket
     where losses.loss_pct is null
     union all
     select
+        '{{ seed }}.csv' as file,
         losses.tier,
         losses.aging_bucket as bucket,
         'is for a bucket that aging_buckets.csv does not have' as fault
-    from losses
-    left join buckets on losses.aging_bucket = buckets.bucket
-    where buckets.bucket is null
+    from {{ seed }}_losses as losses
+    left join {{ seed }}_buckets as due_buckets on losses.aging_bucket = due_buckets.bucket
+    where due_buckets.bucket is null
     union all
     select
+        '{{ seed }}.csv' as file,
         losses.tier,
         losses.aging_bucket as bucket,
         'is for a tier that the pack does not have: * is any' as fault
-    from losses
+    from {{ seed }}_losses as losses
     left join tiers on losses.tier = tiers.tier
     where losses.tier <> '*' and tiers.tier is null
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
 ),
 
 -- A pattern without rows is spoken to as the step has it; one that has some has one for every tone of the steps.
@@ -180,7 +201,7 @@ faults as (
     select file, policy, subject, fault from word_faults
     union
     select
-        'worklist_priority.csv' as file,
+        file,
         '{{ var("policy") }}' as policy,
         concat_ws(' ', 'tier', tier, 'aging_bucket', bucket) as subject,
         fault
