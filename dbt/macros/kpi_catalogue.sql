@@ -51,6 +51,10 @@
         },
         'on_time_share': {'numerator': 'paid_on_time', 'denominator': 'paid_with_due_date', 'variant': "'paid_in_month'"},
         'dispute_days': {'numerator': 'dispute_days', 'denominator': 'disputes_resolved', 'variant': "'resolved_in_month'"},
+        'overdue_disputes': {
+            'numerator': 'overdue_disputes', 'variant': "'past_their_day_at_month_end'",
+            'moved_by': ('disputes_overdue', 'overdue_disputes'),
+        },
         'promise_kept_share': {'numerator': 'promised_and_kept', 'denominator': 'promised', 'variant': "'grace_ended_in_month'"},
         'days_to_invoice': {
             'numerator': 'days_to_invoice', 'denominator': 'deliveries_invoiced', 'variant': "'business_days_sent_in_month'",

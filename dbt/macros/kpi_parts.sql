@@ -14,6 +14,7 @@
         'written_off': ['written_off_quarter'],
         'collected': ['paid', 'paid_with_due_date', 'paid_on_time', 'paid_past_due', 'paid_x_days_late'],
         'disputes_ended': ['disputes_resolved', 'dispute_days'],
+        'disputes_overdue': ['overdue_disputes'],
         'promises_ended': ['promised', 'promised_and_kept'],
         'invoiced': ['deliveries_invoiced', 'days_to_invoice'],
         'issued': ['invoices_issued', 'invoices_in_error'],

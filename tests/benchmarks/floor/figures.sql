@@ -268,6 +268,14 @@ from '$folder/disputes.parquet' as disputes
 inner join items on item_id = invoice_id
 inner join accounts using (customer_id)
 union all by name
+select account, month_ends.month, 1 as overdue_disputes
+from '$folder/disputes.parquet' as disputes
+inner join items on item_id = invoice_id
+inner join accounts using (customer_id)
+inner join month_ends
+    on opened_on + if(reason in ('price', 'quantity'), 15, 30) < month_ends.day
+    and (resolved_on is null or resolved_on > month_ends.day)
+union all by name
 select
     account, month, if(promises.currency = 'EUR', amount, round(amount * rate, 2)) as promised,
     if(state = 'kept', promised, 0) as promised_and_kept
@@ -404,7 +412,7 @@ issued as (
 rare as (
     select
         month, combination, -(tiers >> 2 * month & 3) as tier, sum(disputed) as disputed, sum(disputes_resolved) as disputes_resolved,
-        sum(dispute_days) as dispute_days, sum(promised) as promised, sum(promised_and_kept) as promised_and_kept,
+        sum(dispute_days) as dispute_days, sum(overdue_disputes) as overdue_disputes, sum(promised) as promised, sum(promised_and_kept) as promised_and_kept,
         sum(written_off) as written_off_quarter, sum(exceptions) as exceptions, sum(in_error) as invoices_in_error
     from rare_months
     inner join (select account, combination, tiers from accounts) using (account)
@@ -489,6 +497,7 @@ select
     cast(coalesce(sum(disputed), 0) as decimal(18, 4)) as disputed,
     cast(coalesce(sum(disputes_resolved), 0) as decimal(18, 4)) as disputes_resolved,
     cast(coalesce(sum(dispute_days), 0) as decimal(18, 4)) as dispute_days,
+    cast(coalesce(sum(overdue_disputes), 0) as decimal(18, 4)) as overdue_disputes,
     cast(coalesce(sum(promised), 0) as decimal(18, 4)) as promised,
     cast(coalesce(sum(promised_and_kept), 0) as decimal(18, 4)) as promised_and_kept,
     cast(coalesce(sum(written_off_quarter), 0) as decimal(18, 4)) as written_off_quarter,
@@ -557,6 +566,7 @@ with definitions as (
         ('dbt_days', 'Days beyond terms', 'days', 'down', null, null, 1, null),
         ('on_time_share', 'Share of cash on time', 'share', 'up', null, null, 1, null),
         ('dispute_days', 'Days to resolve a dispute', 'days', 'down', null, null, 1, null),
+        ('overdue_disputes', 'Disputes past their day', 'disputes', 'down', 'rise', 0.00, 1, null),
         ('promise_kept_share', 'Promised amounts paid by the date', 'share', 'up', null, null, 1, null),
         ('days_to_invoice', 'Business days from delivery to invoice', 'days', 'down', 'rise', 0.00, 1, null),
         ('exception_rate', 'Exceptions per invoice', 'share', 'down', 'rise', 0.00, 1, null),
@@ -649,6 +659,7 @@ figures as (
             {kpi: 'dbt_days', numerator: paid_x_days_late + past_due_x_days, denominator: paid + past_due, factor: 1},
             {kpi: 'on_time_share', numerator: paid_on_time, denominator: paid, factor: 1},
             {kpi: 'dispute_days', numerator: dispute_days, denominator: disputes_resolved, factor: 1},
+            {kpi: 'overdue_disputes', numerator: overdue_disputes, denominator: null, factor: 1},
             {kpi: 'promise_kept_share', numerator: promised_and_kept, denominator: promised, factor: 1},
             {kpi: 'days_to_invoice', numerator: days_to_invoice, denominator: deliveries_invoiced, factor: 1},
             {kpi: 'invoice_error_rate', numerator: invoices_in_error, denominator: invoices_issued, factor: 1},
@@ -754,6 +765,8 @@ parts as (
     select 'invoice_error_rate', account, in_error, month from rare_months where month in (23, 24) and in_error <> 0
     union all
     select 'days_to_invoice', account, days_to_invoice, month from billed_months where month in (23, 24) and days_to_invoice <> 0
+    union all
+    select 'overdue_disputes', account, overdue_disputes, month from rare_months where month in (23, 24) and overdue_disputes <> 0
     union all
     select 'overdue_reviews', account, 1, month from customer_months where month > 22 and is_overdue
     union all
