@@ -11,6 +11,7 @@ from dagster_project.sources import (
     Connector,
     Opening,
     Source,
+    bureau_file,
     business_central,
     demo,
     ecb,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 CONNECTORS: dict[str, Connector] = {
     connector.name: connector
     for connector in (
+        bureau_file.CONNECTOR,
         business_central.CONNECTOR,
         demo.CONNECTOR,
         ecb.CONNECTOR,

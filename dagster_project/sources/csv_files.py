@@ -82,11 +82,16 @@ def told_in(folder: Path) -> Mapping[str, Told]:
     except (ValueError, OSError) as broken:
         raise SourceError(f"{path} cannot be read as TOML: {shown(str(broken))}") from broken
     every = {name: value for name, value in given.items() if name not in DATASETS}
-    general = _told(path, "", every, Told())
-    return {name: _told(path, f"[{name}] ", given[name], general) if name in given else general for name in DATASETS}
+    general = told_of(path, "", every)
+    return {name: told_of(path, f"[{name}] ", given[name], general) if name in given else general for name in DATASETS}
 
 
-def _told(path: Path, where: str, given: Any, base: Told) -> Told:
+def told_of(path: Path, where: str, given: Any, base: Told = Told()) -> Told:
+    """What a table of settings says of a file, over what is said of all (`base`); `where` stands before a setting that is named.
+
+    Raises:
+        SourceError: it says something that means nothing.
+    """
     if not isinstance(given, dict):
         raise SourceError(
             f'{path}: {where.strip()} is a table of settings, such as delimiter = ";" on a line of its own below it'

@@ -117,7 +117,7 @@ def test_what_it_needs_is_said_where_it_is_missing(monkeypatch: pytest.MonkeyPat
 def test_it_can_be_asked_only_for_what_it_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARREARS_BUREAU", "toy")
 
-    with pytest.raises(SettingsError, match=r"'toy' is none of 'demo', 'files', 'rest', .*or 'none'"):
+    with pytest.raises(SettingsError, match=r"'toy' is none of 'bureau_file', .*'demo', .*'files', 'rest', .*or 'none'"):
         environment.load()
 
 
