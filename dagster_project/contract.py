@@ -146,6 +146,8 @@ ALLOCATION_SOURCES = ("payment", "credit_memo", "write_off", "discount", "adjust
 REFUND_SOURCES = ("payment", "credit_memo")
 BUSINESS_DAYS = ("next", "previous")
 EXCEPTION_KINDS = ("terms", "limit")
+MATCH_DECISIONS = ("accepted", "proposed", "rejected")
+INQUIRY_KINDS = ("report", "not_found", "to_review", "failed", "lost", "alert")
 
 _ALL = (
     Dataset(
@@ -362,8 +364,33 @@ WORKLIST_OUTCOMES = Dataset(
 )
 """Read from the inbox, never asked of a source. A row is known again by its list's date and policy, its customer and item."""
 
+BUREAU_MATCHES = Dataset(
+    "bureau_matches",
+    "inquiries",
+    ("bureau", "customer_id", "bureau_id"),
+    _columns(
+        "bureau* customer_id* bureau_id* name country registration_number confidence:number matched_by matched_on:date decision* "
+        "decided_by decided_on:date note",
+        {"decision": MATCH_DECISIONS},
+    ),
+    description="Which of a bureau's companies a customer is, or may be: confidence from 1 to 10, and what was decided.",
+)
+"""Asked of a bureau that reports are bought from, and of no other source; people decide in its file (`sources/inquiries.py`)."""
+
+BUREAU_EVENTS = Dataset(
+    "bureau_events",
+    "inquiries",
+    ("bureau", "event_id"),
+    _columns(
+        "bureau* event_id* customer_id* occurred_on:date* kind* bureau_id billed:integer value_before value_after detail",
+        {"kind": INQUIRY_KINDS},
+    ),
+    description="What a bureau was asked about a customer, how many of the answers it bills, and what it said by itself (alert).",
+)
+"""As `BUREAU_MATCHES`; the newest word on an event counts."""
+
 TABLES: Mapping[str, Dataset] = MappingProxyType(
-    {**DATASETS, **{dataset.name: dataset for dataset in (ISSUED_STEPS, WORKLIST_OUTCOMES)}}
+    {**DATASETS, **{dataset.name: dataset for dataset in (ISSUED_STEPS, WORKLIST_OUTCOMES, BUREAU_MATCHES, BUREAU_EVENTS)}}
 )
 
 
@@ -379,6 +406,7 @@ PERSONAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "credit_reviews": ("note",),
         "credit_exceptions": ("reason",),
         "worklist_outcomes": ("note",),
+        "bureau_matches": ("name", "note"),
     }
 )
 """What is said of people, by dataset: names, addresses and free words, which no figure and no key depends on."""

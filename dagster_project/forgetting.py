@@ -31,6 +31,7 @@ from dagster_project.landing import Landing
 from dagster_project.landing.forget import Person, Record, known_of
 from dagster_project.landing.judge import quoted, text
 from dagster_project.settings import Settings
+from dagster_project.sources.inquiries import forgotten_of
 
 SHORTEST = 4
 """A shorter word stands in too many other words to be taken out wherever it is."""
@@ -68,6 +69,8 @@ def forget(settings: Settings, landing: Landing, person: Person) -> Forgotten:
             if not words:
                 raise ForgettingError(f"nothing personal is known of the {person.kind} {person.key}; nothing was changed")
             rewritten, removed = _outside(settings, words)
+            if person.kind == "customer":
+                rewritten += forgotten_of(settings.home, person.key)
             return Forgotten(landing.forget(person, getpass.getuser()), rewritten, removed)
     except Timeout:
         raise ForgettingError("somebody else is being forgotten: try again once that has ended") from None
@@ -94,6 +97,8 @@ def _outside(settings: Settings, words: Iterable[str]) -> tuple[int, int]:
         _count_again(folder)
     for path in settings.dagster_home.rglob("*.db"):
         rewritten += scrub.database(path)
+    for path in (settings.home / "memory").glob("*.sqlite"):
+        rewritten += scrub.database(path, columns=("record",))  # its keys are a system's own
     return rewritten, removed
 
 
@@ -105,6 +110,7 @@ def _files(settings: Settings) -> Iterator[Path]:
         settings.inbox,
         settings.home / "logs",
         settings.home / "reports",
+        settings.matches,
         settings.dagster_home,
     )
     for place in places:
@@ -263,14 +269,14 @@ class Scrub:
         _as_old(path, beside)
         return "rewritten"
 
-    def database(self, path: Path) -> int:
-        """Take the words out of every text of a SQLite file. Returns 1 where there were any."""
+    def database(self, path: Path, columns: Iterable[str] | None = None) -> int:
+        """Take the words out of every text of a SQLite file, or of those columns. Returns 1 where there were any."""
         with closing(sqlite3.connect(path, timeout=60)) as con:
             tables = [name for (name,) in con.execute("select name from sqlite_master where type = 'table'")]
             before = con.total_changes
             for table in tables:
-                columns = [row[1] for row in con.execute(f'pragma table_info("{table}")')]
-                for column in columns:
+                there = [row[1] for row in con.execute(f'pragma table_info("{table}")')]
+                for column in (column for column in there if columns is None or column in columns):
                     for word in dict.fromkeys(how.decode() for how in (*self._quoted, *self._plain)):
                         con.execute(
                             f'update "{table}" set "{column}" = replace("{column}", ?, \'\') '

@@ -2,8 +2,9 @@
 
 Belongs here: modes and groups of folders. Does not belong here: what lies in them.
 
-Everything is made 0750 or 0640 whatever umask the process was started with. Two folders differ: `inbox/` may be written by the group, and
-`published/` may belong to another group (`ARREARS_PUBLISHED_GROUP`), which then passes through the home and sees nothing else of it.
+Everything is made 0750 or 0640 whatever umask the process was started with. Some folders differ: `inbox/` and `matches/` may be written by
+the group, and `published/` may belong to another group (`ARREARS_PUBLISHED_GROUP`), which then passes through the home and sees nothing
+else of it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def keep_private(settings: Settings) -> None:
         mode = _PRIVATE
         if folder == settings.home:
             mode = _PASSED_THROUGH if group else _HOME
-        elif folder == settings.inbox:
+        elif folder in (settings.inbox, settings.matches):
             mode = _INBOX
         elif folder == settings.published and group:
             mode = _PUBLISHED

@@ -38,8 +38,10 @@ SHOWN = ("customers", "invoices", "payments", "refunds", "allocations", "dispute
 """The datasets whose refused records are shown: they can keep an item from being dunned, or be what the control account differs by."""
 
 
-def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known, source: str = "files") -> None:
-    """Create the sources of the dbt project in a fresh private file. `source`: where the ledger comes from.
+def prepare(
+    warehouse: Warehouse, landing: Landing, as_of: date, known: Known, source: str = "files", bureau: str = "none"
+) -> None:
+    """Create the sources of the dbt project in a fresh private file. `source`: where the ledger comes from; `bureau`: where scores do.
 
     Raises:
         NothingKnown: a required dataset has no load that the morning may know of.
@@ -65,7 +67,8 @@ def prepare(warehouse: Warehouse, landing: Landing, as_of: date, known: Known, s
         _time_zones(con)
         _refused(con, landing, as_of, known)
         first = min(load.as_of for dataset in TABLES.values() for load in landing.loads(dataset))
-        _table(con, "ledger", [{"source": source, "first_morning": first}], source=pa.string(), first_morning=pa.date32())
+        told = {"source": source, "bureau": bureau, "first_morning": first}
+        _table(con, "ledger", [told], source=pa.string(), bureau=pa.string(), first_morning=pa.date32())
 
 
 def _calendars(con: duckdb.DuckDBPyConnection, as_of: date) -> None:

@@ -110,6 +110,11 @@ def look_after_nights(settings: Settings) -> list[str]:
 def _run_config(*, full: bool, refresh: bool, known: Known, threads: int) -> Mapping[str, Any]:
     asking = {"config": {"full": full, "refresh": refresh}}
     return {
-        "ops": {"land_erp": asking, "land_bureau": asking, "morning": {"config": {"known": known, "threads": threads}}},
+        "ops": {
+            "land_erp": asking,
+            "land_bureau": asking,
+            "land_inquiries": asking,
+            "morning": {"config": {"known": known, "threads": threads}},
+        },
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }

@@ -90,7 +90,7 @@ def _pull(rehearsal: Rehearsal, settings: Settings, landing: Landing, warmup: Wa
     if not landing.asks(as_of, settings.today(), published=published_as_of(settings.published)):
         log.info("as it was known: %s or a later morning is out", as_of)
         return
-    with closing(Sources(settings, as_of, warmup.demo)) as sources:
+    with closing(Sources(settings, as_of, warmup.demo, is_trial=True)) as sources:
         for dataset in DATASETS.values():
             try:
                 manifest = pull(dataset, sources, landing, as_of, pack, share=Decimal(1))
@@ -129,7 +129,7 @@ def _build(
 ) -> None:
     warehouse.create()
     try:
-        morning.prepare(warehouse, landing, rehearsal.as_of, "then", settings.source)
+        morning.prepare(warehouse, landing, rehearsal.as_of, "then", settings.source, settings.bureau_name)
         results = dbt_build.build(
             warehouse.folder,
             dbt_build.vars_of(rehearsal.as_of, settings.policy, settings.reporting_currency),

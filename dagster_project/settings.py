@@ -222,6 +222,10 @@ class Settings(Receivers, KeptSettings):
         return self.home / "inbox"
 
     @property
+    def matches(self) -> Path:
+        return self.home / "matches"
+
+    @property
     def dagster_home(self) -> Path:
         return self.home / "dagster"
 

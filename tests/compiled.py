@@ -164,9 +164,11 @@ def build(
     timezone: str = "UTC",
     seeds: Path = SEEDS,
     source: str = "demo",
+    bureau: str = "none",
 ) -> Built:
     """Run every node over what the landing knows, in a folder of its own. `timezone`: where the machine believes it stands; `seeds`: the
-    folder of the policy rows; `source`: where the ledger is said to come from: policy bound the demo's company all along.
+    folder of the policy rows; `source`: where the ledger is said to come from: policy bound the demo's company all along; `bureau`: where
+    scores are said to come from.
 
     Raises:
         BlockingTestFailed: what the night would have stopped at.
@@ -174,7 +176,7 @@ def build(
     warehouse = Warehouse(folder)
     warehouse.create()
     try:
-        morning.prepare(warehouse, landing, as_of, known, source)
+        morning.prepare(warehouse, landing, as_of, known, source, bureau)
     finally:
         warehouse.release()
     con = connect(str(warehouse.private), fsync_mode="none")  # as dbt's profile has it

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from dagster_project.contract import DECIMALS, Dataset, Type
 from dagster_project.kept import KeptSettings
+from dagster_project.policy import EVERY_PACK
 
 if TYPE_CHECKING:
     from dagster_project.demo import Demo
@@ -37,6 +38,14 @@ class NotReachedError(SourceError):
 
 class NoConsentError(NotReachedError):
     """Nobody has let this program in, or no longer does: a person has to (`make connect`)."""
+
+
+class LoginRefusedError(NotReachedError):
+    """A name and a password were refused. Asking again with the same ones may lock the account."""
+
+
+class PaidLostError(SourceError):
+    """An answer that costs money was lost on the way: it may have been billed."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +121,14 @@ class ConnectorSettings(KeptSettings):
 @dataclass(frozen=True)
 class Opening:
     """What a connector is opened for: a morning, the folder it may keep a memory of its own under, and who closes what it opened. `demo` is
-    the demo's server where one was started early."""
+    the demo's server where one was started early, `policy` the pack. `is_trial`: it is only tried on, and buys nothing that costs money."""
 
     as_of: date
     home: Path
     stack: ExitStack
     demo: Demo | None = None
+    policy: str = EVERY_PACK
+    is_trial: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,10 +176,11 @@ class Connector:
     """One kind of source, all of it: its name in `ARREARS_SOURCE`, its settings, how it is opened, its words.
 
     `words` says where it reads from, in a line that shows no secret; `needs` names the variables it cannot do without. `gives` is what it
-    can be asked for: the ledger, scores, exchange rates. The rest a connector may have, for `make connect` and `make reconcile`; the first
-    argument is its opened source: `companies` that the credentials open, whichever the settings choose (none raised for a wrong one);
-    `rights` that were tried; `aged`, its own report of a day. `consent`, of its settings, is how a person lets us in, where one has to.
-    `sweep`: where it tells what changed and not what was deleted, how long until everything is asked for again.
+    can be asked for: the ledger, scores (and what was asked for them, `inquiries`), exchange rates. The rest a connector may have, for
+    `make connect` and `make reconcile`; the first argument is its opened source: `companies` that the credentials open, whichever the
+    settings choose (none raised for a wrong one); `rights` that were tried; `aged`, its own report of a day. `consent`, of its settings, is
+    how a person lets us in, where one has to. `sweep`: where it tells what changed and not what was deleted, how long until everything is
+    asked for again.
     """
 
     name: str

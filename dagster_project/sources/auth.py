@@ -24,7 +24,7 @@ from typing import Any
 import requests.auth
 from filelock import FileLock
 
-from dagster_project.sources import NoConsentError, NotReachedError, SourceError
+from dagster_project.sources import LoginRefusedError, NoConsentError, NotReachedError, SourceError
 
 EARLY = 60.0
 """Seconds before its end from which a token is not used any more."""
@@ -234,18 +234,7 @@ class RefreshToken(Granted):
         return known
 
     def _write(self, known: Mapping[str, Any]) -> None:
-        unfinished = self._kept.with_name(f".{self._kept.name}.{random.token_hex(4)}")
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(known))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self._kept)
-        folder = os.open(self._kept.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_private(self._kept, json.dumps(known))
 
 
 class SignedAssertion(Granted):
@@ -289,6 +278,74 @@ class SignedAssertion(Granted):
         else:
             signature = self._key.sign(signed.encode(), padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
         return f"{signed}.{_coded(signature)}"
+
+
+class Login(Granted):
+    """A token for a name and a password. One that was refused is not tried again, tonight or any night, until the credentials are others:
+    vendors lock accounts after a few wrong ones. `ask` logs in and gives the token and for how many seconds it is good; what it says of
+    a refusal (`LoginRefusedError`) is kept in `kept`, with a salted mark of the credentials and no more of them."""
+
+    def __init__(
+        self,
+        address: str,
+        credentials: Mapping[str, str],
+        kept: Path,
+        ask: Callable[[], tuple[str, float]],
+        *,
+        hidden: Callable[[str], bool] = lambda variable: True,
+        scheme: str = "Bearer ",
+    ):
+        """`credentials` are values by the variable that holds each; `hidden` tells which of them must never be shown."""
+        super().__init__(address, token_endpoint)
+        self._credentials, self._kept, self._ask, self._scheme = dict(credentials), kept, ask, scheme
+        self._hidden = tuple(value for variable, value in credentials.items() if hidden(variable))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(filter(None, (*self._hidden, self._token.access)))
+
+    def header(self) -> str:
+        return f"{self._scheme}{super().header().removeprefix('Bearer ')}"
+
+    def _grant(self) -> _Token:
+        variables = ", ".join(self._credentials)
+        if known := self._refusal():
+            raise LoginRefusedError(
+                f"{self._address}: the login was refused on {known['on']} ({known['said']}) and is not tried again with the same "
+                f"credentials, for a few wrong ones lock an account: put right {variables}. If it was the account and not they, remove "
+                f"{self._kept}"
+            )
+        try:
+            access, seconds = self._ask()
+        except LoginRefusedError as refused:
+            said = str(refused)
+            self._remember(said)
+            raise LoginRefusedError(
+                f"{said}. It is not tried again with these credentials: put right {variables}, before the account is locked"
+            ) from None
+        return _Token(as_header(access, self._address), time.time() + seconds)
+
+    def _mark(self, salt: bytes) -> str:
+        told = "\x00".join(self._credentials.values()).encode()
+        return hashlib.scrypt(told, salt=salt, n=2**14, r=8, p=1, dklen=32).hex()
+
+    def _refusal(self) -> Mapping[str, str] | None:
+        """What is remembered of these very credentials."""
+        try:
+            known: dict[str, str] = json.loads(self._kept.read_text("utf-8"))
+            return known if known["mark"] == self._mark(bytes.fromhex(known["salt"])) else None
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as broken:
+            raise LoginRefusedError(
+                f"{self._kept} cannot be read, which remembers a login that was refused: remove it once the credentials are right"
+            ) from broken
+
+    def _remember(self, said: str) -> None:
+        self._kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        salt = random.token_bytes(16)
+        told = {"on": time.strftime("%Y-%m-%d", time.gmtime()), "said": said, "salt": salt.hex(), "mark": self._mark(salt)}
+        write_private(self._kept, json.dumps(told))
 
 
 def token_endpoint(address: str, form: Mapping[str, str], name: tuple[str, str] | None) -> Mapping[str, Any]:
@@ -351,6 +408,89 @@ def token_endpoint(address: str, form: Mapping[str, str], name: tuple[str, str] 
                 raise NotReachedError(f"{here}: {told}: {shown(words)}. Check the client's id and secret")
         time.sleep(2**attempt)
     raise NotReachedError(f"{here}: {told}; gave up after 3 attempts")
+
+
+def logged_in(
+    address: str,
+    body: Mapping[str, str],
+    *,
+    headers: Mapping[str, str] | None = None,
+    name: tuple[str, str] | None = None,
+    hidden: tuple[str, ...] = (),
+) -> Mapping[str, Any]:
+    """The answer of a login that takes JSON. It is asked once: one that is refused is final, and so is one that is told to wait; only what
+    never reached the server, or broke in it, is tried thrice.
+
+    Raises:
+        LoginRefusedError: who we are is not accepted.
+        SourceError: it cannot be had.
+    """
+    from dagster_project.sources.http import (
+        Limits,
+        PassingError,
+        TooMuch,
+        answered,
+        exact_json,
+        fault_of,
+        shown,
+        without_password,
+    )
+
+    here = without_password(address)
+    for attempt in range(3):
+        try:
+            status, reason, _, content = answered(
+                lambda: requests.post(
+                    address,
+                    json=dict(body),
+                    auth=name,
+                    headers={"Accept": "application/json", **(headers or {})},
+                    timeout=(10, 60),
+                    allow_redirects=False,
+                    stream=True,
+                ),
+                Limits(answer_seconds=TOKEN_SECONDS, answer_bytes=TOKEN_BYTES),
+                here,
+            )
+        except (TimeoutError, PassingError):
+            told = f"there was no whole answer within {TOKEN_SECONDS:g} s"
+        except (requests.RequestException, OSError, ValueError) as lost:
+            told = shown(fault_of(lost))
+        else:
+            words = content[:2_000].decode("utf-8", "replace")
+            for secret in hidden:
+                words = words.replace(secret, "***")
+            told = f"{status} {shown(reason)}: {shown(words)}"
+            if status == 200:
+                try:
+                    answer = exact_json(content)
+                except (ValueError, RecursionError, TooMuch):
+                    answer = None
+                if isinstance(answer, dict):
+                    return answer
+                raise SourceError(f"{here}: the answer is not JSON: this is not where logins are taken")
+            if status in (400, 401, 403):
+                raise LoginRefusedError(f"{here}: {told}")
+            if status < 500:
+                raise NotReachedError(f"{here}: {told}. It is not tried again tonight: too many logins lock an account")
+        time.sleep(2**attempt)
+    raise NotReachedError(f"{here}: {told}; gave up after 3 attempts")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put a file in place at once and for good, for its owner only."""
+    unfinished = path.with_name(f".{path.name}.{random.token_hex(4)}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def as_header(text: str, setting: str) -> str:

@@ -13,9 +13,12 @@ from dagster_project.sources import (
     Source,
     bureau_file,
     business_central,
+    creditsafe,
     demo,
+    dnb,
     ecb,
     erpnext,
+    experian,
     files,
     quickbooks,
     rest,
@@ -33,9 +36,12 @@ CONNECTORS: dict[str, Connector] = {
     for connector in (
         bureau_file.CONNECTOR,
         business_central.CONNECTOR,
+        creditsafe.CONNECTOR,
         demo.CONNECTOR,
+        dnb.CONNECTOR,
         ecb.CONNECTOR,
         erpnext.CONNECTOR,
+        experian.CONNECTOR,
         files.CONNECTOR,
         quickbooks.CONNECTOR,
         rest.CONNECTOR,
@@ -54,8 +60,9 @@ def names(gives: str) -> list[str]:
 class Sources:
     """A run's sources, each opened when it is first asked for and closed with the rest. The demo's server lives as long."""
 
-    def __init__(self, settings: Settings, as_of: date, demo: Demo | None = None):
-        """`demo` is the demo's server where one was started early."""
+    def __init__(self, settings: Settings, as_of: date, demo: Demo | None = None, *, is_trial: bool = False):
+        """`demo` is the demo's server where one was started early; `is_trial`: nothing that costs money is asked for."""
+        self._is_trial = is_trial
         self._demo = demo
         self._settings = settings
         self._as_of = as_of
@@ -73,7 +80,7 @@ class Sources:
             return None
         if name not in self._opened:
             connector = CONNECTORS[name]
-            opening = Opening(self._as_of, self._settings.home, self._stack, self._demo)
+            opening = Opening(self._as_of, self._settings.home, self._stack, self._demo, self._settings.policy, self._is_trial)
             self._opened[name] = connector.opened(self._settings.own(connector), opening)
         return self._opened[name]
 
@@ -87,6 +94,9 @@ class Sources:
     def _name_of(self, dataset: Dataset) -> str:
         if dataset.group == "bureau":
             return self._settings.bureau_name
+        if dataset.group == "inquiries":
+            name = self._settings.bureau_name
+            return name if name != "none" and "inquiries" in CONNECTORS[name].gives else "none"
         return self._settings.rates_name if dataset.name == "exchange_rates" else self._settings.source
 
     def close(self) -> None:

@@ -32,9 +32,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from dagster_project.sources import NotReachedError, SourceError
+from dagster_project.sources import NotReachedError, PaidLostError, SourceError
 from dagster_project.sources.auth import Auth
 from dagster_project.words import shown as shown
 
@@ -71,6 +71,10 @@ class PassingError(Exception):
     def __init__(self, message: str, retry_after: float | None = None):
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class LostError(PassingError):
+    """An answer that did not come, or not whole. Whether it was given, and billed, nobody knows."""
 
 
 class TooMuch(Exception):
@@ -111,12 +115,13 @@ class Refused:
 
 @dataclass(frozen=True)
 class _Asked:
-    """One request: a POST of JSON where there is a body, else a GET."""
+    """One request: a POST of JSON where there is a body, else a GET. `is_paid`: the answer costs money."""
 
     address: str
     parameters: Mapping[str, str] | None
     headers: Mapping[str, str]
     body: bytes | None = None
+    is_paid: bool = False
 
 
 class Http:
@@ -160,9 +165,11 @@ class Http:
         body: Any = None,
         number: Callable[[str], Any] = Decimal,
         whole: Callable[[str], Any] = int,
+        paid: bool = False,
     ) -> Any:
         """The answer of a GET as JSON (of a POST where there is a `body`), numbers with a fraction made by `number`, others by
-        `whole`; None where there is no such thing. Only questions are posted: one that fails on the way is asked again.
+        `whole`; None where there is no such thing. Only questions are posted: one that fails on the way is asked again, but for one whose
+        answer is `paid` for: it is asked again only where the server said that it did not answer.
 
         Raises:
             SourceError: it refuses, answers something else, or keeps failing.
@@ -172,7 +179,7 @@ class Http:
             **({"Content-Type": "application/json"} if body is not None else {}),
             **(headers or {}),
         }
-        asked = _Asked(address, parameters, sent, None if body is None else json.dumps(body).encode())
+        asked = _Asked(address, parameters, sent, None if body is None else json.dumps(body).encode(), paid)
         return self._asked(asked, lambda content: self._json(address, content, number, whole))
 
     def content(self, address: str, parameters: Mapping[str, str] | None = None, *, accept: str = "*/*") -> bytes | None:
@@ -192,7 +199,9 @@ class Http:
     def _asked(self, asked: _Asked, read: Callable[[bytes], T]) -> T | None:
         attempts = Retrying(
             stop=stop_after_attempt(self.limits.attempts),
-            retry=retry_if_exception_type(PassingError),
+            retry=retry_if_exception(
+                lambda failed: isinstance(failed, PassingError) and not (asked.is_paid and isinstance(failed, LostError))
+            ),
             wait=self._wait,
             before_sleep=lambda state: log.warning("%s; trying again", state.outcome and state.outcome.exception()),
             reraise=True,
@@ -200,6 +209,8 @@ class Http:
         try:
             return attempts(self._once, asked, read)
         except PassingError as failed:
+            if asked.is_paid and isinstance(failed, LostError):
+                raise PaidLostError(f"{failed}; it is not asked again, for it may have been answered and billed") from failed
             raise NotReachedError(
                 f"{failed}; gave up after {self.limits.attempts} attempts. Is the server up and reachable?"
             ) from failed
@@ -260,13 +271,13 @@ class Http:
         try:
             return answered(ask, self.limits, here)
         except TooLate:
-            raise PassingError(
+            raise LostError(
                 f"{here}: the answer takes more than the {self.limits.answer_seconds:g} seconds it is given"
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as lost:
             told = f"{here}: {self.said(fault_of(lost))}"
             if isinstance(lost, (requests.ConnectionError, requests.Timeout, *_CUT)) and not _is_certificate(lost):
-                raise PassingError(told) from lost
+                raise (PassingError if _never_sent(lost) else LostError)(told) from lost
             raise NotReachedError(told) from lost
 
     def _json(self, address: str, content: bytes, number: Callable[[str], Any], whole: Callable[[str], Any]) -> Any:
@@ -280,7 +291,7 @@ class Http:
             return exact_json(content, number=number, whole=whole)
         except UnicodeDecodeError as foreign:
             if foreign.end >= len(content) and "unexpected end" in foreign.reason:
-                raise PassingError(f"{here}: the answer is cut off in the middle of a character") from None
+                raise LostError(f"{here}: the answer is cut off in the middle of a character") from None
             near = shown(content[max(0, foreign.start - 20) : foreign.end + 20].decode("utf-8", "replace"))
             raise SourceError(
                 f"{here}: the answer is not UTF-8, which JSON has to be: byte {foreign.start + 1:,}, near «{self.said(near)}»"
@@ -292,7 +303,7 @@ class Http:
                 f"{here}: the answer is too large: {many}. Ask for smaller pages, or look at what it sends"
             ) from None
         except ValueError as cut:
-            raise PassingError(
+            raise LostError(
                 f"{here}: the answer is not whole JSON ({self.said(str(cut)) if content.strip() else 'it is empty'})"
             ) from None
 
@@ -468,6 +479,17 @@ def _chain(error: BaseException) -> Iterable[BaseException]:
         carried = next((part for part in following.args if isinstance(part, BaseException)), None)
         following = following.__cause__ or following.__context__ or carried
     return reversed(found)
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether nobody was there to be asked."""
+    nobody = (
+        ConnectionRefusedError,
+        socket.gaierror,
+        urllib3.exceptions.ConnectTimeoutError,
+        urllib3.exceptions.NewConnectionError,
+    )
+    return any(isinstance(cause, nobody) for cause in _chain(error))
 
 
 def _is_certificate(error: BaseException) -> bool:

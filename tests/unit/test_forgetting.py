@@ -24,6 +24,7 @@ from dagster_project.landing import Landing, rows_select
 from dagster_project.landing.forget import Person, forgotten
 from dagster_project.settings import Settings
 from dagster_project.sources import Delivery, page_schema
+from dagster_project.sources.records import Spool
 from dagster_project.tables import write_csv, write_jsonl
 from dagster_project.warehouse import Warehouse, at_work_on, publish
 
@@ -249,3 +250,29 @@ def test_what_is_personal_is_a_column_that_no_key_is() -> None:
         dataset = LANDED[name]
         assert set(columns) <= set(dataset.column_names) - set(dataset.key)
         assert "customer_id" in dataset.by_name
+
+
+def test_what_bureaus_said_of_them_is_dropped_and_what_connectors_remember_is_looked_through(home: Settings) -> None:
+    """An answer names people we know nothing of, so all of it goes; what was billed stays, for budgets."""
+    memory = Spool(home.home / "memory" / "dnb.sqlite")
+    for customer in ("0001", "0002"):
+        key = f"{customer}|2025-06-02"
+        memory.put("raw", [(key, {"customer_id": customer, "answer": {"director": f"Dora of {customer}"}})])
+        memory.put("report", [(key, {"customer_id": customer, "rows": []})])
+        memory.put("match", [(f"{customer}|804735132", {"customer_id": customer, "name": ALDGATE["name"]})])
+        memory.put("event", [(key, {"customer_id": customer, "kind": "report", "billed": 1})])
+    memory.close()
+    matches = home.home / "matches" / "dnb.csv"
+    matches.parent.mkdir()
+    matches.write_text(f"customer_id,name\n0001,{ALDGATE['name']}\n0002,{BISHOP['name']}\n", "utf-8")
+
+    forget(home, Landing(home.landing, home.quarantine), Person("customer", "0001"))
+
+    left = (home.home / "memory" / "dnb.sqlite").read_bytes()
+    assert b"Dora of 0001" not in left and ALDGATE["name"].encode() not in left
+    assert b"Dora of 0002" in left
+    assert matches.read_text("utf-8") == f"customer_id,name\n0001,\n0002,{BISHOP['name']}\n"
+    memory = Spool(home.home / "memory" / "dnb.sqlite")
+    assert memory.keys("event") == {"0001|2025-06-02", "0002|2025-06-02"}
+    assert memory.keys("match") == {"0002|804735132"}
+    memory.close()

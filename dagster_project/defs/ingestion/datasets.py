@@ -38,7 +38,11 @@ def key_of(dataset: Dataset) -> dg.AssetKey:
 
 
 def landed_assets(mornings: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    return [_landed("erp", "The ledger and what surrounds it", mornings), _landed("bureau", "What bureaus say", mornings)]
+    return [
+        _landed("erp", "The ledger and what surrounds it", mornings),
+        _landed("bureau", "What bureaus say", mornings),
+        _landed("inquiries", "What bureaus were asked, as which companies", mornings),
+    ]
 
 
 def _landed(group: str, title: str, mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:

@@ -91,7 +91,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         log.info("everything from landing to marts, as known %s", "that morning" if known == "then" else "now")
         try:
             refuse_a_policy_with_gaps(settings.policy, as_of)
-            morning.prepare(warehouse, landing, as_of, known, settings.source)
+            morning.prepare(warehouse, landing, as_of, known, settings.source, settings.bureau_name)
             results = dbt_build.build(
                 warehouse.folder,
                 dbt_build.vars_of(as_of, settings.policy, settings.reporting_currency),

@@ -26,6 +26,10 @@ contacts_made as (
     select * from {{ ref('int_contacts_made') }}
 ),
 
+bureau_matches as (
+    select * from {{ ref('stg_inquiries__bureau_matches') }}
+),
+
 rules as (
     select * from {{ policy_rows('customer_data_rules') }} as customer_data_rules
 ),
@@ -194,6 +198,27 @@ numbered as (
     group by number_key
 ),
 
+-- One accepted company decides, whatever else is proposed; two do not.
+undecided as (
+    select
+        bureau_matches.*,
+        count(case when decision = 'accepted' then 1 end) over (partition by bureau, customer_id) as accepted
+    from bureau_matches
+    where decision <> 'rejected'
+),
+
+in_question as (
+    select
+        customer_id,
+        max(accepted) as accepted,
+        {{ dbt.listagg(
+            "concat_ws('', bureau, ' ', bureau_id, coalesce(' (' || name || coalesce(', ' || country, '') || ')', ''))", "'; '", "order by bureau, confidence desc nulls last, bureau_id"
+        ) }} as companies
+    from undecided
+    where accepted <> 1
+    group by customer_id
+),
+
 known_terms as (
     select count(*) > 0 as has_terms
     from payment_terms
@@ -297,6 +322,15 @@ issues as (
     from limit_use
     inner join customers on limit_use.customer_id = customers.customer_id
     where limit_use.limit_source = 'no_rate'
+    union all
+    select
+        customers.customer_id,
+        {{ policy_name('customer_data_rules', 'bureau_match') }} as rule,
+        cast(null as varchar) as other_customer_id,
+        concat_ws('', case when in_question.accepted > 1 then 'More than one is accepted: ' else 'It may be: ' end, in_question.companies) as detail
+    from customers
+    inner join in_question on customers.customer_id = in_question.customer_id
+    where customers.status <> 'closed'
 )
 
 select

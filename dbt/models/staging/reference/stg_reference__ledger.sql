@@ -4,5 +4,6 @@ with ledger as (
 
 select
     source,
+    bureau,
     first_morning
 from ledger
