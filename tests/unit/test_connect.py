@@ -120,7 +120,7 @@ def test_a_server_that_does_not_know_us_and_one_that_lets_us_read_some(
 def test_settings_that_are_not_complete_or_of_nothing_are_said(make_settings: Callable[..., Settings], seen: Seen) -> None:
     with pytest.raises(SettingsError, match="the source `tryton` needs ARREARS_TRYTON_URL"):
         connect(make_settings(), "tryton", seen.append)
-    with pytest.raises(SettingsError, match="'nowhere' is none of .*business_central, .*demo, .*ecb"):
+    with pytest.raises(SettingsError, match=r"'nowhere' is none of .*business_central, .*demo, .*ecb"):
         connect(make_settings(), "nowhere", seen.append)
 
 
