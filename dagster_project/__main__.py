@@ -82,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--with", dest="beside", metavar="PACK", help="the one pack to hold beside the selected; all where left out"
     )
+    backtest = commands.add_parser("backtest", help="try the policy, or another pack beside it, on the past year's month ends")
+    backtest.set_defaults(command=_backtest)
+    backtest.add_argument("--pack", help="the pack to hold beside the selected one")
+    backtest.add_argument(
+        "--threads", type=int, default=min(os.cpu_count() or 2, 4), help="how many dbt nodes are built at a time"
+    )
     policy = commands.add_parser("policy", help="write a policy pack out as the credit policy to be signed, as Markdown")
     policy.set_defaults(command=_policy)
     policy.add_argument("--pack", help="the pack; ARREARS_POLICY where left out")
@@ -189,6 +195,20 @@ def _compare(settings: Settings, options: argparse.Namespace) -> int:
     try:
         print(comparison_of(settings.published, options.beside))
     except NothingToCompare as nothing:
+        print(nothing, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _backtest(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project.backtest import NothingToTry, backtest_of
+    from dagster_project.dbt_build import DbtError
+    from dagster_project.landing import LandingError
+    from dagster_project.warehouse import AlreadyAtWork
+
+    try:
+        print(backtest_of(settings, options.pack, threads=options.threads))
+    except (NothingToTry, AlreadyAtWork, DbtError, LandingError) as nothing:
         print(nothing, file=sys.stderr)
         return 1
     return 0

@@ -82,7 +82,7 @@ def _tiers(con: duckdb.DuckDBPyConnection, packs: Sequence[str]) -> str:
         average = "" if days is None else f"{days}"
         lines += [["  all", "", f"{customers:,}", _whole(exposure), _whole(above), average, *[""] * 3], []]
     heads = ["pack, tier", "", "customers", "exposure", "above limit", "net days", "limit", "deposit", "discount"]
-    return f"{_table(heads, lines[:-1], left=2)}\n\nNet days of all are weighed by what was billed."
+    return f"{laid_out(heads, lines[:-1], left=2)}\n\nNet days of all are weighed by what was billed."
 
 
 def _movers(con: duckdb.DuckDBPyConnection, selected: str, other: str) -> str:
@@ -115,11 +115,11 @@ def _movers(con: duckdb.DuckDBPyConnection, selected: str, other: str) -> str:
     return (
         f"{other} instead of {selected}: {told}\n"
         f"Its net days alone would change receivables by {_signed(change)}, were everybody to pay as many days beyond terms as now.\n\n"
-        f"{_table(heads, lines, left=3)}"
+        f"{laid_out(heads, lines, left=3)}"
     )
 
 
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], left: int) -> str:
+def laid_out(heads: Sequence[str], lines: Sequence[Sequence[str]], left: int) -> str:
     """Columns as wide as what is in them, the first `left` of them flush left and the others flush right."""
     widths = [max(len(line[place]) for line in [heads, *lines] if line) for place in range(len(heads))]
     laid = [
