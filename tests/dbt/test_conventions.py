@@ -40,6 +40,9 @@ PROMISED = {
     "dunning_items": "as_of customer_id invoice_id step open_amount days_past_due held_reason",
     "cash_application_suggestions": "payment_id invoice_id amount rule confidence",
     "kpi_monthly": "month scope scope_value kpi variant numerator denominator value prior_value target better tripped",
+    "expected_payments": "as_of item_id invoice_id customer_id currency open_amount days_past_due usual_days_late usual_n usual_spread "
+    "expected_on p80_on chance_later_10 chance_later_30 sentence",
+    "payment_curves": "customer_id days_late still_open",
     "concentration": "band customers billed_share days_to_pay risk",
     "kpi_alerts": "month scope scope_value kpi value prior_value trigger",
     "document_reconciliation": "company_id item_id document_number reported open_amount difference likely_cause",

@@ -39,6 +39,7 @@ documents as (
         coalesce(invoices.sales_rep, customers.sales_rep) as sales_rep,
         invoices.product_line,
         invoices.corrects_invoice_id,
+        invoices.delivery_channel,
         invoices.open_amount_reported,
         invoices.known_at,
         invoices.first_known_at
@@ -125,6 +126,7 @@ select
     dated.sales_rep,
     dated.product_line,
     dated.corrects_invoice_id,
+    dated.delivery_channel,
     dated.open_amount_reported,
     dated.calendar,
     dated.base_currency,

@@ -52,6 +52,7 @@ select
     documents.base_currency,
     documents.reporting_currency,
     documents.product_line,
+    documents.delivery_channel,
     documents.sales_rep,
     documents.known_at,
     documents.first_known_at
@@ -81,6 +82,7 @@ select
     base_currency,
     reporting_currency,
     cast(null as varchar) as product_line,
+    cast(null as varchar) as delivery_channel,
     sales_rep,
     known_at,
     first_known_at
@@ -108,6 +110,7 @@ select
     base_currency,
     reporting_currency,
     cast(null as varchar) as product_line,
+    cast(null as varchar) as delivery_channel,
     sales_rep,
     known_at,
     known_at as first_known_at

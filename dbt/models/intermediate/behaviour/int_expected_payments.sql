@@ -1,0 +1,122 @@
+{#- Nobody plans further ahead than that. -#}
+{%- set days_ahead = 365 -%}
+with clocks as (
+    select * from {{ ref('int_item_clocks') }}
+),
+
+curves as (
+    select * from {{ ref('int_curves') }}
+),
+
+-- Beyond its last day a curve goes on as it did over its last sixty.
+ends as (
+    select
+        curve,
+        curve_customer_id,
+        max(case when day = {{ last_curve_day() }} then log_still_open end) as log_last,
+        greatest(
+            cast(
+                max(case when day = {{ last_curve_day() }} - 60 then log_still_open end)
+                - max(case when day = {{ last_curve_day() }} then log_still_open end) as double
+            ) / 60,
+            {{ policy_value('forecast_policy', 'chance_a_day', 'double') }} / 10
+        ) as rate
+    from curves
+    where day >= {{ last_curve_day() }} - 60
+    group by curve, curve_customer_id
+),
+
+begun as (
+    select
+        clocks.*,
+        {{ dbt.datediff('clocks.day_zero', 'clocks.due_date', 'day') }} as due_day,
+        cast(ends.log_last as double) as log_last,
+        ends.rate,
+        case
+            when clocks.age_days > {{ last_curve_day() }}
+                then cast(ends.log_last as double) - ends.rate * (clocks.age_days - {{ last_curve_day() }})
+            when clocks.age_days < {{ first_curve_day() }} then 0
+            else cast(today.log_still_open as double)
+        end as log_now
+    from clocks
+    inner join ends
+        on clocks.curve = ends.curve
+        and clocks.curve_customer_id = ends.curve_customer_id
+    left join curves as today
+        on clocks.curve = today.curve
+        and clocks.curve_customer_id = today.curve_customer_id
+        and clocks.age_days = today.day
+),
+
+-- The first day by which so many of those that are still open today are paid.
+reached as (
+    select
+        begun.item_key,
+        min(case
+            when cast(curves.log_still_open as double)
+                <= begun.log_now + ln(1 - {{ policy_value('forecast_policy', 'likely_chance', 'double') }}) then curves.day
+        end) as likely_day,
+        min(case
+            when cast(curves.log_still_open as double)
+                <= begun.log_now + ln(1 - {{ policy_value('forecast_policy', 'safe_chance', 'double') }}) then curves.day
+        end) as safe_day,
+        {%- for days in [0, 10, 30] %}
+        max(case when curves.day = begun.due_day + {{ days }} then curves.log_still_open end) as log_at_{{ days }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from begun
+    inner join curves
+        on begun.curve = curves.curve
+        and begun.curve_customer_id = curves.curve_customer_id
+        and begun.age_days < curves.day
+    group by begun.item_key
+),
+
+placed as (
+    select
+        begun.item_key,
+        begun.customer_id,
+        begun.curve,
+        begun.day_zero,
+        begun.age_days,
+        begun.channel_days,
+        begun.log_now,
+        begun.log_last,
+        begun.rate,
+        {%- for name in ['likely', 'safe'] %}
+        coalesce(
+            reached.{{ name }}_day,
+            least({{ last_curve_day() }} + ceil(
+                (begun.log_last - begun.log_now - ln(1 - {{ policy_value('forecast_policy', name ~ '_chance', 'double') }})) / begun.rate
+            ), begun.age_days + {{ days_ahead }} + 1)
+        ) as {{ name }}_day,
+        {%- endfor %}
+        {%- for days in [0, 10, 30] %}
+        case
+            when begun.due_day is null then null
+            when begun.age_days >= begun.due_day + {{ days }} then 1
+            when begun.due_day + {{ days }} > {{ last_curve_day() }}
+                then exp(begun.log_last - begun.rate * (begun.due_day + {{ days }} - {{ last_curve_day() }}) - begun.log_now)
+            when begun.due_day + {{ days }} < {{ first_curve_day() }} then 1
+            else exp(cast(reached.log_at_{{ days }} as double) - begun.log_now)
+        end as chance_later_{{ days }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from begun
+    left join reached on begun.item_key = reached.item_key
+)
+
+select
+    item_key,
+    customer_id,
+    curve,
+    day_zero,
+    age_days,
+    channel_days,
+    log_now,
+    log_last,
+    rate,
+    case when likely_day <= age_days + {{ days_ahead }} then {{ days_after('day_zero', 'cast(likely_day as integer)') }} end as expected_on,
+    case when safe_day <= age_days + {{ days_ahead }} then {{ days_after('day_zero', 'cast(safe_day as integer)') }} end as safe_on,
+    cast(chance_later_0 as decimal(18, 4)) as chance_later_0,
+    cast(chance_later_10 as decimal(18, 4)) as chance_later_10,
+    cast(chance_later_30 as decimal(18, 4)) as chance_later_30
+from placed
