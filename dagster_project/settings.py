@@ -292,6 +292,10 @@ def not_understood() -> list[str]:
     for name in sorted(
         name for name in given if name.startswith("ARREARS_") and name.removesuffix(ENDING) not in known | _NO_SETTINGS
     ):
-        meant = get_close_matches(name, known, 1, cutoff=0.8)
-        lines.append(f"{shown(name, 60)} is not a setting and was ignored" + (f"; {meant[0]} is one" if meant else ""))
+        slip, alike = (
+            name.removeprefix("ARREARS_"),
+            [each.removeprefix("ARREARS_") for each in known],
+        )  # what all begin with is not alike
+        meant = get_close_matches(slip, alike, 1, cutoff=0.8)
+        lines.append(f"{shown(name, 60)} is not a setting and was ignored" + (f"; ARREARS_{meant[0]} is one" if meant else ""))
     return lines

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -121,25 +122,80 @@ def tryton_page(path: str, asked: dict[str, str], records: int) -> bytes:
     return json.dumps([tryton_record(model, n) for n in range(after + 1, last + 1)]).encode()
 
 
-PAGES: dict[str, Callable[[str, dict[str, str], int], bytes]] = {"rest": rest_page, "tryton": tryton_page}
+ODOO_FIELDS = {
+    "account.move": {
+        "name": "RE-1", "ref": "PO 1", "move_type": "out_invoice", "state": "posted", "date": "2025-08-31", "invoice_date": "2025-08-31",
+        "invoice_date_due": "2025-09-30", "invoice_payment_term_id": [1, "30 days"], "commercial_partner_id": [7, "Nord"],
+        "currency_id": [125, "EUR"], "company_id": [1, "Wir"], "amount_total": 0.25, "amount_tax": 0.0, "amount_residual": 0.0,
+        "invoice_user_id": [2, "Anna"], "invoice_origin": False, "reversed_entry_id": False, "write_date": "2025-09-01 06:30:00"},
+    "account.move.line": {
+        "move_id": [1, "RE-1"], "parent_state": "posted", "date": "2025-08-31", "date_maturity": "2025-09-30", "partner_id": [7, "Nord"],
+        "amount_currency": 0.25, "currency_id": [125, "EUR"], "amount_residual_currency": 0.0, "payment_id": False,
+        "statement_line_id": False, "ref": "PO 1", "name": "RE-1", "journal_id": [1, "Bank"], "company_id": [1, "Wir"],
+        "write_date": "2025-09-01 06:30:00"},
+    "account.partial.reconcile": {
+        "debit_move_id": [1, "RE-1"], "credit_move_id": [1, "RE-1"], "debit_amount_currency": 0.25, "credit_amount_currency": 0.25,
+        "max_date": "2025-09-02", "write_date": "2025-09-02 06:30:00"},
+    "account.account": {"account_type": "income"},
+    "res.company": {"name": "Wir", "currency_id": [125, "EUR"], "country_id": False, "partner_id": [1, "Wir"]},
+}  # fmt: skip
+
+
+def odoo_record(model: str, n: int, records: int) -> dict[str, object]:
+    """Of two lines the first is of an invoice and the other, as many records on, of the payment that pays it."""
+    made, put = {"id": n, **ODOO_FIELDS[model]}, n % records % 90_000 + 0.25
+    if model == "account.move":
+        made |= {"name": f"RE-{n}", "ref": f"PO {n}", "commercial_partner_id": [n % 5_000, "Nord"], "amount_total": put}
+    elif model == "account.move.line":
+        pays = n > records
+        made |= {"move_id": [n, f"RE-{n}"], "amount_currency": -put if pays else put, "payment_id": [n, "P"] if pays else False}
+    elif model == "account.partial.reconcile":
+        made |= {
+            "debit_move_id": [n, ""],
+            "credit_move_id": [n + records, ""],
+            "debit_amount_currency": put,
+            "credit_amount_currency": put,
+        }
+    return made
+
+
+def odoo_page(path: str, asked: dict[str, Any], records: int) -> bytes:
+    model, method = path.split("/")[-2:]
+    if method == "fields_get":
+        return json.dumps({name: {"type": "char"} for name in ODOO_FIELDS.get(model, ())}).encode()
+    if method == "search_count":
+        return b"0"
+    count = {"account.move": records, "account.move.line": 2 * records, "account.partial.reconcile": records, "res.company": 1}
+    domain, after = asked["domain"], asked["domain"][-1][2]
+    if ["debit", ">", 0] in domain or "reversed_entry_id" in str(domain) or model not in count:
+        return b"[]"
+    last = min(after + asked["limit"], count[model])
+    return json.dumps([odoo_record(model, n, records) for n in range(after + 1, last + 1)]).encode()
+
+
+PAGES: dict[str, Callable[[str, dict[str, Any], int], bytes]] = {"rest": rest_page, "tryton": tryton_page, "odoo": odoo_page}
 
 
 def serve(kind: str, records: int) -> None:
     """Answer until killed; the port is the first line printed. An answer is made once."""
-    made: dict[str, bytes] = {}
+    made: dict[tuple[str, bytes], bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             place = urlsplit(self.path)
-            if self.path not in made:
-                made[self.path] = PAGES[kind](place.path, {k: v[0] for k, v in parse_qs(place.query).items()}, records)
-            body = made[self.path]
+            asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if (key := (self.path, asked)) not in made:
+                named = {k: v[0] for k, v in parse_qs(place.query).items()}
+                made[key] = PAGES[kind](place.path, json.loads(asked) if asked else named, records)
+            body = made[key]
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -213,6 +269,33 @@ CASES = {
             "            return\n"
             "        after = int(page[-1]['id'])\n"
             "count = written(pages('account.invoice', _INVOICE, [['type', '=', 'out']])) + written(pages('account.move.line', _LINE, []))",
+        ),
+    ),
+    "odoo": (
+        served,
+        (
+            "from contextlib import ExitStack\nfrom datetime import date\nfrom pathlib import Path\n"
+            "from dagster_project.sources import Opening\nfrom dagster_project.sources.odoo import CONNECTOR",
+            "source = CONNECTOR.opened(CONNECTOR.settings(url=where, key='k'), Opening(date.today(), Path(out).parent, ExitStack()))\n"
+            "count = sum(written(source.fetch(DATASETS[name], None).pages) for name in ('invoices', 'payments', 'allocations'))",
+        ),
+        (
+            BARE_HTTP + "from dagster_project.sources.odoo import LINE, MOVE, PARTIAL, _LINE, _MOVE, _PARTIAL\n"
+            "def asked(model, fields, after):\n"
+            "    body = {'domain': [['id', '>', after]], 'fields': fields, 'limit': 2000, 'order': 'id asc'}\n"
+            "    address = f'{where}/json/2/{model}/search_read'\n"
+            "    return json.loads(session.post(address, json=body, timeout=60).content, parse_float=str)\n",
+            "def pages(model, fields):\n"
+            "    after = 0\n"
+            "    while True:\n"
+            "        page = asked(model, fields, after)\n"
+            "        if page:\n"
+            "            yield as_text(page)\n"
+            "        if len(page) < 2000:\n"
+            "            return\n"
+            "        after = page[-1]['id']\n"
+            "count = written(pages(MOVE, _MOVE)) + written(pages(LINE, _LINE))\n"
+            "written(pages(PARTIAL, _PARTIAL))  # which the connector makes applications of, and lines no rows of their own",
         ),
     ),
     "sql": (
