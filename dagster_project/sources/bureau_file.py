@@ -50,6 +50,7 @@ from dagster_project.sources import (
     csv_files,
     page_schema,
 )
+from dagster_project.sources.inquiries import accepted_in, plain_id
 from dagster_project.words import shown
 
 MAPPING: Final = "bureau_file.toml"
@@ -61,8 +62,23 @@ HEADER_ROWS: Final = 30
 WORDS: Final = "words in columns of numbers or dates, such as «{}»"
 """Portals write N/A or «Contact us» where there is no number. In a score it stays: which words are no score is policy."""
 
-_EVERY: Final = ("scored_on", "customer_id", "registration_number", "model_code", "status", "dbt", "industry_dbt", "recommended_limit",
-                 "currency", "current_ratio", "quick_ratio", "debt_to_equity", "match_confidence", "fetched_at")  # fmt: skip
+COMPANY: Final = "bureau_id"
+"""Not a column of ours: the bureau's own number of a company, which matches/<bureau>.csv has our customer of."""
+
+_EVERY: Final = (
+    *(
+        "scored_on",
+        "customer_id",
+        "registration_number",
+        COMPANY,
+        "model_code",
+        "status",
+        "dbt",
+        "industry_dbt",
+        "recommended_limit",
+    ),
+    *("currency", "current_ratio", "quick_ratio", "debt_to_equity", "match_confidence", "fetched_at"),
+)
 """What an export may have a column of, whichever score a row is about."""
 _OF_A_SCORE: Final = ("raw_score", "risk_class", "model_code")
 _DAY_IN_A_NAME: Final = re.compile(r"(?<!\d)(20\d{2})[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
@@ -118,6 +134,7 @@ class _Tally:
     """What is told of a delivery besides its records: in which line of its file each stands, and words that are no numbers."""
 
     lines: list[int] = field(default_factory=list)
+    strangers: int = 0
     words: int = 0
     such_as: str = ""
 
@@ -125,11 +142,14 @@ class _Tally:
 class BureauFileSource:
     """A folder of exports."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, home: Path):
+        """`home` has the files of matches, for exports that know companies by the bureau's own number."""
         if not folder.is_dir():
             raise SourceError(f"ARREARS_BUREAU_FILE_DIR: there is no folder {folder}")
         self.folder = folder
         self.exports = mapping_in(folder / MAPPING)
+        known = {export.bureau for export in self.exports if COMPANY in export.columns}
+        self._customers = {bureau: accepted_in(home / "matches" / f"{bureau}.csv") for bureau in known}
         self._reader = Bounded(SECONDS, MEGABYTES)
 
     def close(self) -> None:
@@ -161,6 +181,8 @@ class BureauFileSource:
     def _all(self, found: Sequence[tuple[Path, Export]], tally: _Tally, left_out: dict[str, int]) -> Iterator[pa.Table]:
         for path, export in found:
             yield from self._pages(path, export, tally)
+        if tally.strangers:
+            left_out["companies that matches/<bureau>.csv names no customer for"] = tally.strangers
         if tally.words:
             left_out[WORDS.format(tally.such_as)] = tally.words
 
@@ -178,11 +200,25 @@ class BureauFileSource:
         for records in tables:
             rows = []
             for line, record in records:
-                of_it = list(_rows(path, line, record, export, scored_on, tally))
+                of_it = [
+                    row
+                    for whose in self._whose(record, export, tally)
+                    for row in _rows(path, line, record, export, {"scored_on": scored_on, **whose}, tally)
+                ]
                 rows += of_it
                 tally.lines += [line] * len(of_it)
             if rows:
                 yield pa.Table.from_pylist(rows, schema=schema)
+
+    def _whose(self, record: Mapping[str, str | None], export: Export, tally: _Tally) -> Sequence[Mapping[str, str]]:
+        """Whom of our customers a record is about, where only the bureau's number tells."""
+        ours = [export.columns[name] for name in ("customer_id", "registration_number") if name in export.columns]
+        if COMPANY not in export.columns or any((record.get(_plain(column)) or "").strip() for column in ours):
+            return [{}]
+        company = plain_id(_digits(COMPANY, record.get(_plain(export.columns[COMPANY])) or "", export))
+        if not (found := self._customers[export.bureau].get(company, [])):
+            tally.strangers += 1
+        return [{"customer_id": customer} for customer in found]
 
     def _workbook(self, path: Path, export: Export) -> Iterator[Sequence[tuple[int, Mapping[str, str | None]]]]:
         try:
@@ -222,8 +258,10 @@ def _export(path: Path, name: str, said: Any) -> Export:
             raise SourceError(f'{here} needs {needed} = "…"')
     columns, scores = said.get("columns", {}), said.get("scores", {})
     _known(f"{here[:-1]}.columns]", columns, _EVERY, texts=True)
-    if not {"customer_id", "registration_number"} & columns.keys():
-        raise SourceError(f"{here[:-1]}.columns] has neither customer_id nor registration_number: whose scores are they?")
+    if not {"customer_id", "registration_number", COMPANY} & columns.keys():
+        raise SourceError(
+            f"{here[:-1]}.columns] has neither customer_id nor registration_number nor bureau_id: whose scores are they?"
+        )
     if not isinstance(scores, dict) or not scores:
         raise SourceError(
             f'{here} has no score: write [{shown(name, 60)}.scores.credit_score] and below it raw_score = "the column"'
@@ -233,7 +271,7 @@ def _export(path: Path, name: str, said: Any) -> Export:
         if not {"raw_score", "risk_class"} & score.keys():
             raise SourceError(f"{here[:-1]}.scores.{shown(code, 60)}] names neither raw_score nor risk_class")
     digits = said.get("digits", {})
-    _known(f"{here[:-1]}.digits]", digits, ("customer_id", "registration_number"))
+    _known(f"{here[:-1]}.digits]", digits, ("customer_id", "registration_number", COMPANY))
     if not all(isinstance(count, int) and 0 < count <= 30 for count in digits.values()):
         raise SourceError(f"{here[:-1]}.digits] holds whole numbers, such as registration_number = 8")
     return Export(
@@ -265,10 +303,12 @@ def _known(here: str, said: Any, names: Sequence[str], *, texts: bool = False) -
 
 
 def _rows(
-    path: Path, line: int, record: Mapping[str, str | None], export: Export, scored_on: str | None, tally: _Tally
+    path: Path, line: int, record: Mapping[str, str | None], export: Export, known: Mapping[str, str | None], tally: _Tally
 ) -> Iterator[dict[str, Any]]:
-    told = {name: _value(name, record.get(_plain(column)), export, tally) for name, column in export.columns.items()}
-    told = {"scored_on": scored_on, **told, "bureau": export.bureau}
+    """A row for each score. `known`: what is known of the record besides its columns."""
+    ours = {name: column for name, column in export.columns.items() if name != COMPANY}
+    said = {name: _value(name, record.get(_plain(column)), export, tally) for name, column in ours.items()}
+    told = {**known, **{name: value for name, value in said.items() if value is not None}, "bureau": export.bureau}
     extra = json.dumps({"file": path.name, "line": line}, ensure_ascii=False)
     for score in export.scores:
         raw = _value("raw_score", record.get(_plain(score.raw_score)), export, tally) if score.raw_score else None
@@ -293,9 +333,12 @@ def _value(name: str, text: str | None, export: Export, tally: _Tally) -> str | 
         one, other, year, rest = slashed.groups()
         day, month = (one, other) if export.told.dates == DAY_FIRST else (other, one)
         return f"{year}-{month:0>2}-{day:0>2}{rest}"
-    if name in export.digits and text.isdigit():
-        return text.zfill(export.digits[name])
-    return text
+    return _digits(name, text, export)
+
+
+def _digits(name: str, text: str, export: Export) -> str:
+    """An identifier with the zeros that a spreadsheet dropped."""
+    return text.zfill(export.digits[name]) if name in export.digits and text.isdigit() else text
 
 
 def _plain(header: str) -> str:
@@ -363,7 +406,7 @@ def _text(cell: Any) -> str | None:
 
 
 def _opened(own: BureauFileSettings, opening: Opening) -> BureauFileSource:
-    source = BureauFileSource(own.dir)
+    source = BureauFileSource(own.dir, opening.home)
     opening.stack.callback(source.close)
     return source
 

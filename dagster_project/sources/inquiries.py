@@ -582,6 +582,24 @@ def _rows_of(path: Path) -> Iterator[tuple[int, Mapping[str, str | None]]]:
         raise SourceError(f"{path} line {reader.line_num} is no CSV: {broken}") from None
 
 
+def accepted_in(path: Path) -> dict[str, list[str]]:
+    """Customers by the company that a file of matches accepts for them, its letters and digits alone.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    found: dict[str, list[str]] = {}
+    for _, row in _rows_of(path):
+        company, customer = (unguarded((row.get(name) or "").strip()) for name in ("bureau_id", "customer_id"))
+        if company and customer and (row.get("decision") or "").strip().lower() == "accepted":
+            found.setdefault(plain_id(company), []).append(customer)
+    return found
+
+
+def plain_id(text: str) -> str:
+    return re.sub(r"[^0-9A-Z]", "", unicodedata.normalize("NFKC", text).upper())
+
+
 def _guarded(value: Any) -> str:
     from dagster_project.tables import FORMULA_STARTS
 
@@ -610,7 +628,7 @@ def forgotten_of(home: Path, customer_id: str) -> int:
 def identifier(text: str, country: str) -> str:
     """A registration or VAT number without blanks and punctuation, with the zeros its country writes; empty where it is none: a German one
     without its court is no key."""
-    plain = re.sub(r"[^0-9A-Z]", "", unicodedata.normalize("NFKC", text).upper())
+    plain = plain_id(text)
     if country == "DE" and re.match(r"HR[AB]", plain):
         return ""
     digits = {"GB": 8, "NO": 9}.get(country)

@@ -166,6 +166,31 @@ def test_no_sentinel_becomes_a_number_and_each_scale_is_read_as_its_own(folder: 
     ]
 
 
+def test_a_bureaus_own_number_finds_the_customers_that_somebody_accepted_it_for(folder: Path, landing: Landing) -> None:
+    mapping = (folder / "bureau_file.toml").read_text("utf-8")
+    own = mapping.replace('customer_id = "Customer ID"', 'bureau_id = "Customer ID"').replace(
+        "[portfolio.scores.paydex]", "[portfolio.digits]\nbureau_id = 9\n[portfolio.scores.paydex]"
+    )
+    (folder / "bureau_file.toml").write_text(own, "utf-8")
+    (folder / "creditsafe-june.csv").unlink()
+    matches = folder / "matches" / "dnb.csv"
+    matches.parent.mkdir()
+    matches.write_text(
+        "customer_id;bureau_id;decision\nA;00-000-0001;accepted\nB;000000001;Accepted\nC;000000002;proposed\n", "utf-8"
+    )
+
+    manifest, rows = landed(folder, landing)
+
+    told = [(row["score_code"], row["customer_id"], row["raw_score"]) for row in rows]
+    assert told == [
+        ("failure_percentile", "A", "40"),
+        ("failure_percentile", "B", "40"),
+        ("paydex", "A", "78"),
+        ("paydex", "B", "78"),
+    ]
+    assert manifest.left_out["companies that matches/<bureau>.csv names no customer for"] == 2
+
+
 def test_a_file_that_is_taken_away_takes_nothing_back_and_a_bad_cell_says_where_it_stands(folder: Path, landing: Landing) -> None:
     landed(folder, landing)
     (folder / "portfolio-2025-06-15.xlsx").unlink()
@@ -187,7 +212,7 @@ def test_a_file_that_is_taken_away_takes_nothing_back_and_a_bad_cell_says_where_
         (
             'customer_id = "Your reference"\nregistration_number = "Company number"\n',
             "",
-            "neither customer_id nor registration_number",
+            "neither customer_id nor registration_number nor bureau_id",
         ),
         ('scored_on = "Report date"\n', "", r"names no column for scored_on, and there is no day in the file's name"),
         ('status = "Status"', 'state = "Status"', r"\[europe.columns\]: state is none of scored_on"),

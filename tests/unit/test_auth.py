@@ -18,8 +18,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from dagster_project.sources import SourceError
-from dagster_project.sources.auth import Auth, Basic, ClientCredentials, RefreshToken, SignedAssertion, token_endpoint
+from dagster_project.sources import LoginRefusedError, NotReachedError, SourceError
+from dagster_project.sources.auth import (
+    Auth,
+    Basic,
+    ClientCredentials,
+    Login,
+    RefreshToken,
+    SignedAssertion,
+    logged_in,
+    token_endpoint,
+)
 from dagster_project.sources.http import Http
 
 
@@ -197,3 +206,48 @@ def test_names_with_passwords_are_sent_in_either_form() -> None:
     assert token.header() == "token key:s3cret"
     assert all("s3cret" in auth.secrets for auth in (basic, token) if isinstance(auth, Auth))
     assert "bWU6czNjcmV0" in basic.secrets
+
+
+def login(kept: Path, url: str, password: str = "s3cret") -> Login:
+    def ask() -> tuple[str, float]:
+        answer = logged_in(f"{url}/login", {"user": "u", "password": password}, hidden=(password,))
+        return str(answer["token"]), 3_600.0
+
+    return Login(f"{url}/login", {"ARREARS_TOY_USER": "u", "ARREARS_TOY_PASSWORD": password}, kept, ask, scheme="Token ")
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "is_remembered"),
+    [(400, 1, True), (401, 1, True), (403, 1, True), (404, 1, False), (429, 1, False), (503, 3, False)],
+)
+def test_a_login_is_tried_once_and_remembered_where_who_we_are_is_refused(
+    status: int, asked: int, is_remembered: bool, server: Any, answer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    server.on("/login", answer(b'{"message": "no, s3cret"}', status))
+    kept = tmp_path / "memory" / "toy-refused.json"
+
+    for _ in range(2):
+        with pytest.raises(NotReachedError) as refused:
+            login(kept, server.url).header()
+        assert "s3cret" not in str(refused.value)
+
+    assert len(server.heard) == (asked if is_remembered else 2 * asked)
+    assert kept.exists() == is_remembered
+    if is_remembered:
+        assert "was refused on 20" in str(refused.value) and "ARREARS_TOY_PASSWORD" in str(refused.value)
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert "s3cret" not in kept.read_text("utf-8")
+
+
+def test_other_credentials_are_tried_and_a_memory_that_is_broken_stops_all(server: Any, answer: Any, tmp_path: Path) -> None:
+    kept = tmp_path / "toy-refused.json"
+    server.on("/login", answer(b"", 401), answer({"token": "abc"}))
+    with pytest.raises(LoginRefusedError):
+        login(kept, server.url).header()
+    assert login(kept, server.url, "another").header() == "Token abc"
+
+    kept.write_text("{", "utf-8")
+    with pytest.raises(LoginRefusedError, match="remove it once the credentials are right"):
+        login(kept, server.url, "another").header()
+    assert len(server.heard) == 2
