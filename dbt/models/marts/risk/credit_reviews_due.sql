@@ -2,6 +2,10 @@ with accounts as (
     select * from {{ ref('int_review_accounts') }}
 ),
 
+advice as (
+    select * from {{ policy_rows('review_advice') }} as review_advice
+),
+
 standing as (
     select * from {{ ref('int_review_reasons') }}
 ),
@@ -66,6 +70,11 @@ select
     cast(accounts.credit_limit as decimal(18, 4)) as credit_limit,
     cast(accounts.credit_used_share as decimal(18, 4)) as credit_used_share,
     cast(accounts.oldest_past_due_days as integer) as oldest_past_due_days,
+    cast(accounts.gross_margin_pct as decimal(18, 4)) as gross_margin_pct,
+    cast(accounts.strategic_value as decimal(18, 4)) as strategic_value,
+    {{ rounded("accounts.past_due_amount * " ~ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') ~ " / 100", reporting_digits()) }}
+        as carrying_cost_a_year_amount,
+    cast(advice.advice as varchar) as advice,
     cast(accounts.dbt_direction as varchar) as dbt_direction,
     cast(accounts.dbt_days_recent as decimal(18, 4)) as dbt_days_recent,
     cast(accounts.dbt_days_prior as decimal(18, 4)) as dbt_days_prior,
@@ -75,3 +84,15 @@ select
 from reasons
 inner join accounts on reasons.customer_id = accounts.customer_id
 left join score_falls on accounts.customer_id = score_falls.customer_id
+left join advice
+    on advice.margin = case
+        when accounts.gross_margin_pct is null then 'unknown'
+        when accounts.gross_margin_pct < {{ policy_value('risk_policy', 'thin_margin_pct', 'decimal(9, 4)') }} then 'thin'
+        else 'sound'
+    end
+    and advice.pace = case
+        when accounts.dbt_days_recent >= {{ policy_value('risk_policy', 'slow_from_days', 'decimal(9, 4)') }} then 'slow' else 'prompt'
+    end
+    and advice.standing = case
+        when accounts.strategic_value >= {{ policy_value('risk_policy', 'tie_break_strategic_value', 'decimal(9, 4)') }} then 'strategic' else 'ordinary'
+    end
