@@ -36,6 +36,8 @@ from dagster_project.sources.inquiries import (
     figure,
     identifier,
     likeness,
+    limit_of,
+    listed,
     now,
     terms_of,
     words,
@@ -52,7 +54,6 @@ SCORE: Final = "report.creditScore.currentCreditRating"
 FACTS: Final[Mapping[str, tuple[str, ...]]] = {
     "dbt": ("report.additionalInformation.paymentData.dbt", "report.additionalInformation.dbt.companyDBT"),
     "industry_dbt": ("report.additionalInformation.paymentData.industryDBT", "report.additionalInformation.dbt.industryDBT"),
-    "recommended_limit": (f"{SCORE}.creditLimit.value",),
     "current_ratio": ("report.financialStatements.0.ratios.currentRatio",),
     "quick_ratio": ("report.financialStatements.0.ratios.liquidityRatioOrAcidTest",),
 }
@@ -128,8 +129,7 @@ class Creditsafe:
 
     def _search(self, asked: Mapping[str, str]) -> list[Mapping[str, Any]]:
         answer = self.http.json(f"{self._url}/companies", {**asked, "page": "1", "pageSize": "10"}, number=str)
-        companies = answer.get("companies") if isinstance(answer, Mapping) else []
-        return [each for each in companies or [] if isinstance(each, Mapping) and words(each.get("id"))]
+        return [each for each in listed(at(answer, "companies")) if words(at(each, "id"))]
 
     def _candidate(self, found: Mapping[str, Any], customer: Customer, matched_by: str) -> Candidate:
         country = words(found.get("country")) or ""
@@ -166,7 +166,7 @@ class Creditsafe:
         shared = {
             "scored_on": day.isoformat(),
             "status": status,
-            "currency": _currency(at(rating, "creditLimit.currency")) if facts["recommended_limit"] else None,
+            **limit_of(at(rating, "creditLimit.value"), at(rating, "creditLimit.currency")),
             "fetched_at": now(),
             **facts,
         }
@@ -187,7 +187,7 @@ class Creditsafe:
             rows.append(
                 {**shared, "score_code": "credit_score", "raw_score": provider, "risk_class": common, "model_code": scale or None}
             )
-        if not rows and (status or any(facts.values())):
+        if not rows and (status or shared["recommended_limit"] or any(facts.values())):
             rows.append({**shared, "score_code": "rating", "raw_score": None})
         return Reading(rows, [] if rating else ["creditScore is missing"])
 
@@ -197,9 +197,9 @@ class Creditsafe:
         portfolio = f"/portfolios/{quote(self._portfolio, safe='')}" if self._portfolio else ""
         asked = {"startDate": since.isoformat(), "endDate": self._today.isoformat(), "page": "0", "pageSize": str(PAGE_ROWS)}
         first = Question(f"{self._url}/monitoring{portfolio}/notificationEvents", asked)
-        paging = Numbered("page", PAGE_ROWS, lambda answer: len(answer.get("data") or ()), first=0)
+        paging = Numbered("page", PAGE_ROWS, lambda answer: len(listed(at(answer, "data"))), first=0)
         for answer in walked(first, lambda question: self._page(question), paging, "alerts", LIMITS):
-            yield [alert for event in answer.get("data") or () if (alert := _alert(event))]
+            yield [alert for event in listed(at(answer, "data")) if (alert := _alert(event))]
 
     def _page(self, question: Question) -> Any:
         answer = self.http.json(question.address, question.parameters, number=str, whole=str)
@@ -224,10 +224,6 @@ def _alert(event: Any) -> Alert | None:
 def _texts(*values: Any) -> Iterator[str]:
     for value in values:
         yield from map(str, value) if isinstance(value, list) else [str(value)] if value else []
-
-
-def _currency(value: Any) -> str | None:
-    return str(value) if re.fullmatch("[A-Z]{3}", str(value or "")) else None
 
 
 def _opened(own: CreditsafeSettings, opening: Opening, wait: float = 1.0, pause: float = PAUSE) -> BureauSource:

@@ -34,6 +34,8 @@ from dagster_project.sources.inquiries import (
     at,
     day_of,
     figure,
+    limit_of,
+    listed,
     now,
     terms_of,
     words,
@@ -141,7 +143,7 @@ class Dnb:
             asked["registrationNumber"] = number
         answer = self.http.json(f"{self._url}/v1/match/cleanseMatch", asked, number=str, whole=str)
         by = "registration_number" if "registrationNumber" in asked else "name"
-        found = [_candidate(each, by) for each in at(answer, "matchCandidates") or ()]
+        found = [_candidate(each, by) for each in listed(at(answer, "matchCandidates"))]
         return [candidate for candidate in found if candidate]
 
     # --- blocks -------------------------------------------------------------------------------------------------------
@@ -157,12 +159,12 @@ class Dnb:
             raise SourceError(f"D&B answers about {theirs} where {company} was asked for: the number was replaced by another")
         failed = [
             f"{words(at(block, 'blockID')) or 'a block'}: {words(at(block, 'reason')) or words(at(block, 'status'))}"
-            for block in at(answer, "blockStatus") or ()
+            for block in listed(at(answer, "blockStatus"))
             if str(at(block, "status")).lower() != "ok"
         ]
         told = day_of(at(answer, "transactionDetail.transactionTimestamp")) or day.isoformat()
         status = words(at(answer, "organization.dunsControlStatus.operatingStatus.description"))
-        shared = {"status": status, "fetched_at": words(at(answer, "transactionDetail.transactionTimestamp")) or now()}
+        shared = {"status": status, "fetched_at": now()}
         rows: list[dict[str, Any]] = []
         for code, places in SCORES.items():
             said = {column: words(at(answer, place)) for column, place in places.items()}
@@ -171,19 +173,10 @@ class Dnb:
             row = {**shared, **said, "score_code": code, "scored_on": day_of(said["scored_on"]) or told}
             rows.append({**row, "dbt": figure(said["dbt"])} if "dbt" in said else row)
         limit = at(answer, f"{ASSESSED}.creditLimitRecommendation")
-        if amount := figure(at(limit, "maximumRecommendedLimit.value")):
-            currency = words(at(limit, "maximumRecommendedLimit.currency"))
+        recommended = limit_of(at(limit, "maximumRecommendedLimit.value"), at(limit, "maximumRecommendedLimit.currency"))
+        if recommended["recommended_limit"]:
             on = day_of(at(limit, "assessmentDate")) or told
-            rows.append(
-                {
-                    **shared,
-                    "score_code": "credit_limit",
-                    "raw_score": None,
-                    "scored_on": on,
-                    "recommended_limit": amount,
-                    "currency": currency,
-                }
-            )
+            rows.append({**shared, "score_code": "credit_limit", "raw_score": None, "scored_on": on, **recommended})
         return Reading(rows, failed)
 
     # --- changes ------------------------------------------------------------------------------------------------------
@@ -198,7 +191,7 @@ class Dnb:
             answer = self.http.json(address, number=str, whole=str)
             if answer is None:
                 raise SourceError(f"{address}: 404. There is no such registration: is ARREARS_DNB_REGISTRATION right?")
-            if not (told := at(answer, "notifications")):
+            if not (told := listed(at(answer, "notifications"))):
                 return
             yield [alert for each in told if (alert := _alert(each))]
 
@@ -227,7 +220,7 @@ def good_for(answer: Mapping[str, Any]) -> float:
 
 def _candidate(found: Any, by: str) -> Candidate | None:
     duns, code = words(at(found, "organization.duns")), words(at(found, "matchQualityInformation.confidenceCode"))
-    if not duns or not code or not code.isdigit():
+    if not duns or not code or not re.fullmatch(r"[0-9]{1,2}", code):
         return None
     name = words(at(found, "organization.primaryName")) or ""
     country = words(at(found, "organization.primaryAddress.addressCountry.isoAlpha2Code")) or ""

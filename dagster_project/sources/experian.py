@@ -32,6 +32,8 @@ from dagster_project.sources.inquiries import (
     at,
     figure,
     likeness,
+    limit_of,
+    listed,
     now,
     terms_of,
     words,
@@ -131,7 +133,7 @@ class Experian:
         asked = {"name": customer.name, "geo": True}
         if re.fullmatch("[A-Za-z]{2}", customer.region):
             asked["state"] = customer.region.upper()
-        return [found for each in self._asked("search", asked) or () if (found := _candidate(each, customer))]
+        return [found for each in listed(self._asked("search", asked)) if (found := _candidate(each, customer))]
 
     # --- scores -------------------------------------------------------------------------------------------------------
 
@@ -147,7 +149,6 @@ class Experian:
             if raw is None:
                 failed.append(f"{place} is missing")
                 continue
-            limit = figure(at(said, "recommendedCreditLimitAmount"))
             rows.append(
                 {
                     "scored_on": day.isoformat(),
@@ -155,8 +156,7 @@ class Experian:
                     "raw_score": raw,
                     "model_code": model,
                     "risk_class": words(at(said, "riskClass.code")),
-                    "recommended_limit": limit,
-                    "currency": "USD" if limit else None,
+                    **limit_of(at(said, "recommendedCreditLimitAmount"), "USD"),
                     "fetched_at": now(),
                 }
             )
@@ -182,7 +182,7 @@ def _errors(answer: Any) -> str:
     """The errors of an answer in words, without a text of it that could be anybody's."""
     told = [
         f"{words(at(error, 'errorCode')) or ''} {words(at(error, 'message')) or words(at(error, 'errorType')) or ''}".strip()
-        for error in at(answer, "errors") or ()
+        for error in listed(at(answer, "errors"))
     ]
     return shown("; ".join(filter(None, told)) or "no reason is given", 160)
 

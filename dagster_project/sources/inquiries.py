@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -31,7 +32,7 @@ from dagster_project.contract import MATCH_DECISIONS, Dataset
 from dagster_project.policy import number, rows_in_force
 from dagster_project.sources import Delivery, NotReachedError, Opening, PaidLostError, SourceError
 from dagster_project.sources.auth import write_private
-from dagster_project.sources.records import Record, Spool, pages
+from dagster_project.sources.records import EXACT, Record, Spool, pages
 from dagster_project.tables import unguarded
 from dagster_project.words import shown
 
@@ -652,8 +653,11 @@ def likeness(ours: str, theirs: str) -> int:
 
 def day_of(text: Any) -> str | None:
     """The day of a date or time as ISO writes it; None where it is neither."""
-    found = re.match(r"\d{4}-\d{2}-\d{2}", str(text or ""))
-    return found[0] if found else None
+    found = re.match(r"\d{4}-\d{2}-\d{2}", str(text or ""), re.ASCII)
+    try:
+        return date.fromisoformat(found[0]).isoformat() if found else None
+    except ValueError:
+        return None
 
 
 def now() -> str:
@@ -672,12 +676,29 @@ def at(answer: Any, path: str) -> Any:
     return answer
 
 
+def listed(value: Any) -> Sequence[Any]:
+    """A list; an empty one where it is none."""
+    return value if isinstance(value, list) else ()
+
+
 def figure(value: Any) -> str | None:
-    """A number as its digits; None where it is in words («Contact us») or is not there."""
+    """A number as its digits, four of a fraction at most; None where it is in words («Contact us»), not there, or none anybody means."""
     text = str(value).strip().replace(",", "") if value is not None and not isinstance(value, bool) else ""
-    return text if re.fullmatch(r"-?\d+(\.\d+)?", text) else None
+    if not re.fullmatch(r"-?\d{1,12}(\.\d+)?", text, re.ASCII):
+        return None
+    exact = Decimal(text)
+    return f"{exact if len(text.partition('.')[2]) <= 4 else EXACT.quantize(exact, Decimal('0.0001')):f}"
+
+
+def limit_of(value: Any, currency: Any) -> dict[str, str | None]:
+    """A recommended limit and its currency; neither where it is none."""
+    amount = figure(value)
+    if amount is None or amount.startswith("-"):
+        return {"recommended_limit": None, "currency": None}
+    code = words(currency) or ""
+    return {"recommended_limit": amount, "currency": code if re.fullmatch("[A-Z]{3}", code) else None}
 
 
 def words(value: Any) -> str | None:
-    """A value as text; None where there is none."""
-    return None if value is None or isinstance(value, Mapping) else str(value).strip() or None
+    """A value as text; None where there is none, or a list or an object where a value should be."""
+    return None if value is None or isinstance(value, (Mapping, list)) else str(value).strip() or None
