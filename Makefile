@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run adopt connect reconcile send datadocs verify forget compact compare backtest policy postgres test live faults lint docs dev serve demo bench audit lock clean
+.PHONY: help setup run adopt connect reconcile send datadocs verify forget compact compare scenario backtest policy postgres test live faults lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ adopt: setup ## Say what the first night would do, before it does it, for today 
 
 compare: setup ## Hold the policy packs against the published book, all or WITH=segments
 	@$(BIN)/python -m dagster_project compare $(if $(WITH),--with $(WITH))
+
+scenario: setup ## Say what other terms, limits or habits would change: PACK=segments NET_DAYS=-15 TIER=3 LIMITS=80 LATE=-5
+	@$(BIN)/python -m dagster_project scenario $(if $(PACK),--pack $(PACK)) $(if $(NET_DAYS),--net-days=$(NET_DAYS)) $(if $(TIER),--tier $(TIER)) $(if $(LIMITS),--limits $(LIMITS)) $(if $(LATE),--late=$(LATE))
 
 backtest: setup ## Try the policy on the past year, PACK=segments beside it: whom it would have held, and who went bad
 	@$(BIN)/python -m dagster_project backtest $(if $(PACK),--pack $(PACK))

@@ -82,6 +82,17 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--with", dest="beside", metavar="PACK", help="the one pack to hold beside the selected; all where left out"
     )
+    scenario = commands.add_parser("scenario", help="say what other terms, limits or habits would change on the published book")
+    scenario.set_defaults(command=_scenario)
+    scenario.add_argument("--pack", help="another policy pack; the selected one where left out")
+    scenario.add_argument("--net-days", type=int, default=0, help="by how many days net terms change: -15")
+    scenario.add_argument(
+        "--tier", action="append", default=[], help="whose net terms change; everybody's where left out; may be said again"
+    )
+    scenario.add_argument("--limits", type=int, default=100, metavar="PERCENT", help="the limits, per cent of the tiers' own: 80")
+    scenario.add_argument(
+        "--late", type=int, default=0, metavar="DAYS", help="how many days later beyond terms everybody pays: -5"
+    )
     backtest = commands.add_parser("backtest", help="try the policy, or another pack beside it, on the past year's month ends")
     backtest.set_defaults(command=_backtest)
     backtest.add_argument("--pack", help="the pack to hold beside the selected one")
@@ -194,6 +205,19 @@ def _compare(settings: Settings, options: argparse.Namespace) -> int:
 
     try:
         print(comparison_of(settings.published, options.beside))
+    except NothingToCompare as nothing:
+        print(nothing, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _scenario(settings: Settings, options: argparse.Namespace) -> int:
+    from dagster_project.comparison import NothingToCompare
+    from dagster_project.scenario import Question, scenario_of
+
+    question = Question(options.pack, options.net_days, tuple(options.tier), options.limits, options.late)
+    try:
+        print(scenario_of(settings.published, question))
     except NothingToCompare as nothing:
         print(nothing, file=sys.stderr)
         return 1
