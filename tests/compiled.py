@@ -7,9 +7,12 @@ letter but for the date; what is left out are dbt's own checks (contracts), whic
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -117,15 +120,16 @@ def over(
     for node in reversed(nodes):
         if node.name in wanted and node.name not in given:
             wanted.update(node.parents)
-    con = connect()
+    con = connect(threads="1")
     con.execute("attach ':memory:' as arrears; attach ':memory:' as published; set timezone = 'UTC'; use arrears")
     for node in nodes:
         if node.name in wanted and node.kind != "test":
             con.execute(f"create schema if not exists {node.relation.rpartition('.')[0]}")
             if node.name in given:
                 con.register("given_rows", given[node.name])
-            sql = "select * from given_rows" if node.name in given else _sql(node, as_of, seeds)
-            con.execute(f"create {'table' if node.name in given else node.kind} {node.relation} as {sql}")
+                con.execute(f"create table {node.relation} as from given_rows")
+            else:
+                _create(con, node, as_of, seeds, node.kind)
     return con
 
 
@@ -137,6 +141,21 @@ def at(node: Node, as_of: date) -> str:
 def _sql(node: Node, as_of: date, seeds: Path) -> str:
     sql = at(node, as_of)
     return sql.replace(f"read_csv('{SEEDS}/", f"read_csv('{seeds}/") if not node.parents else sql
+
+
+class InMemory(Warehouse):
+    """A morning's files that are none: opening, growing and closing them takes longer than what a small book puts into them."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection):
+        super().__init__(Path())
+        self.con = con
+
+    @contextmanager
+    def prepared(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        yield self.con
+
+    def says_issued(self, loads: Iterable[str]) -> None:
+        """Nobody asks."""
 
 
 class Built:
@@ -157,7 +176,7 @@ def build(
     nodes: Sequence[Node],
     landing: Landing,
     as_of: date,
-    folder: Path,
+    folder: Path | None = None,
     known: Known = "then",
     *,
     test: bool = True,
@@ -166,13 +185,38 @@ def build(
     source: str = "demo",
     bureau: str = "none",
 ) -> Built:
-    """Run every node over what the landing knows, in a folder of its own. `timezone`: where the machine believes it stands; `seeds`: the
-    folder of the policy rows; `source`: where the ledger is said to come from: policy bound the demo's company all along; `bureau`: where
-    scores are said to come from.
+    """Run every node over what the landing knows: in memory, or in the files of a `folder` for whoever reads those. `timezone`: where the
+    machine believes it stands; `seeds`: the folder of the policy rows; `source`: where the ledger is said to come from: policy bound the
+    demo's company all along; `bureau`: where scores are said to come from.
 
     Raises:
         BlockingTestFailed: what the night would have stopped at.
     """
+    con = (
+        _in_files(folder, landing, as_of, known, source, bureau) if folder else _in_memory(landing, as_of, known, source, bureau)
+    )
+    con.execute(f"set timezone = '{timezone}'")
+    for schema in sorted({node.relation.rpartition(".")[0] for node in nodes if node.relation}):
+        con.execute(f"create schema if not exists {schema}")
+    failures = {}
+    said = []
+    for node in nodes:
+        if node.kind != "test":
+            try:
+                _create(con, node, as_of, seeds, "view" if folder and node.kind == "view" else "table")
+            except duckdb.Error as broken:
+                broken.add_note(f"in {node.name}")
+                raise
+        elif test and (found := con.sql(at(node, as_of)).to_arrow_table()).num_rows:
+            failures[node.name] = found.num_rows
+            said += [f"{node.name}: {found.slice(0, 3).to_pylist()}"] if node.blocking else []
+    if said:
+        con.close()
+        raise BlockingTestFailed("\n".join(said))
+    return Built(con, failures)
+
+
+def _in_files(folder: Path, landing: Landing, as_of: date, known: Known, source: str, bureau: str) -> duckdb.DuckDBPyConnection:
     warehouse = Warehouse(folder)
     warehouse.create()
     try:
@@ -180,24 +224,27 @@ def build(
     finally:
         warehouse.release()
     con = connect(str(warehouse.private), fsync_mode="none")  # as dbt's profile has it
-    con.execute(f"attach '{warehouse.marts}' as published; set timezone = '{timezone}'")
-    schemas = {node.relation.rpartition(".")[0] for node in nodes if node.relation}
-    for schema in sorted(schemas):
-        con.execute(f"create schema if not exists {schema}")
-    failures = {}
-    said = []
-    for node in nodes:
-        sql = _sql(node, as_of, seeds)
-        if node.kind != "test":
-            try:
-                con.execute(f"create {'view' if node.kind == 'view' else 'table'} {node.relation} as {sql}")
-            except duckdb.Error as broken:
-                broken.add_note(f"in {node.name}")
-                raise
-        elif test and (found := con.sql(sql).to_arrow_table()).num_rows:
-            failures[node.name] = found.num_rows
-            said += [f"{node.name}: {found.slice(0, 3).to_pylist()}"] if node.blocking else []
-    if said:
-        con.close()
-        raise BlockingTestFailed("\n".join(said))
-    return Built(con, failures)
+    con.execute(f"attach '{warehouse.marts}' as published")
+    return con
+
+
+def _in_memory(landing: Landing, as_of: date, known: Known, source: str, bureau: str) -> duckdb.DuckDBPyConnection:
+    con = connect(threads="1")  # what a small book asks is planned in less time than threads take to meet
+    con.execute("attach ':memory:' as arrears; attach ':memory:' as published; use arrears")
+    morning.prepare(InMemory(con), landing, as_of, known, source, bureau)
+    return con
+
+
+def _create(con: duckdb.DuckDBPyConnection, node: Node, as_of: date, seeds: Path, kind: str) -> None:
+    sql = _sql(node, as_of, seeds)
+    if not node.parents and (file := re.search(r"read_csv\('([^']+)'", sql)):
+        con.register("given_rows", _seed(sql, Path(file[1]).read_bytes()))
+        sql = "select * from given_rows"
+    con.execute(f"create {kind} {node.relation} as {sql}")
+
+
+@cache
+def _seed(sql: str, content: bytes) -> pa.Table:
+    """The rows of a seed whose file holds `content`, read once."""
+    with duckdb.connect() as con:
+        return con.sql(sql).to_arrow_table()

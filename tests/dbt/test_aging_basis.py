@@ -23,8 +23,8 @@ KEY_FIGURES = ("aging_share", "best_possible_dso", "average_days_delinquent", "c
 """The key figures made of buckets, by how their names begin."""
 
 
-def marts(folder: Path, landing: Landing, seeds: Path) -> Mapping[str, list[dict[str, Any]]]:
-    built = compiled.build(compiled.compiled(), landing, MORNING, folder, seeds=seeds)
+def marts(landing: Landing, seeds: Path) -> Mapping[str, list[dict[str, Any]]]:
+    built = compiled.build(compiled.compiled(), landing, MORNING, seeds=seeds)
     assert doubled(built.con) == ({}, len(declared()))
     names = [
         name for (name,) in built.con.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
@@ -49,8 +49,8 @@ def test_a_basis_moves_buckets_and_nobody(landing: Landing, tmp_path: Path) -> N
     parameters = (seeds / "aging_policy.csv").read_text("utf-8")
     (seeds / "aging_policy.csv").write_text(parameters.replace("basis,due_date,", "basis,invoice_date,"), "utf-8")
 
-    by_due_date = marts(tmp_path / "due", landing, SEEDS)
-    by_invoice_date = marts(tmp_path / "invoice", landing, seeds)
+    by_due_date = marts(landing, SEEDS)
+    by_invoice_date = marts(landing, seeds)
 
     moved = [name for name, rows in by_due_date.items() if rows != by_invoice_date[name]]
     assert {"open_items", "aging_by_customer", "aging_history", "kpi_monthly"} <= set(moved)

@@ -51,7 +51,7 @@ def test_billed_ties_to_the_roll_forward_by_month_and_entity(landing: Landing, t
     for dataset in DATASETS.values():
         landing.land(dataset, source.fetch(dataset, None), MORNING)
     nodes = compiled.needed_for(compiled.compiled(), "kpi_monthly", "roll_forward")
-    built = compiled.build(nodes, landing, MORNING, tmp_path / "warehouse")
+    built = compiled.build(nodes, landing, MORNING)
 
     billed: dict[tuple[str, date], Decimal] = {}
     rolled: dict[tuple[str, date], Decimal] = {}

@@ -73,7 +73,7 @@ def morning(nodes: Sequence[Node], book: Path, tmp_path_factory: pytest.TempPath
         source = FilesSource(book)
         for dataset in DATASETS.values():
             landing.land(dataset, source.fetch(dataset, None), day)
-        return compiled.build(compiled.needed_for(nodes, *marts), landing, day, place / "warehouse")
+        return compiled.build(compiled.needed_for(nodes, *marts), landing, day)
 
     return build
 
@@ -176,7 +176,7 @@ def test_on_the_first_morning_nothing_is_late_and_first_reviews_are_a_plan(
     wanted = compiled.needed_for(nodes, "credit_reviews_due", "credit_exceptions", "risk_tiers", "kpi_monthly")
 
     def night(day: date) -> Built:
-        return compiled.build(wanted, landing, day, tmp_path / f"{day}", source="files")
+        return compiled.build(wanted, landing, day, source="files")
 
     first, later = night(MORNING), night(date(2025, 9, 15))
 

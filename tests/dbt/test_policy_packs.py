@@ -226,8 +226,8 @@ def test_a_pack_and_a_tier_are_added_by_rows_alone(nodes: Sequence[Node], seeds:
         nodes, "policy_comparison", "risk_tiers", "risk_tier_reasons", "dunning_worklist", "int_pack_faults"
     )
 
-    house_built = compiled.build(under("house", wanted), landing, MORNING, tmp_path / "house", seeds=seeds)
-    segments_built = compiled.build(under("segments", wanted), landing, MORNING, tmp_path / "segments", seeds=seeds)
+    house_built = compiled.build(under("house", wanted), landing, MORNING, seeds=seeds)
+    segments_built = compiled.build(under("segments", wanted), landing, MORNING, seeds=seeds)
 
     house_tiers = {row["customer_id"]: row["tier_indicated"] for row in house_built.rows("risk_tiers")}
     compared = {(row["policy"], row["customer_id"]): row for row in house_built.rows("policy_comparison")}

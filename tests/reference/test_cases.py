@@ -41,7 +41,7 @@ def build(landing: Landing, tmp_path: Path) -> Build:
         source = FilesSource(folder)
         for dataset in DATASETS.values():
             landing.land(dataset, source.fetch(dataset, None), as_of)
-        return compiled.build(compiled.compiled(policy), landing, as_of, tmp_path / f"{as_of}.{case}.{policy}")
+        return compiled.build(compiled.compiled(policy), landing, as_of)
 
     return build
 

@@ -14,7 +14,7 @@ import pytest
 
 from dagster_project import outgoing, warehouse
 from dagster_project.contract import DATASETS
-from dagster_project.landing import Known, Landing, rows_select
+from dagster_project.landing import Landing, rows_select
 from dagster_project.sources.files import FilesSource
 from tests import compiled
 
@@ -58,9 +58,9 @@ def copy_of(store: Path, to: Path) -> Landing:
     return Landing(to / "landing", to / "quarantine")
 
 
-def outputs(landing: Landing, folder: Path, known: Known = "then", timezone: str = "UTC") -> Mapping[str, str]:
+def outputs(landing: Landing, folder: Path, timezone: str = "UTC", *, test: bool = False) -> Mapping[str, str]:
     """The checksum of every file the morning puts out."""
-    built = compiled.build(compiled.compiled(), landing, MORNING, folder, known, timezone=timezone)
+    built = compiled.build(compiled.compiled(), landing, MORNING, folder, timezone=timezone, test=test)
     built.con.close()
     warehouse.publish(folder / "marts.duckdb", folder / "published", MORNING, {"run_id": "the same"})
     marts = warehouse.read(folder / "parquet", outgoing.MARTS)
@@ -72,7 +72,7 @@ def outputs(landing: Landing, folder: Path, known: Known = "then", timezone: str
 @pytest.fixture(scope="module")
 def that_morning(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     folder = tmp_path_factory.mktemp("that-morning")
-    return outputs(copy_of(store, folder / "store"), folder / "built")
+    return outputs(copy_of(store, folder / "store"), folder / "built", test=True)
 
 
 def test_thirty_later_loads_change_nothing_of_what_was_known_then(
@@ -91,7 +91,7 @@ def test_thirty_later_loads_change_nothing_of_what_was_known_then(
         "some of a morning's rows lie among later ones"
     )
     assert outputs(landing, tmp_path / "again") == that_morning
-    now = compiled.build(compiled.compiled(), landing, MORNING, tmp_path / "now", "now", test=False)
+    now = compiled.build(compiled.compiled(), landing, MORNING, known="now", test=False)
     assert changed_documents(tmp_path / "again" / "marts.duckdb", now.con) > 10
 
 

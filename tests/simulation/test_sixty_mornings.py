@@ -75,7 +75,6 @@ class Night:
         self.inbox = folder / "inbox"
         self.nodes = compiled.needed_for(compiled.compiled(reporting_currency="EUR"), *SHOWN)
         self.asked_last: date | None = None
-        self.builds = 0
         self.seeds = Path(shutil.copytree(SEEDS, folder / "seeds", ignore=shutil.ignore_patterns("*.yml")))
         shipped = (self.seeds / "dunning_policy.csv").read_text("utf-8")
         hurried = re.sub(r"(?m)^(\*,collector_minutes_a_day),\d+,", rf"\1,{MINUTES_A_DAY},", shipped)
@@ -103,9 +102,7 @@ class Night:
         return taken.outcomes
 
     def run(self, as_of: date) -> Mapping[str, list[dict[str, Any]]]:
-        self.builds += 1
-        folder = self.folder / "warehouse" / f"{as_of}.{self.builds}"
-        built = compiled.build(self.nodes, self.landing, as_of, folder, test=False, seeds=self.seeds)
+        built = compiled.build(self.nodes, self.landing, as_of, test=False, seeds=self.seeds)
         marts = {name: built.table(name) for name in SHOWN}
         if as_of.day in (1, 15):  # often enough
             assert doubled(built.con)[0] == {}

@@ -83,25 +83,24 @@ class Desk:
 def built(landing: Landing, as_of: date) -> Marts:
     """The marts of a morning in what is the same whatever a system calls its records: customers and entities by name."""
     nodes = compiled.needed_for(compiled.compiled(), *MARTS)
-    with TemporaryDirectory() as folder:
-        morning = compiled.build(nodes, landing, as_of, Path(folder) / "warehouse", test=False)
-        found = {
-            mart: sorted(morning.con.sql(sql).fetchall(), key=str)
-            for mart, sql in {
-                "open_items": _named(
-                    "open_items",
-                    "item_type, case when item_type <> 'payment' then document_number end, document_date, due_date, original_due_date, "
-                    "currency, original_amount, open_amount, open_amount_base, open_amount_reporting, days_past_due, aging_bucket, "
-                    "over_allocated",
-                ),
-                "roll_forward": (
-                    "select companies.name, m.* exclude (company_id) from published.marts.roll_forward as m "
-                    "left join arrears.intermediate.int_companies as companies on m.company_id = companies.company_id"
-                ),
-            }.items()
-        }
-        assert morning.rows("document_reconciliation") == [], "what the source says is open of a document is what is"
-        morning.con.close()
+    morning = compiled.build(nodes, landing, as_of, test=False)
+    found = {
+        mart: sorted(morning.con.sql(sql).fetchall(), key=str)
+        for mart, sql in {
+            "open_items": _named(
+                "open_items",
+                "item_type, case when item_type <> 'payment' then document_number end, document_date, due_date, original_due_date, "
+                "currency, original_amount, open_amount, open_amount_base, open_amount_reporting, days_past_due, aging_bucket, "
+                "over_allocated",
+            ),
+            "roll_forward": (
+                "select companies.name, m.* exclude (company_id) from published.marts.roll_forward as m "
+                "left join arrears.intermediate.int_companies as companies on m.company_id = companies.company_id"
+            ),
+        }.items()
+    }
+    assert morning.rows("document_reconciliation") == [], "what the source says is open of a document is what is"
+    morning.con.close()
     return found
 
 
