@@ -38,6 +38,7 @@ from dagster_project.sources.inquiries import (
     likeness,
     limit_of,
     listed,
+    name_words,
     now,
     terms_of,
     words,
@@ -134,14 +135,12 @@ class Creditsafe:
     def _candidate(self, found: Mapping[str, Any], customer: Customer, matched_by: str) -> Candidate:
         country = words(found.get("country")) or ""
         theirs = {identifier(text, customer.country) for text in _texts(found.get("regNo"), found.get("vatNo")) if text}
-        alike = likeness(customer.name, words(found.get("name")) or "")
+        name = words(found.get("name")) or ""
         same = bool(customer.identifier) and customer.identifier in theirs and country in ("", customer.country)
         by = {"regNo": "registration_number", "vatNo": "vat_number"}.get(matched_by, matched_by)
         # an identifier under which another name stands is a slip of somebody's pen, or a company that was renamed: somebody looks
-        confidence = (10 if alike > 1 else 5) if same else min(alike, 8)
-        return Candidate(
-            str(found["id"]), words(found.get("name")) or "", country, words(found.get("regNo")) or "", confidence, by
-        )
+        confidence = (10 if name_words(customer.name) & name_words(name) else 5) if same else likeness(customer.name, name)
+        return Candidate(str(found["id"]), name, country, words(found.get("regNo")) or "", confidence, by)
 
     # --- a report -----------------------------------------------------------------------------------------------------
 

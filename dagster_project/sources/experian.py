@@ -172,7 +172,7 @@ def _candidate(found: Any, customer: Customer) -> Candidate | None:
     key, name = words(at(found, "bin")), words(at(found, "businessName")) or words(at(found, "legalBusinessName")) or ""
     if not key:
         return None
-    sure = min(likeness(customer.name, name), 8)
+    sure = likeness(customer.name, name)
     state = (words(at(found, "address.state")) or "").upper()
     elsewhere = len(customer.region) == 2 and bool(state) and state != customer.region.upper()
     return Candidate(key, name, "US", words(at(found, "taxId")) or "", max(sure - 3, 1) if elsewhere else sure, "name")

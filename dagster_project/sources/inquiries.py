@@ -286,9 +286,8 @@ class BureauSource:
         ]
 
     def _ask(self, waiting: Sequence[Customer], night: _Night) -> None:
-        failures = 0
+        failures, room = 0, self._room()
         for place, customer in enumerate(waiting):
-            room = self._room()
             if room <= 0 or failures >= FAILURES:
                 why = "they do not fit the budget" if room <= 0 else f"{FAILURES} reports failed one after the other"
                 left = len(waiting) - place
@@ -306,6 +305,8 @@ class BureauSource:
                 self._event(customer, "lost" if lost else "failed", billed=int(lost), detail=str(failed))
                 night.count("customers due and not scored: the report failed")
                 log.warning("%s: %s: %s", self.bureau.name, customer.id, failed)
+            event = self.memory.get("event", f"{customer.id}|{self.as_of}") or {}
+            room -= event.get("billed") or 0
 
     def _ask_about(self, customer: Customer, night: _Night) -> None:
         company, billed = self._company_of(customer), 0
