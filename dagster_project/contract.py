@@ -351,6 +351,18 @@ ISSUED_CUSTOMERS = Dataset(
 )
 """Written by delivery as `ISSUED_STEPS`; read where answers come back, and by nothing that decides about the book."""
 
+ISSUED_FORECASTS = Dataset(
+    "issued_forecasts",
+    "delivery",
+    ("made_on", "week_start", "scope", "company_id", "currency"),
+    _columns(
+        "made_on:date* week_start:date* week:integer* scope* company_id* currency* policy* expected:amount* not_billed:amount* "
+        "p20:amount* p80:amount* naive:amount*"
+    ),
+    description="The cash that a morning forecast, by week: what is held against what came. The company of a total is *.",
+)
+"""Written by delivery as `ISSUED_STEPS`, and as they are read back only by later mornings."""
+
 WORKLIST_OUTCOMES = Dataset(
     "worklist_outcomes",
     "delivery",
@@ -389,9 +401,9 @@ BUREAU_EVENTS = Dataset(
 )
 """As `BUREAU_MATCHES`; the newest word on an event counts."""
 
-TABLES: Mapping[str, Dataset] = MappingProxyType(
-    {**DATASETS, **{dataset.name: dataset for dataset in (ISSUED_STEPS, WORKLIST_OUTCOMES, BUREAU_MATCHES, BUREAU_EVENTS)}}
-)
+_OUR_OWN = (ISSUED_STEPS, ISSUED_FORECASTS, WORKLIST_OUTCOMES, BUREAU_MATCHES, BUREAU_EVENTS)
+
+TABLES: Mapping[str, Dataset] = MappingProxyType({**DATASETS, **{dataset.name: dataset for dataset in _OUR_OWN}})
 
 
 LANDED: Mapping[str, Dataset] = MappingProxyType({**TABLES, ISSUED_CUSTOMERS.name: ISSUED_CUSTOMERS})

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from dagster_project.contract import ISSUED_CUSTOMERS, ISSUED_STEPS, Dataset
+from dagster_project.contract import ISSUED_CUSTOMERS, ISSUED_FORECASTS, ISSUED_STEPS, Dataset
 from dagster_project.landing import Landing
 from dagster_project.outgoing import Manifest, export, recover, swap_into_place, write_no_worklist
 from dagster_project.sources import Delivery, page_schema
@@ -119,12 +119,17 @@ def _alone(root: Path, as_of: date) -> Iterator[Path]:
 
 
 def _remember(landing: Landing, marts: Mapping[str, pa.Table], as_of: date, policy: str) -> None:
-    """Land whom this morning is about and the steps that go out, unless a later morning has issued steps already: then this is a replay."""
+    """Land whom this morning is about, the steps that go out and the cash it forecasts, unless a later morning has issued steps: then this
+    is a replay."""
     if landing.later(ISSUED_STEPS, as_of):
         return
     owed = _owed(marts)
     given = {name: owed[name] for name in ("customer_id", "currency", "collector", "owed")}
     _land(landing, ISSUED_CUSTOMERS, given, as_of, policy)
+    if forecast := marts.get("cash_forecast_weekly"):
+        names = ("week_start", "week", "scope", "currency", "expected", "not_billed", "p20", "p80", "naive")
+        company = pc.fill_null(forecast["company_id"], "*")
+        _land(landing, ISSUED_FORECASTS, {name: forecast[name] for name in names} | {"company_id": company}, as_of, policy)
     items = marts["dunning_items"]
     acted = items.filter(pc.is_null(items["held_reason"]))
     names = ("item_id", "step", "customer_id", "invoice_id", "open_amount", "currency")
@@ -143,9 +148,9 @@ def _owed(marts: Mapping[str, pa.Table]) -> pa.Table:
 
 
 def _land(landing: Landing, dataset: Dataset, given: Mapping[str, pa.ChunkedArray], as_of: date, policy: str) -> None:
-    count = len(given["customer_id"])
+    count = len(next(iter(given.values())))
     columns = {name: pc.cast(values, pa.string()) for name, values in given.items()}
-    columns["worklist_date"] = pa.array([as_of.isoformat()] * count, pa.string())
+    columns["worklist_date"] = columns["made_on"] = pa.array([as_of.isoformat()] * count, pa.string())
     columns["policy"] = pa.array([policy] * count, pa.string())
     schema = page_schema(dataset)
     page = pa.table([columns.get(name, pa.nulls(count, pa.string())) for name in schema.names], schema=schema)

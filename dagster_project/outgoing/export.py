@@ -41,6 +41,7 @@ MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         **{sheet.mart: sheet.needed for sheet in MART_SHEETS},
         "agency_placements": (),
         "order_terms": (),
+        "cash_forecast_weekly": (),
         "kpi_monthly": ("month", "scope", "kpi", "title", "unit", "headline", "value", "prior_value", "tripped"),
     }
 )

@@ -143,6 +143,8 @@ class Morning:
 
     day: date
     items: list[dict[str, Any]]
+    weeks: list[dict[str, Any]]
+    """Of everything, by week: what open items, promises and documents not billed yet were said to bring."""
     means: Mapping[str, tuple[float, float]]
     """By customer the mean of the days late of what it paid in twelve months, and the 80th percentile; `""` the book's."""
 
@@ -153,10 +155,13 @@ class Walk:
     ends: Mapping[str, tuple[str, date]] = field(default_factory=dict)
     """By item how it ended, `paid` or otherwise, and when."""
     cash: list[tuple[str, date, float]] = field(default_factory=list)
-    """Item, day and amount of all that was ever paid, in reporting currency."""
+    """Item, day and amount of all that was ever put against one, in reporting currency."""
+    received: list[tuple[date, float]] = field(default_factory=list)
+    """Day and amount of all that came, in reporting currency."""
 
 
-ITEMS = "select * from published.marts.expected_payments where curve <> 'none'"
+WEEKS_AHEAD = "select * from published.marts.cash_forecast_weekly where scope = 'total' order by week"
+ITEMS = "select * from published.marts.expected_payments where curve <> 'none' order by item_id"
 MEANS = """
 select items.customer_id, avg(days), quantile_cont(days, 0.8)
 from (select *, least(days_late, 365) as days from (
@@ -169,19 +174,26 @@ ENDS = """
 select item_id, outcome, ended_on from arrears.intermediate.int_payment_delays
 join arrears.intermediate.int_receivable_items using (item_key)
 """
-CASH = """
-select item_id, payment_date, cast(amount * rate as double) from (
-    select pieces.*, entities.reporting_currency from arrears.intermediate.int_item_allocations as pieces
-    join arrears.intermediate.int_companies as entities using (company_id)
-    where source_type = 'payment' and ended_on is null) as pieces
-join arrears.intermediate.int_exchange_rates as rates on rates.from_currency = currency and rates.to_currency = reporting_currency
+IN_REPORTING = """
+join arrears.intermediate.int_companies as companies using (company_id)
+left join arrears.intermediate.int_exchange_rates as rates on rates.from_currency = paid.currency
+    and rates.to_currency = companies.reporting_currency
     and rates.valid_from <= payment_date and (rates.valid_to is null or rates.valid_to > payment_date)
+"""
+CASH = f"""
+select item_id, payment_date, cast(amount * coalesce(rate, 1) as double)
+from arrears.intermediate.int_item_allocations as paid {IN_REPORTING}
+where source_type = 'payment' and ended_on is null
+"""
+RECEIVED = f"""
+select payment_date, cast(sum(amount * coalesce(rate, 1)) as double) from arrears.intermediate.int_payments as paid {IN_REPORTING}
+where reversed_on is null group by payment_date
 """
 
 
 def walked(ledger: Ledger, scratch: Path, number: int = MONTH_ENDS) -> Walk:
     """Every month-end as it was known then, and the end as it is known now."""
-    nodes = compiled.needed_for(compiled.compiled(), "expected_payments")
+    nodes = compiled.needed_for(compiled.compiled(), "expected_payments", "cash_forecast_weekly")
     last = ledger.end()
     days = month_ends(last, number)
     landing = Landing(scratch / "landing", scratch / "quarantine")
@@ -192,10 +204,12 @@ def walked(ledger: Ledger, scratch: Path, number: int = MONTH_ENDS) -> Walk:
         built = compiled.build(nodes, landing, day, scratch / f"{day}", "then", test=False)
         if day < last:
             means = {customer or "": (mean, high) for customer, mean, high in built.con.execute(MEANS.format(day=day)).fetchall()}
-            walk.mornings.append(Morning(day, built.con.sql(ITEMS).to_arrow_table().to_pylist(), means))
+            items, weeks = (built.con.sql(asked).to_arrow_table().to_pylist() for asked in (ITEMS, WEEKS_AHEAD))
+            walk.mornings.append(Morning(day, items, weeks, means))
         else:
             walk.ends = {item: (outcome, ended) for item, outcome, ended in built.con.execute(ENDS).fetchall()}
             walk.cash = built.con.execute(CASH).fetchall()
+            walk.received = built.con.execute(RECEIVED).fetchall()
         built.con.close()
     return walk
 
@@ -311,6 +325,49 @@ def told(title: str, walk: Walk) -> None:
         print(f"AUC later than {days:>2} d    {areas[0]:6.3f}   naive {areas[1]:6.3f}   ({sum(outcomes):,} of {len(outcomes):,})")
     print(f"top fifth             {mean(top_fifth(found, 'chance_10') for found in by_morning):6.1%}   "
           f"naive {mean(top_fifth(found, 'naive_days') for found in by_morning):6.1%}   of the money later than 10 days")  # fmt: skip
+    cash_told(walk)
+
+
+def cash_told(walk: Walk) -> None:
+    """Of each month-end the cash of what was open, and of everything, off by how much of what came."""
+    lines: dict[str, list[tuple[float, float, float]]] = {
+        "open items, week 4": [],
+        "open items, weeks 1-4": [],
+        "all, 13 weeks": [],
+    }
+    inside = []
+    for morning in walk.mornings:
+        open_then = {item["item_id"] for item in morning.items}
+
+        def week_of(day: date, since: date = morning.day) -> int:
+            return -(-(day - since).days // 7)
+
+        came: dict[int, float] = {}
+        for item_id, day, amount in walk.cash:
+            if item_id in open_then and day > morning.day:
+                came[week_of(day)] = came.get(week_of(day), 0) + amount
+        received = [(week_of(day), amount) for day, amount in walk.received]
+        all_came = sum(amount for week, amount in received if 1 <= week <= WEEKS)
+        before = sum(amount for week, amount in received if -WEEKS < week <= 0)
+        said = {row["week"]: float(row["open_items"] + row["promised"]) for row in morning.weeks}
+        naive: dict[int, float] = {}
+        for item in morning.items:
+            days, _ = morning.means.get(item["customer_id"], morning.means[""])
+            if item["due_date"] is not None:
+                week = week_of(max(item["due_date"] + timedelta(days=round(days)), morning.day + timedelta(days=1)))
+                naive[week] = naive.get(week, 0) + float(item["open_amount_reporting"])
+        for row in morning.weeks:
+            inside.append(
+                float(row["p20"]) <= sum(amount for week, amount in received if week == row["week"]) <= float(row["p80"])
+            )
+        for title, weeks in (("open items, week 4", (4,)), ("open items, weeks 1-4", (1, 2, 3, 4))):
+            lines[title].append(tuple(sum(by.get(week, 0) for week in weeks) for by in (said, naive, came)))  # type: ignore[arg-type]
+        lines["all, 13 weeks"].append((sum(float(row["expected"]) for row in morning.weeks), before, all_came))
+    for title, rows in lines.items():
+        ours, naive_off = (mean(abs(row[which] - row[2]) / row[2] for row in rows if row[2]) for which in (0, 1))
+        lean, naive_lean = (sum(row[which] for row in rows) / sum(row[2] for row in rows) - 1 for which in (0, 1))
+        print(f"{title:<22}{ours:6.1%}   naive {naive_off:6.1%}   together {lean:+.1%}, naive {naive_lean:+.1%}")
+    print(f"weeks within p20-p80  {mean(inside):6.1%}")
 
 
 def within(found: Sequence[Case]) -> float:

@@ -43,6 +43,8 @@ PROMISED = {
     "expected_payments": "as_of item_id invoice_id customer_id currency open_amount days_past_due usual_days_late usual_n usual_spread "
     "expected_on p80_on chance_later_10 chance_later_30 sentence",
     "payment_curves": "customer_id days_late still_open",
+    "cash_forecast_weekly": "as_of week_start company_id currency open_items not_billed promised expected p20 p50 p80 overdue_part",
+    "forecast_accuracy": "made_on week_start company_id forecast came naive error",
     "concentration": "band customers billed_share days_to_pay risk",
     "kpi_alerts": "month scope scope_value kpi value prior_value trigger",
     "document_reconciliation": "company_id item_id document_number reported open_amount difference likely_cause",
@@ -188,7 +190,7 @@ def test_the_types_of_marts_are_those_that_readers_of_every_engine_have(marts: d
 
 LAYERS = ("staging.reference", "policy", "staging", "intermediate", "marts")
 """Policy reads seeds and what the night was told of itself; nothing under the marts reads a mart."""
-SUBJECTS = ("ledger", "calendar", "aging", "behaviour", "risk", "dunning", "kpi", "control")
+SUBJECTS = ("ledger", "calendar", "aging", "behaviour", "risk", "dunning", "kpi", "ahead", "control")
 """What of the book is worked out before what. A new folder has its place here."""
 AGAINST_THE_ARROWS = {
     (

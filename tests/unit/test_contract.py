@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from dagster_project.contract import DATASETS, ISSUED_STEPS, LANDING_COLUMNS, SQL_TYPES, TABLES, WORKLIST_OUTCOMES, Type, sources
+from dagster_project.contract import (
+    DATASETS,
+    ISSUED_FORECASTS,
+    ISSUED_STEPS,
+    LANDING_COLUMNS,
+    SQL_TYPES,
+    TABLES,
+    WORKLIST_OUTCOMES,
+    Type,
+    sources,
+)
 
 PROMISED = {
     "companies": "company_id* name* currency* country timezone calendar",
@@ -130,7 +140,7 @@ def test_every_table_stands_under_one_source_and_our_own_memory_is_never_asked_o
 
     assert sorted(name for names in groups.values() for name in names) == sorted(TABLES)
     assert groups["bureau"] == ["credit_scores"]
-    assert groups["delivery"] == [ISSUED_STEPS.name, WORKLIST_OUTCOMES.name]
+    assert groups["delivery"] == [ISSUED_STEPS.name, ISSUED_FORECASTS.name, WORKLIST_OUTCOMES.name]
     assert not {ISSUED_STEPS.name, WORKLIST_OUTCOMES.name} & set(DATASETS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Collection, Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from dagster_project import delivery, warehouse
-from dagster_project.contract import ISSUED_STEPS
+from dagster_project.contract import ISSUED_FORECASTS, ISSUED_STEPS
 from dagster_project.delivery import OvertakenError, deliver, hold_back
 from dagster_project.landing import Landing, rows_select
 from dagster_project.outgoing import WorklistError
@@ -288,3 +288,24 @@ def test_once_it_is_mended_the_list_takes_the_place_of_the_note(
 
     assert not (root / "2025-06-02" / "no-worklist.txt").exists()
     assert listed(root, MONDAY) == 1
+
+
+def test_a_forecast_is_kept_as_it_was_made_and_a_replay_keeps_none(
+    root: Path, landing: Landing, morning: Callable[..., Any], mart: Callable[..., pa.Table]
+) -> None:
+    def forecast(as_of: date, expected: int) -> dict[str, pa.Table]:
+        week = {"as_of": as_of, "week_start": as_of + timedelta(days=1), "week": 1, "scope": "total", "currency": "EUR"}
+        amounts = {name: Decimal(expected) for name in ("open_items", "not_billed", "promised", "expected", "overdue_part")}
+        bands = {name: Decimal(expected) for name in ("p20", "p50", "p80", "naive")}
+        return morning("first_notice") | {"cash_forecast_weekly": mart("cash_forecast_weekly", week | amounts | bands)}
+
+    def kept() -> list[tuple[Any, ...]]:
+        with warehouse.scratch(landing.folder) as con:
+            rows = rows_select(ISSUED_FORECASTS, con, landing.loads(ISSUED_FORECASTS))
+            return con.execute(f"select distinct made_on, company_id, expected from ({rows}) order by all").fetchall()
+
+    send(root, landing, forecast(TUESDAY, 200), TUESDAY)
+    send(root, landing, forecast(TUESDAY, 200), TUESDAY)
+    send(root, landing, forecast(MONDAY, 100), MONDAY)
+
+    assert kept() == [(TUESDAY, "*", Decimal("200.0000"))]
