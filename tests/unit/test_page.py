@@ -117,6 +117,16 @@ def test_every_figure_of_the_tables_is_the_marts(published: Path, page: Path) ->
     ]
 
 
+def test_the_weeks_ahead_are_those_of_the_forecast(published: Path, page: Path) -> None:
+    (_, *rows) = Read(page.read_text("utf-8")).tables["cash-ahead"]
+    weeks = asked(
+        published, "select week_start, expected, p20, p80 from cash_forecast_weekly where scope = 'total' order by week"
+    )
+
+    assert [row[:4] for row in rows] == [[str(week), *(f"{amount:,.0f}" for amount in amounts)] for week, *amounts in weeks]
+    assert len(rows) == 13
+
+
 def test_each_customer_of_the_list_has_a_page_that_adds_up_to_the_balance(published: Path, page: Path) -> None:
     ids = [row[0] for row in asked(published, "select customer_id from dunning_worklist order by rank")]
     files = sorted((page.parent / "customers").iterdir())
@@ -125,7 +135,7 @@ def test_each_customer_of_the_list_has_a_page_that_adds_up_to_the_balance(publis
         (file,) = [path for path in files if f"Customer {customer_id} " in path.read_text("utf-8")]
         rows = Read(file.read_text("utf-8")).tables[""]
         shown: dict[str, Decimal] = {}
-        for row in (row for row in rows if len(row) == 9 and row[5] != "Open"):
+        for row in (row for row in rows if len(row) == 10 and row[5] != "Open"):
             amount, currency = row[5].split()
             shown[currency] = shown.get(currency, Decimal(0)) + Decimal(amount.replace(",", ""))
         owed = asked(

@@ -72,7 +72,10 @@ ITEM = pa.schema(
     [
         *[
             (name, pa.date32())
-            for name in ("as_of", "document_date", "due_date", "held_until", "next_step_on", "last_step_on", "discount_until")
+            for name in (
+                *("as_of", "document_date", "due_date", "held_until", "next_step_on", "last_step_on", "discount_until"),
+                *("expected_on", "p80_on"),
+            )
         ],
         *[(name, pa.int32()) for name in ("days_past_due", "severity")],
         *[
@@ -80,7 +83,7 @@ ITEM = pa.schema(
             for name in (
                 *("customer_id", "customer_name", "company_id", "collector", "item_id", "invoice_id", "document_number"),
                 *("item_type", "currency", "reporting_currency", "aging_bucket", "step", "held_reason", "all_held_reasons"),
-                *("held_list", "next_step", "last_step", "late_fee_regime", "late_fee_compensation_currency"),
+                *("held_list", "next_step", "last_step", "late_fee_regime", "late_fee_compensation_currency", "payment_outlook"),
             )
         ],
         *[

@@ -24,6 +24,9 @@ MOST_CUSTOMERS: Final = 400
 MOST_ITEMS: Final = 200
 """Open items on a customer's page."""
 
+FORETOLD_WEEKS: Final = 4
+"""Weeks after which a forecast is shown beside what came."""
+
 HEADLINES: Final = ("dso", "best_possible_dso", "cei", "dbt_days", "average_days_delinquent", "promise_kept_share")
 
 AGING: Final = {
@@ -62,6 +65,9 @@ class Morning:
     review_count: int
     exceptions: Sequence[Row]
     orders: Sequence[Row]
+    ahead: Sequence[Row]
+    foretold: Sequence[Row]
+    late: Sequence[Row]
 
 
 @dataclass(frozen=True)
@@ -195,6 +201,25 @@ def morning(con: duckdb.DuckDBPyConnection) -> Morning:
             order by order_decision, balance desc, customer_id limit {LONGEST}
             """,
         ),
+        ahead=_rows(con, "select * from cash_forecast_weekly where scope = 'total' order by currency, week"),
+        foretold=_rows(
+            con,
+            f"""
+            select * from forecast_accuracy where scope = 'total' and made_on = (
+                select max(made_on) from forecast_accuracy where week = {FORETOLD_WEEKS}
+            )
+            and week <= {FORETOLD_WEEKS} order by currency, week
+            """,
+        ),
+        late=_rows(
+            con,
+            f"""
+            select expected_payments.*, order_terms.customer_name from expected_payments
+            left join order_terms on expected_payments.customer_id = order_terms.customer_id
+            where chance_later_30 < 1
+            order by open_amount_reporting * chance_later_30 desc, item_id limit {LONGEST}
+            """,
+        ),
     )
 
 
@@ -220,9 +245,10 @@ def customers(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> Iterator[Cu
     items = _by_customer(
         con,
         """
-        select open_items.*, step, held_reason, next_step, next_step_on, last_step, last_step_on
+        select open_items.*, step, held_reason, next_step, next_step_on, last_step, last_step_on, sentence
         from open_items semi join wanted using (customer_id)
         left join dunning_items on open_items.item_id = dunning_items.item_id
+        left join expected_payments on open_items.item_id = expected_payments.item_id
         order by open_items.due_date nulls last, open_items.item_id
         """,
     )

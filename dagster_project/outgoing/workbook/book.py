@@ -148,6 +148,9 @@ def _item_columns(currency: str) -> tuple[Column, ...]:
         Column(f"To ask for ({currency})", "dunnable_amount_reporting", Kind.MONEY, 15),
         Column("Aging", "aging_bucket", Kind.CODE, 12),
         Column("Step", "step", Kind.CODE, 18),
+        Column("Expected", "expected_on", Kind.DATE, 12),
+        Column("80 % by", "p80_on", Kind.DATE, 12),
+        Column("When it is paid", "payment_outlook", Kind.WRAPPED, 54),
         Column(form.ITEM_KEY_HEADER, "item_id", Kind.TEXT, 16),
     )
 

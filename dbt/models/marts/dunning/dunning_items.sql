@@ -46,6 +46,10 @@ offers as (
     select * from {{ ref('early_payment_offers') }}
 ),
 
+expected_payments as (
+    select * from {{ ref('expected_payments') }}
+),
+
 currencies as (
     select * from {{ policy_rows('currencies') }} as currencies
 )
@@ -91,7 +95,11 @@ select
     {{ rounded('candidates.dunnable_amount * offers.discount_pct / 100', 'currencies.digits') }} as discount_amount,
     {{ rounded('candidates.dunnable_amount_reporting * offers.discount_pct / 100', 'reporting_currencies.digits') }}
         as discount_amount_reporting,
-    cast(offers.annualised_cost_pct as decimal(18, 4)) as discount_annualised_pct
+    cast(offers.annualised_cost_pct as decimal(18, 4)) as discount_annualised_pct,
+    cast(expected_payments.expected_on as date) as expected_on,
+    cast(expected_payments.p80_on as date) as p80_on,
+    cast(expected_payments.chance_later_30 as decimal(18, 4)) as chance_later_30,
+    cast(expected_payments.sentence as varchar) as payment_outlook
 from holds
 inner join candidates on holds.item_id = candidates.item_id
 inner join steps_due on holds.item_id = steps_due.item_id
@@ -102,5 +110,6 @@ left join late_fees on holds.item_id = late_fees.item_id
 left join collectors on candidates.customer_id = collectors.customer_id
 left join customers on candidates.customer_id = customers.customer_id
 left join offers on candidates.invoice_id = offers.invoice_id
+left join expected_payments on candidates.item_id = expected_payments.item_id
 left join currencies on candidates.currency = currencies.currency
 left join currencies as reporting_currencies on candidates.reporting_currency = reporting_currencies.currency
