@@ -127,9 +127,9 @@ def _remember(landing: Landing, marts: Mapping[str, pa.Table], as_of: date, poli
     given = {name: owed[name] for name in ("customer_id", "currency", "collector", "owed")}
     _land(landing, ISSUED_CUSTOMERS, given, as_of, policy)
     if forecast := marts.get("cash_forecast_weekly"):
-        names = ("week_start", "week", "scope", "currency", "expected", "not_billed", "p20", "p80", "naive")
+        said = ("week_start", "week", "scope", "currency", "expected", "not_billed", "p20", "p80", "naive")
         company = pc.fill_null(forecast["company_id"], "*")
-        _land(landing, ISSUED_FORECASTS, {name: forecast[name] for name in names} | {"company_id": company}, as_of, policy)
+        _land(landing, ISSUED_FORECASTS, {name: forecast[name] for name in said} | {"company_id": company}, as_of, policy)
     items = marts["dunning_items"]
     acted = items.filter(pc.is_null(items["held_reason"]))
     names = ("item_id", "step", "customer_id", "invoice_id", "open_amount", "currency")
