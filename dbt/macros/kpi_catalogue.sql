@@ -6,6 +6,7 @@
     they may ask besides. Where the denominator is not positive there is no ratio. `variant` says, as an expression, which reading of the
     name this is; `variant_above` is said instead of a figure where the numerator is above the denominator.
     `moved_by`: the part, and the sum in it, by which a customer makes the figure worse where it grows.
+    `of_documents`: it is told by product line too, where each document counts with its own line (int_kpi_products).
     `difference_of`: the first of two other figures less the second. `counted_in`: the model that counts it, which no ratio does.
 -#}
 {% macro kpi_catalogue() -%}
@@ -13,28 +14,28 @@
     {%- set bands = "'of_the_whole_book_trailing_12_months'" -%}
     {{ return({
         'dso': {
-            'numerator': 'receivables', 'denominator': 'billed_window', 'factor': 'window_days', 'variant': window,
+            'of_documents': true, 'numerator': 'receivables', 'denominator': 'billed_window', 'factor': 'window_days', 'variant': window,
             'moved_by': ('standing', 'receivables'),
         },
         'dso_countback': {'counted_in': 'int_dso_countback'},
         'best_possible_dso': {
-            'numerator': 'current_amount', 'denominator': 'billed_window', 'factor': 'window_days', 'variant': window,
+            'of_documents': true, 'numerator': 'current_amount', 'denominator': 'billed_window', 'factor': 'window_days', 'variant': window,
         },
         'average_days_delinquent': {'difference_of': ('dso', 'best_possible_dso')},
-        'aging_share_current': {'numerator': 'current_amount', 'denominator': 'receivables', 'variant': "'of_balance'"},
-        'aging_share_1_30': {'numerator': 'd1_30', 'denominator': 'receivables', 'variant': "'of_balance'"},
-        'aging_share_31_60': {'numerator': 'd31_60', 'denominator': 'receivables', 'variant': "'of_balance'"},
+        'aging_share_current': {'of_documents': true, 'numerator': 'current_amount', 'denominator': 'receivables', 'variant': "'of_balance'"},
+        'aging_share_1_30': {'of_documents': true, 'numerator': 'd1_30', 'denominator': 'receivables', 'variant': "'of_balance'"},
+        'aging_share_31_60': {'of_documents': true, 'numerator': 'd31_60', 'denominator': 'receivables', 'variant': "'of_balance'"},
         'aging_share_61_90': {
-            'numerator': 'd61_90', 'denominator': 'receivables', 'variant': "'of_balance'",
+            'of_documents': true, 'numerator': 'd61_90', 'denominator': 'receivables', 'variant': "'of_balance'",
             'moved_by': ('standing', 'd61_90'),
         },
         'aging_share_90_plus': {
-            'numerator': 'd90_plus', 'denominator': 'receivables', 'variant': "'of_balance'",
+            'of_documents': true, 'numerator': 'd90_plus', 'denominator': 'receivables', 'variant': "'of_balance'",
             'moved_by': ('standing', 'd90_plus'),
         },
-        'aging_share_no_due_date': {'numerator': 'no_due_date', 'denominator': 'receivables', 'variant': "'of_balance'"},
-        'unapplied_share': {'numerator': 'credits', 'denominator': 'receivables', 'variant': "'of_balance'"},
-        'disputed_share': {'numerator': 'disputed', 'denominator': 'receivables', 'variant': "'of_balance'"},
+        'aging_share_no_due_date': {'of_documents': true, 'numerator': 'no_due_date', 'denominator': 'receivables', 'variant': "'of_balance'"},
+        'unapplied_share': {'of_documents': true, 'numerator': 'credits', 'denominator': 'receivables', 'variant': "'of_balance'"},
+        'disputed_share': {'of_documents': true, 'numerator': 'disputed', 'denominator': 'receivables', 'variant': "'of_balance'"},
         'cei': {
             'numerator': 'opening_receivables + billed_month - receivables',
             'denominator': 'opening_receivables + billed_month - current_amount',
@@ -46,13 +47,13 @@
             'moved_by': ('written_off', 'written_off_quarter'),
         },
         'dbt_days': {
-            'numerator': 'paid_x_days_late + past_due_x_days', 'denominator': 'paid_with_due_date + past_due_weighed',
+            'of_documents': true, 'numerator': 'paid_x_days_late + past_due_x_days', 'denominator': 'paid_with_due_date + past_due_weighed',
             'variant': "'paid_in_month_and_past_due_at_end'",
         },
-        'on_time_share': {'numerator': 'paid_on_time', 'denominator': 'paid_with_due_date', 'variant': "'paid_in_month'"},
-        'dispute_days': {'numerator': 'dispute_days', 'denominator': 'disputes_resolved', 'variant': "'resolved_in_month'"},
+        'on_time_share': {'of_documents': true, 'numerator': 'paid_on_time', 'denominator': 'paid_with_due_date', 'variant': "'paid_in_month'"},
+        'dispute_days': {'of_documents': true, 'numerator': 'dispute_days', 'denominator': 'disputes_resolved', 'variant': "'resolved_in_month'"},
         'overdue_disputes': {
-            'numerator': 'overdue_disputes', 'variant': "'past_their_day_at_month_end'",
+            'of_documents': true, 'numerator': 'overdue_disputes', 'variant': "'past_their_day_at_month_end'",
             'moved_by': ('disputes_overdue', 'overdue_disputes'),
         },
         'promise_kept_share': {'numerator': 'promised_and_kept', 'denominator': 'promised', 'variant': "'grace_ended_in_month'"},
@@ -67,7 +68,7 @@
             'moved_by': ('excepted', 'exceptions'),
         },
         'invoice_error_rate': {
-            'numerator': 'invoices_in_error', 'denominator': 'invoices_issued', 'variant': "'issued_in_month'",
+            'of_documents': true, 'numerator': 'invoices_in_error', 'denominator': 'invoices_issued', 'variant': "'issued_in_month'",
             'moved_by': ('issued', 'invoices_in_error'),
         },
         'overdue_reviews': {
@@ -84,7 +85,7 @@
             'variant': "concat_ws('', 'billed_in_', cast(window_days as varchar), '_days')",
             'moved_by': ('billed', 'customers_year_before - customers_kept'),
         },
-        'recovered_past_due': {'numerator': 'paid_past_due', 'variant': "'past_due_when_paid'"},
+        'recovered_past_due': {'of_documents': true, 'numerator': 'paid_past_due', 'variant': "'past_due_when_paid'"},
         'carrying_cost': {
             'numerator': '(opening_past_due + past_due) * 0.5', 'factor': 'cost_of_capital_pct / 100 * days_in_month / 365',
             'variant': "'average_of_opening_and_closing'",

@@ -28,3 +28,19 @@
 {% macro kpi_measures() -%}
     {{ return(kpi_parts().values() | sum(start=[]) + ['customers', 'company_customers']) }}
 {%- endmacro %}
+
+{#- Of the sums of a part, those that are of documents: int_kpi_products has them by product line. -#}
+{% macro kpi_document_parts() -%}
+    {{ return({
+        'standing': [
+            'receivables', 'current_amount', 'd1_30', 'd31_60', 'd61_90', 'd90_plus', 'no_due_date', 'credits', 'past_due_weighed',
+            'past_due_x_days',
+        ],
+        'billed': ['billed_window'],
+        'disputed': ['disputed'],
+        'collected': ['paid_with_due_date', 'paid_on_time', 'paid_x_days_late', 'paid_past_due'],
+        'disputes_ended': ['disputes_resolved', 'dispute_days'],
+        'disputes_overdue': ['overdue_disputes'],
+        'issued': ['invoices_issued', 'invoices_in_error'],
+    }) }}
+{%- endmacro %}

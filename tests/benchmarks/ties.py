@@ -85,19 +85,20 @@ TIES = {
     ),
     "key figures": (
         "select kpi, scope, count(*), count(value), sum(n), cast(sum(numerator) as decimal(28, 3)), "
-        "cast(sum(denominator) as decimal(28, 3)), sum(value), count(prior_value), count_if(tripped) from marts.kpi_monthly group by all",
+        "cast(sum(denominator) as decimal(28, 3)), sum(value), count(prior_value), count_if(tripped) from marts.kpi_monthly "
+        "where scope <> 'product_line' group by all",
         "select kpi, scope, count(*), count(value), sum(n), cast(sum(numerator) as decimal(28, 3)), "
         "cast(sum(denominator) as decimal(28, 3)), sum(value), count(prior_value), count_if(tripped) from kpi_monthly group by all",
     ),
     "key figures of the newest month": (
         "select scope, scope_value, kpi, numerator, denominator, n, value, prior_value, target, tripped from marts.kpi_monthly "
-        "where month = (select max(month) from marts.kpi_monthly)",
+        "where month = (select max(month) from marts.kpi_monthly) and scope <> 'product_line'",
         "select scope, scope_value, kpi, numerator, denominator, n, value, prior_value, target, tripped from kpi_monthly "
         "where month = (select max(month) from kpi_monthly)",
     ),
     "alerts": (
         "select month, kpi, scope, count(*), sum(value), sum(prior_value), count(moved_most), min(moved_most) from marts.kpi_alerts "
-        "group by all",
+        "where scope <> 'product_line' group by all",
         "select month, kpi, scope, count(*), sum(value), sum(prior_value), count(moved_most), min(moved_most) from kpi_alerts group by all",
     ),
     "concentration": (

@@ -1,3 +1,4 @@
+{%- set of_documents = kpi_document_parts().values() | sum(start=[]) -%}
 with measures as (
     select * from {{ ref('int_kpi_measures') }}
 ),
@@ -19,6 +20,10 @@ adopted as (
     select * from {{ ref('policy_adopted') }}
 ),
 
+products as (
+    select * from {{ ref('int_kpi_products') }}
+),
+
 scoped as (
     {%- for scope, member in kpi_scopes().items() %}
     select
@@ -31,10 +36,17 @@ scoped as (
         {%- endfor %}
     from measures
     group by month{{ ', ' ~ member if member }}
-    {%- if not loop.last %}
     union all
-    {%- endif %}
     {%- endfor %}
+    select
+        month,
+        'product_line' as scope,
+        product_line as scope_value,
+        n
+        {%- for measure in kpi_measures() %},
+        {{ measure if measure in of_documents else 'null' }} as {{ measure }}
+        {%- endfor %}
+    from products
 )
 
 select

@@ -20,6 +20,9 @@ ratios as (
         cast({{ figure.denominator or 'null' }} as decimal(24, 4)) as denominator,
         cast({{ figure.factor or '1' }} as double) as factor
     from scoped
+    {%- if not figure.of_documents %}
+    where scope <> 'product_line'
+    {%- endif %}
     {%- if not loop.last %}
     union all
     {%- endif %}
@@ -93,6 +96,7 @@ counted_back as (
         on scoped.month = countback.month
         and scoped.scope = countback.scope
         and coalesce(scoped.scope_value, '') = coalesce(countback.scope_value, '')
+    where scoped.scope <> 'product_line'
 )
 
 {%- for figures in ['divided', 'differences', 'counted_back'] %}

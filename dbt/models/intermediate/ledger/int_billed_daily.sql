@@ -11,6 +11,7 @@ moved as (
     select
         customer_id,
         company_id,
+        product_line,
         currency,
         reporting_currency,
         document_date as moved_on,
@@ -20,6 +21,7 @@ moved as (
     select
         customer_id,
         company_id,
+        product_line,
         currency,
         reporting_currency,
         greatest(voided_on, document_date) as moved_on,
@@ -55,6 +57,7 @@ billed as (
     select
         moved.customer_id,
         moved.company_id,
+        coalesce(moved.product_line, 'unknown') as product_line,
         moved.moved_on,
         {{ converted('moved.amount', 'moved.currency', 'moved.reporting_currency', 'rates') }} as amount
     from moved
@@ -67,8 +70,9 @@ billed as (
 select
     customer_id,
     company_id,
+    product_line,
     moved_on,
     cast({{ dbt.date_trunc('month', 'moved_on') }} as date) as month,
     cast(sum(amount) as decimal(18, 4)) as billed
 from billed
-group by customer_id, company_id, moved_on
+group by customer_id, company_id, product_line, moved_on
