@@ -13,11 +13,13 @@ import hashlib
 import json
 import logging
 import os
+import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -153,14 +155,19 @@ def build(
     listener = _Listener(project)
     calls = [build_args(variables, folder / "dbt", select, tested=not through)]
     calls += [testing_args(variables, folder / "dbt")] if through else []
+    outcomes: list[Any] = []
     try:
-        outcomes = [_runner(project, [listener]).invoke(call) for call in calls]
+        with _asked_to_end_by_dbt():
+            for call in calls:
+                outcomes.append(_runner(project, [listener]).invoke(call))
+                if getattr(outcomes[-1].result, "results", None) is None:
+                    break
         _force_marts()
     finally:
         _close_adapters()
     results = [result for outcome in outcomes for result in getattr(outcome.result, "results", None) or ()]
-    if stopped := next((outcome for outcome in outcomes if getattr(outcome.result, "results", None) is None), None):
-        raise DbtError(f"dbt stopped{f' at {listener.broken[0]}' if listener.broken else ''}: {stopped.exception}")
+    if getattr(outcomes[-1].result, "results", None) is None:
+        raise DbtError(f"dbt stopped{f' at {listener.broken[0]}' if listener.broken else ''}: {_first(outcomes[-1].exception)}")
     return [
         NodeResult(
             unique_id=result.node.unique_id,
@@ -174,6 +181,44 @@ def build(
         )
         for result in results
     ]
+
+
+@contextmanager
+def _asked_to_end_by_dbt() -> Iterator[None]:
+    """While dbt runs, let it end what it is at where this process is told to end; whoever else was to hear of that hears it then.
+
+    Of all that can be raised dbt takes a KeyboardInterrupt alone for a reason to stop its queries and to wait for its threads. Whatever
+    else is raised (Dagster raises its own) leaves them at work, on connections that nobody can close meanwhile, and that fault hides the
+    other. Told again, it goes on ending.
+    """
+    told: list[int] = []
+
+    def tell(number: int, frame: Any) -> None:
+        told.append(number)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    ours = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)} if ours else {}
+    heard = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    try:
+        for number in heard:
+            signal.signal(number, tell)
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+        if told:
+            signal.raise_signal(told[0])
+
+
+def _first(stopped: BaseException | None) -> BaseException | None:
+    """What stopped dbt, where its cleaning up failed over it: a connection that a thread is at work on cannot be closed."""
+    import duckdb
+
+    while isinstance(stopped, duckdb.Error) and stopped.__context__ is not None:
+        stopped = stopped.__context__
+    return stopped
 
 
 class _Listener:
@@ -249,12 +294,17 @@ def _force_marts() -> None:
 
 
 def _close_adapters() -> None:
-    """dbt leaves its DuckDB files open in this process; nobody else could open them."""
+    """dbt leaves its DuckDB files open in this process; nobody else could open them. What a thread of its is at work on still cannot be
+    closed and ends with the thread."""
+    import duckdb
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.adapters.factory import reset_adapters
+    from dbt.adapters.factory import FACTORY, reset_adapters
 
     DuckDBConnectionManager.close_all_connections()
-    reset_adapters()
+    try:
+        reset_adapters()
+    except duckdb.Error:
+        FACTORY.adapters.clear()
 
 
 def _state() -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import threading
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 from filelock import FileLock
 
 from dagster_project import dbt_build
@@ -66,19 +70,25 @@ def test_a_node_is_broken_where_it_failed_and_not_where_it_warns(status: str, br
     assert NodeResult("test.arrears.x", "x", "test", status, "", 0.0, 1).broken is broken
 
 
+def use(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is built be of this project."""
+    target = project / "target"
+    for name, value in {
+        "DBT_PROJECT": project,
+        "TARGET": target,
+        "MANIFEST": target / "manifest.json",
+        "_PARSED": target / "partial_parse.msgpack",
+        "_STATE": target / "prepared.sha256",
+    }.items():
+        monkeypatch.setattr(dbt_build, name, value)
+
+
 @pytest.fixture
 def project(manifest: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the prepared project, to change at will."""
     copy = tmp_path / "dbt"
     shutil.copytree(DBT_PROJECT, copy, ignore=shutil.ignore_patterns("logs"))
-    for name, value in {
-        "DBT_PROJECT": copy,
-        "TARGET": copy / "target",
-        "MANIFEST": copy / "target" / "manifest.json",
-        "_PARSED": copy / "target" / "partial_parse.msgpack",
-        "_STATE": copy / "target" / "prepared.sha256",
-    }.items():
-        monkeypatch.setattr(dbt_build, name, value)
+    use(copy, monkeypatch)
     assert not is_prepared(), "dbt would read the seeds of the folder that it was parsed in"
     (copy / "target" / "prepared.sha256").write_text(dbt_build._state() + "\n", "utf-8")
     assert is_prepared()
@@ -176,6 +186,60 @@ def test_an_engine_that_breaks_down_is_told_with_the_node_it_broke_down_at(proje
 
     with pytest.raises(dbt_build.DbtError, match=r"stopped at model\.arrears\.made_up: [\s\S]*changed identity"):
         built_alone(project, STOPS_THE_ENGINE, tmp_path)  # else DuckDB does not need the setting any more
+
+
+TAKES_LONG = "select sum(a.range * b.range % 7) as s from range(100000) a, range(100000) b"
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of two models that take long, read in a moment."""
+    project = tmp_path / "small"
+    (project / "models").mkdir(parents=True)
+    (project / "dbt_project.yml").write_text("name: arrears\nprofile: arrears\nmodels: {+materialized: table}\n", "utf-8")
+    shutil.copy(DBT_PROJECT / "profiles.yml", project)
+    for name in ("one", "other"):
+        (project / "models" / f"{name}.sql").write_text(TAKES_LONG, "utf-8")
+    use(project, monkeypatch)
+    dbt_build.prepare()
+    return project
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_a_night_that_is_told_to_end_while_dbt_builds_ends_as_that_and_leaves_nothing_at_work(
+    asked: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ToldToEnd(BaseException):
+        """What Dagster raises is of such a kind."""
+
+    def told(*_: Any) -> None:
+        raise ToldToEnd
+
+    asks, once = DuckDBCursorWrapper.execute, iter((threading.Timer(0.5, os.kill, (os.getpid(), asked)),))
+
+    def executes(self: Any, sql: str, bindings: Any = None) -> Any:
+        if "range(100000)" in sql and (timer := next(once, None)):
+            timer.start()
+        return asks(self, sql, bindings)
+
+    monkeypatch.setattr(DuckDBCursorWrapper, "execute", executes)
+    before, threads = signal.signal(asked, told), set(threading.enumerate())
+    (tmp_path / "run").mkdir()
+    try:
+        with pytest.raises(ToldToEnd):
+            dbt_build.build(tmp_path / "run", "{}")
+    finally:
+        signal.signal(asked, before)
+
+    assert not [thread for thread in set(threading.enumerate()) - threads if "worker" in thread.name]
+
+
+def test_what_stopped_dbt_is_not_hidden_by_what_then_could_not_be_closed() -> None:
+    stopped = duckdb.Error("connection is busy with another call")
+    stopped.__context__ = MemoryError("there is no room")
+
+    assert str(dbt_build._first(stopped)) == "there is no room"
 
 
 def built_alone(project: Path, query: str, tmp_path: Path) -> list[NodeResult]:
