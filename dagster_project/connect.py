@@ -33,6 +33,7 @@ from dagster_project.sources.catalogue import CONNECTORS
 from dagster_project.sources.consent import Consent, Doorstep
 from dagster_project.sources.http import shown
 from dagster_project.sources.progress import Pace
+from dagster_project.sources.understood import Understood, understood
 from dagster_project.words import message
 
 RECORDS: Final = 3
@@ -152,9 +153,13 @@ def _pasted(answers: TextIO, door: Doorstep, *, alone: bool) -> None:
 
 def _tried(connector: Connector, source: Source, settings: Settings, say: Say) -> bool:
     if connector.companies:
-        for place, company in enumerate(connector.companies(source)):
+        with understood(connector.name, "companies"):
+            companies = list(connector.companies(source))
+        for place, company in enumerate(companies):
             say(f"{'companies' if not place else '':<11}{shown(company.key, 40)}  {shown(company.name, 60)}")
-    lacking = [right for right in (connector.rights(source) if connector.rights else ()) if right.lacks]
+    with understood(connector.name, "rights"):
+        lacking = [right for right in (connector.rights(source) if connector.rights else ()) if right.lacks]
+    source = Understood(source, connector.name)
     wanted = [dataset for dataset in DATASETS.values() if _gives(connector, dataset)]
     say(f"\n{'dataset':<20}{'records':>12}")
     tried = []

@@ -23,6 +23,7 @@ from dagster_project.amounts import digits_in, digits_on, written
 from dagster_project.settings import Settings
 from dagster_project.sources import Aged, Opening, SourceError
 from dagster_project.sources.catalogue import CONNECTORS
+from dagster_project.sources.understood import understood
 from dagster_project.tables import write_csv
 from dagster_project.warehouse import published_as_of, published_marts
 from dagster_project.words import printable
@@ -160,7 +161,8 @@ def _aged(settings: Settings, source: str, as_of: date, con: duckdb.DuckDBPyConn
     with ExitStack() as stack:
         try:
             opened = connector.opened(settings.own(connector), Opening(as_of, settings.home, stack))
-            reported = list(connector.aged(opened, as_of))
+            with understood(connector.name, "aged report"):
+                reported = list(connector.aged(opened, as_of))
         except SourceError as refused:
             return None, f"It was asked for and could not be had: {printable(str(refused))}"
     return compared(con, reported), ""

@@ -27,6 +27,7 @@ from dagster_project.sources import (
     tryton,
     xero,
 )
+from dagster_project.sources.understood import Understood
 
 if TYPE_CHECKING:
     from dagster_project.demo import Demo
@@ -83,7 +84,7 @@ class Sources:
         if name not in self._opened:
             connector = CONNECTORS[name]
             opening = Opening(self._as_of, self._settings.home, self._stack, self._demo, self._settings.policy, self._is_trial)
-            self._opened[name] = connector.opened(self._settings.own(connector), opening)
+            self._opened[name] = Understood(connector.opened(self._settings.own(connector), opening), name)
         return self._opened[name]
 
     def sweep_due(self, dataset: Dataset, whole_on: date | None, as_of: date) -> bool:

@@ -21,11 +21,14 @@ import pyarrow as pa
 from dagster_project.contract import Dataset
 from dagster_project.policy import EVERY_PACK, rows_in_force
 from dagster_project.sources import SourceError, page_schema
+from dagster_project.words import shown
 
 PAGE_ROWS: Final = 20_000
 RATE_DIGITS: Final = Decimal("1e-10")
 EXACT: Final = Context(prec=50, rounding=ROUND_HALF_UP)
 ZERO: Final = Decimal(0)
+MOST_DIGITS: Final = 40
+"""Of a number that somebody can mean; written out, 1e999999999 would take the memory there is."""
 
 Record = Mapping[str, Any]
 
@@ -53,7 +56,7 @@ def as_text(value: Any) -> str | None:
         case bool():
             return "true" if value else "false"
         case Decimal():
-            return f"{value:f}"
+            return f"{value:f}" if abs(value.adjusted()) < MOST_DIGITS else str(value)
         case datetime():
             return (value.astimezone(UTC) if value.tzinfo else value).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         case date():
@@ -71,8 +74,8 @@ def number(value: Any, what: str) -> Decimal:
         exact = Decimal(str(value)) if value not in (None, "", False) else ZERO
     except InvalidOperation:
         exact = Decimal("NaN")
-    if not exact.is_finite():
-        raise SourceError(f"{what}: {str(value)[:40]!r} is not a number")
+    if not exact.is_finite() or abs(exact.adjusted()) >= MOST_DIGITS:
+        raise SourceError(f"{what}: «{shown(str(value), 40)}» is not a number")
     return exact
 
 

@@ -41,7 +41,7 @@ from dagster_project.sources import (
 )
 from dagster_project.sources.auth import Auth, ClientCredentials, RefreshToken, token_endpoint
 from dagster_project.sources.consent import Consent
-from dagster_project.sources.http import LIMITS, Http, Limits, Refused, Throttle, without_password
+from dagster_project.sources.http import LIMITS, Http, Limits, Refused, Throttle, shown, without_password
 from dagster_project.sources.paging import Numbered, Question, walked
 from dagster_project.sources.records import ZERO, Record, Spool, amount, inverse, number, pages
 
@@ -496,7 +496,7 @@ def _moment(text: str) -> datetime:
     """`/Date(ms+hhmm)/` as a time, in its own zone."""
     found = _DATE.fullmatch(text)
     if not found:
-        raise SourceError(f"Xero: {text[:40]!r} is not a date")
+        raise SourceError(f"Xero: «{shown(str(text), 40)}» is not a date")
     offset = found[2] or "+0000"
     minutes = (1 if offset[0] == "+" else -1) * (int(offset[1:3]) * 60 + int(offset[3:]))
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(found[1]))).astimezone(
