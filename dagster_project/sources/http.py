@@ -19,14 +19,13 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -34,6 +33,7 @@ import requests
 import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
+from dagster_project.patience import begun
 from dagster_project.sources import NotReachedError, PaidLostError, SourceError
 from dagster_project.sources.auth import Auth
 from dagster_project.words import shown as shown
@@ -502,15 +502,7 @@ def _is_certificate(error: BaseException) -> bool:
 
 
 def _within(seconds: float, call: Callable[[], T], given_up: Event) -> T:
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(call())
-        except BaseException as failed:
-            outcome.set_exception(failed)
-
-    Thread(target=run, daemon=True).start()
+    outcome = begun(call)
     try:
         return outcome.result(timeout=seconds)
     except TooLate:

@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -117,7 +118,16 @@ def test_a_receiver_that_refuses_does_not_keep_the_other_from_being_told(
 
 
 @pytest.mark.parametrize(
-    "webhook", ["http://127.0.0.1:1/hook", "not an address", "http://", "http://nobody.invalid/hook"], ids=str
+    "webhook",
+    [
+        "http://127.0.0.1:1/hook",
+        "not an address",
+        "http://",
+        "http://nobody.invalid/hook",
+        f"http://{'a' * 70}.example/hook",
+        "http://\u00fc..example/hook",
+    ],
+    ids=["refused", "words", "no host", "unknown", "too long", "empty label"],
 )
 def test_a_webhook_out_of_reach_is_logged_and_never_raised(
     webhook: str, make_settings: Callable[..., Settings], caplog: Any
@@ -126,6 +136,44 @@ def test_a_webhook_out_of_reach_is_logged_and_never_raised(
         assert alerts.send(make_settings(alert_webhook=webhook), "No worklist", "late") == []
 
     assert "the alert webhook could not be called" in caplog.text
+
+
+def test_a_receiver_that_drips_its_answer_is_left(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(alerts, "LONGEST", 0.3)
+    over = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+                threading.Thread(target=drop, args=(connection,), daemon=True).start()
+            except OSError:
+                return
+
+    def drop(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            for sign in b"HTTP/1.1 200 OK\r\n" + b"X: " + b"x" * 1_000:
+                connection.sendall(bytes([sign]))
+                if over.wait(0.05):
+                    return
+
+    threading.Thread(target=drip, daemon=True).start()
+    place = f"127.0.0.1:{listening.getsockname()[1]}"
+    settings = make_settings(
+        alert_webhook=f"http://{place}", alert_email_to="ar@example.com", alert_smtp=place, heartbeat_url=f"http://{place}"
+    )
+    try:
+        with caplog.at_level(logging.ERROR, logger="arrears.alerts"):
+            assert alerts.send(settings, "No worklist", "late") == []
+            assert not alerts.beat(settings)
+    finally:
+        over.set()
+        listening.close()
+
+    assert caplog.text.count("there was no whole answer within") == 3
 
 
 def test_mail_that_cannot_be_sent_is_logged_and_never_raised(
