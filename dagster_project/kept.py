@@ -9,7 +9,6 @@ Any setting may be given so; it is meant for secrets, which a variable shows to 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, Final
 
 from dotenv import dotenv_values
@@ -17,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dagster_project.paths import ROOT
+from dagster_project.words import shown
 
 ENDING: Final = "_FILE"
 
@@ -70,17 +70,27 @@ def content(variable: str, path: str, twice: bool) -> str:
     Raises:
         KeptError: it cannot be read, or the variable is given itself as well.
     """
+    named = shown(path)
     if twice:
         raise KeptError(f"{variable} and {variable}{ENDING} are both set: leave one of them out")
     try:
-        with (ROOT / Path(path)).open("rb") as file:
+        with open(ROOT / path, "rb", opener=_at_once) as file:
             found = file.read(LONGEST + 1)
         value = found.decode("utf-8").rstrip("\r\n")
     except OSError as refused:
         why = os.strerror(refused.errno) if refused.errno else "reading it failed"
-        raise KeptError(f"{variable}{ENDING}: {path} cannot be read: {why}") from None
+        raise KeptError(f"{variable}{ENDING}: {named} cannot be read: {why}") from None
     except UnicodeDecodeError:
-        raise KeptError(f"{variable}{ENDING}: {path} holds no text") from None
+        raise KeptError(f"{variable}{ENDING}: {named} holds no text") from None
+    except ValueError:
+        raise KeptError(f"{variable}{ENDING}: {named} is not the name of a file") from None
     if not value or len(found) > LONGEST:
-        raise KeptError(f"{variable}{ENDING}: {path} " + ("is too long for a value" if value else "is empty"))
+        raise KeptError(f"{variable}{ENDING}: {named} " + ("is too long for a value" if value else "is empty"))
     return value
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for whoever is to write into a pipe of that name: nobody may."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor

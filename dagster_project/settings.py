@@ -35,6 +35,9 @@ FIRST_MORNING = date(2010, 1, 1)
 MEMORY_LIMIT = "1500MB"
 """What DuckDB takes before it spills to disk: a night then fits a machine of 4 GB, whatever the book."""
 
+_SERVER = r"^[^:\s]+(:(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?$"
+"""A host, and a port that there is."""
+
 _GIVES = {"source": "ledger", "bureau": "scores", "rates": "rates"}
 """What a connector that a variable names must be able to give."""
 
@@ -62,7 +65,7 @@ class Receivers(BaseModel):
     alert_webhook: SecretStr | None = None
     alert_email_to: str | None = None
     alert_email_from: str = "arrears@localhost"
-    alert_smtp: str = Field(default="localhost:25", pattern=r"^[^:\s]+(:\d{1,5})?$")
+    alert_smtp: str = Field(default="localhost:25", pattern=_SERVER, examples=["mail.example:25"])
 
 
 class Settings(Receivers, KeptSettings):
@@ -75,21 +78,23 @@ class Settings(Receivers, KeptSettings):
     bureau: str | None = None
     rates: str | None = None
     policy: str = "net_terms"
-    reporting_currency: str = Field(default="", pattern=r"^([A-Z]{3})?$")
+    reporting_currency: str = Field(default="", pattern=r"^([A-Z]{3})?$", examples=["EUR"])
     timezone: str = "UTC"
     keep_warehouses: int = Field(default=3, ge=0)
     published_group: str | None = None
-    memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^[1-9]\d*(\.\d+)?(MB|GB|TB)$")
-    payment_link: str = Field(default="", pattern=r"^(https://[^\s{}]+\{customer_id\}[^\s{}]*)?$")
+    memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^[1-9]\d{0,5}(\.\d{1,3})?(MB|GB|TB)$", examples=[MEMORY_LIMIT])
+    payment_link: str = Field(
+        default="", pattern=r"^(https://[^\s{}]+\{customer_id\}[^\s{}]*)?$", examples=["https://pay.example/{customer_id}"]
+    )
     environment: Literal["development", "production"] = "development"
     postgres_url: SecretStr | None = None
-    mail_smtp: str | None = Field(default=None, pattern=r"^[^:\s]+(:\d{1,5})?$")
+    mail_smtp: str | None = Field(default=None, pattern=_SERVER, examples=["mail.example:587"])
     mail_security: Literal["starttls", "tls", "none"] = "starttls"
     mail_user: str | None = None
     mail_password: SecretStr | None = None
-    mail_from: str = Field(default="arrears@localhost", pattern=r"^[^@\s]+@[^@\s]+$")
+    mail_from: str = Field(default="arrears@localhost", pattern=r"^[^@\s]+@[^@\s]+$", examples=["arrears@example.com"])
     mail_folder: Path | None = None
-    mail_imap: str | None = Field(default=None, pattern=r"^[^:\s]+(:\d{1,5})?$")
+    mail_imap: str | None = Field(default=None, pattern=_SERVER, examples=["mail.example:993"])
     mail_imap_security: Literal["tls", "starttls", "none"] = "tls"
     mail_imap_user: str | None = None
     mail_imap_password: SecretStr | None = None
@@ -106,7 +111,7 @@ class Settings(Receivers, KeptSettings):
 
         known = [*names(_GIVES[str(info.field_name)]), *(["none"] if info.field_name == "bureau" else [])]
         if name is not None and name not in known:
-            raise ValueError(f"{name!r} is none of {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
+            raise ValueError(f"{_quoted(name)} is none of {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
         return name
 
     @field_validator("policy")
@@ -115,7 +120,7 @@ class Settings(Receivers, KeptSettings):
         from dagster_project.policy import packs
 
         if name not in (known := packs()):
-            raise ValueError(f"{name!r} is not a policy pack; there is {', '.join(known)}, and others are rows in {PACKS}")
+            raise ValueError(f"{_quoted(name)} is not a policy pack; there is {', '.join(known)}, and others are rows in {PACKS}")
         return name
 
     @field_validator("timezone")
@@ -123,8 +128,8 @@ class Settings(Receivers, KeptSettings):
     def _known_zone(cls, name: str) -> str:
         try:
             ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError) as unknown:
-            raise ValueError(f"{name!r} is not a time zone of the IANA database, such as Europe/Berlin") from unknown
+        except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
+            raise ValueError(f"{_quoted(name)} is not a time zone of the IANA database, such as Europe/Berlin") from unknown
         return name
 
     @field_validator("postgres_url")
@@ -168,8 +173,8 @@ class Settings(Receivers, KeptSettings):
             if any(problem["type"] == "missing" for problem in invalid.errors()):
                 raise ValueError(f"the source `{connector.name}` needs {connector.needs}") from None
             told = [
-                f"{connector.variables[str(p['loc'][0])]}: {_words(p['msg'])}" if p["loc"] else _words(p["msg"])
-                for p in invalid.errors()
+                f"{connector.variables[str(problem['loc'][0])] + ': ' if problem['loc'] else ''}{_words(problem, connector.settings)}"
+                for problem in invalid.errors()
             ]
             raise ValueError("; ".join(told)) from None
 
@@ -230,8 +235,16 @@ class Settings(Receivers, KeptSettings):
         return self.home / "dagster"
 
 
-def _words(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _words(problem: Any, model: type[BaseModel]) -> str:
+    """What is wrong with a value, without it: it may be a secret."""
+    if problem["type"] == "string_pattern_mismatch":
+        examples = model.model_fields[str(problem["loc"][0])].examples or ["another value"]
+        return f"write it as in {examples[0]}"
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _quoted(name: str) -> str:
+    return repr(shown(name, 60))
 
 
 def load() -> Settings:
@@ -244,12 +257,20 @@ def load() -> Settings:
         return Settings()
     except KeptError as unreadable:
         raise SettingsError(f"{unreadable} (see .env.example)") from unreadable
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise SettingsError(_unreadable(unreadable)) from unreadable
     except ValidationError as invalid:
         lines = []
         for problem in invalid.errors():
             where = f"ARREARS_{str(problem['loc'][0]).upper()}: " if problem["loc"] else ""
-            lines.append(f"{where}{_words(problem['msg'])} (see .env.example)")
+            lines.append(f"{where}{_words(problem, Settings)} (see .env.example)")
         raise SettingsError("\n".join(lines)) from invalid
+
+
+def _unreadable(failed: OSError | UnicodeDecodeError) -> str:
+    """That the file of variables cannot be read; nothing else that is read before a night begins is left unnamed."""
+    why = "it holds what is no UTF-8" if isinstance(failed, UnicodeDecodeError) else failed.strerror or "reading it failed"
+    return f"{shown(str(Settings.model_config.get('env_file')))} cannot be read: {why}"
 
 
 def receivers() -> Receivers:

@@ -39,7 +39,7 @@ class EcbSettings(ConnectorSettings, env_prefix="ARREARS_ECB_"):
     """Where the rates are, and between which currencies they are wanted: all that are quoted, or those listed with commas."""
 
     url: str = ADDRESS
-    currencies: str = Field(default="", pattern=r"^([A-Z]{3}(,[A-Z]{3})*)?$")
+    currencies: str = Field(default="", pattern=r"^([A-Z]{3}(,[A-Z]{3})*)?$", examples=["USD,GBP"])
 
 
 class EcbSource:

@@ -43,7 +43,7 @@ from dagster_project.sources import (
 )
 from dagster_project.sources.auth import RefreshToken, token_endpoint
 from dagster_project.sources.consent import Consent
-from dagster_project.sources.http import LIMITS, Http, Limits, PassingError, Refused, Throttle, shown, without_password
+from dagster_project.sources.http import LIMITS, Http, Limits, PassingError, Refused, Throttle, Walk, shown, without_password
 from dagster_project.sources.records import ZERO, Record, Spool, amount, number, pages
 
 ADDRESS: Final = "https://quickbooks.api.intuit.com"
@@ -84,7 +84,7 @@ class QuickBooksSettings(ConnectorSettings, env_prefix="ARREARS_QUICKBOOKS_"):
 
     client_id: str
     client_secret: SecretStr
-    realm: str = Field(default="", pattern=r"^\d*$")
+    realm: str = Field(default="", pattern=r"^\d*$", examples=["4620816365038000000"])
     refresh_token: SecretStr | None = None
     write_off_items: str = ""
     discount_items: str = ""
@@ -189,8 +189,9 @@ class QuickBooksSource:
         seen: set[str] = set()
         for _ in range(WALKS):
             count = int(self.query(f"select count(*) from {entity}{clause}").get("totalCount", 0))
-            start = 1
+            start, walk = 1, Walk(entity, self.http.limits)
             while True:
+                walk.step()
                 order = "order by MetaData.LastUpdatedTime asc" if entity in (*DOCUMENTS, "Customer") else ""
                 page = f"startposition {start} maxresults {self.size}"
                 found = self.query(f"select * from {entity}{clause} {order} {page}").get(entity, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,7 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from dagster_project import kept
 from dagster_project import settings as environment
+from dagster_project.kept import KeptError
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings, SettingsError
 from dagster_project.sources.catalogue import CONNECTORS
@@ -208,3 +211,43 @@ def test_a_file_that_holds_no_value_is_one_line_that_names_the_variable(
 
     assert words.format(tmp_path) in str(told.value)
     assert len(str(told.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TIMEZONE", "Europe", "'Europe' is not a time zone"),
+        ("TIMEZONE", "A" * 300, "is not a time zone"),
+        ("ALERT_SMTP", "mail.example:99999", "write it as in mail.example:25"),
+        ("MEMORY_LIMIT", "a lot", "write it as in 1500MB"),
+        ("MEMORY_LIMIT", "99999999999999999999TB", "write it as in 1500MB"),
+        ("ECB_CURRENCIES", "dollars", "write it as in USD,GBP"),
+        ("SOURCE", "x\x1b[2J" * 400, "is none of 'business_central'"),
+    ],
+)
+def test_what_is_wrong_with_a_value_is_words(name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=re.escape(words)) as told:
+        load_with(monkeypatch, **{"RATES": "ecb", name: value})
+
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 500
+    assert "should match" not in str(told.value)
+
+
+def test_a_file_of_variables_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_bytes(b"ARREARS_SOURCE=demo\n\xff\xfe")
+    monkeypatch.setitem(Settings.model_config, "env_file", str(tmp_path / ".env"))
+
+    with pytest.raises(SettingsError, match=r"\.env cannot be read: it holds what is no UTF-8"):
+        environment.load()
+
+
+@pytest.mark.parametrize(("name", "says"), [("pipe", "is empty"), ("a\x00b", "is not the name of a file")])
+def test_a_secret_is_not_waited_for_nor_looked_for_where_there_is_no_file(
+    name: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "\x00" not in name:
+        os.mkfifo(tmp_path / name)
+
+    with pytest.raises(KeptError, match=f"ARREARS_REST_TOKEN_FILE: .* {says}"):
+        kept.content("ARREARS_REST_TOKEN", str(tmp_path / name), False)
