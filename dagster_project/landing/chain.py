@@ -148,7 +148,7 @@ class Chain:
             links = replace(links, sequence=newest["sequence"], load_id=newest["load_id"], seal=newest["seal"])
         if packs and (last := max(packs, key=lambda pack: pack.last)).last > links.sequence:
             told = last.told["loads"][-1]
-            links = replace(links, sequence=last.last, load_id=told["load_id"], seal=_seal(told))
+            links = replace(links, sequence=last.last, load_id=told["load_id"], seal=link_of(told))
         return links
 
     def sequence_of(self, load: Load, links: Links) -> int:
@@ -206,7 +206,7 @@ class Chain:
             if seal_of(item.told) != item.told.get("seal"):
                 return self._damage(item.folder, f"has a {PACK} that was altered since it was written")
             earliest = min(load.as_of for load in item.loads)
-            return _Unit(item.folder, item.first, item.last, first.get("previous_seal"), _seal(last), earliest)
+            return _Unit(item.folder, item.first, item.last, first.get("previous_seal"), link_of(last), earliest)
         try:
             told = item.told
         except UnreadableError as broken:
@@ -215,7 +215,7 @@ class Chain:
         adopted = links.adopted.get(item.load_id)
         if told.get("load_id") != item.load_id or not sequence or (adopted and told.get("seal")):
             return self._damage(item.folder, "was not landed here")
-        unit = _Unit(item.folder, sequence, sequence, told.get("previous_seal"), _seal(told), item.as_of)
+        unit = _Unit(item.folder, sequence, sequence, told.get("previous_seal"), link_of(told), item.as_of)
         if seal_of(told) != (adopted or told.get("seal")):
             return self._damage(item.folder, f"has a {MANIFEST} that was altered since it was written", unit)
         return unit
@@ -384,7 +384,8 @@ class _Seen:
         _write(path, {"files": kept, "whole_at": said}, durable=False)
 
 
-def _seal(told: Mapping[str, Any]) -> str:
+def link_of(told: Mapping[str, Any]) -> str:
+    """The seal by which the next load names this one."""
     return told.get("seal") or seal_of(told)
 
 

@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from dagster_project import warehouse
 from dagster_project.contract import Dataset
-from dagster_project.landing.chain import Chain, differences, sha256_of
+from dagster_project.landing.chain import Chain, differences, link_of, sha256_of
 from dagster_project.landing.judge import text
 from dagster_project.landing.loads import PACK, ROWS, LandingError, Load, Pack, find, seal_of, superseded
 from dagster_project.settings import MEMORY_LIMIT
@@ -58,9 +58,15 @@ class Piece:
     def file(self) -> Path | None:
         return self.item.folder / ROWS if self.rows else None
 
+    @property
+    def shows_values(self) -> bool:
+        """Whether a manifest in it shows values that were refused, as they did at first: of whoever they were."""
+        return any(told.get("examples") for told in self.manifests)
+
 
 def compact(landing: Path, dataset: Dataset, now: datetime, *, after: int, memory_limit: str = MEMORY_LIMIT) -> int:
-    """Put the loads of a dataset together where there are more than `after` that are in no pack. Returns how many loads were.
+    """Put the loads of a dataset together where there are more than `after` that are in no pack, and by themselves those whose manifests
+    show values. Returns how many loads were.
 
     Raises:
         LandingError: what is landed is not what was: nothing is put together then.
@@ -72,15 +78,17 @@ def compact(landing: Path, dataset: Dataset, now: datetime, *, after: int, memor
         with FileLock(landing / ".chain" / f"{dataset.name}.compacting.lock", timeout=0):
             _clear_away(chain)
             _, loose = find(chain.folder)
-            if len(loose) <= after:
+            showing = [piece for piece in pieces(chain) if piece.shows_values]
+            if len(loose) <= after and not showing:
                 return 0
             if damages := chain.damages(whole=True, now=now):
                 raise LandingError("\n".join(map(str, damages)))
-            chosen = _chosen(pieces(chain))
-            if len(chosen) < 2:
-                return 0
-            put_together(chain, chosen, now, memory_limit=memory_limit)
-            return sum(not isinstance(piece.item, Pack) for piece in chosen)
+            chosen = _chosen(pieces(chain)) if len(loose) > after else []
+            together = [chosen] if len(chosen) > 1 else []
+            together += [[piece] for piece in showing if not together or piece not in chosen]
+            for each in together:
+                put_together(chain, each, now, memory_limit=memory_limit)
+            return sum(not isinstance(piece.item, Pack) for each in together for piece in each)
     except Timeout:  # somebody is at it
         return 0
 
@@ -118,7 +126,7 @@ def put_together(
     Raises:
         LandingError: the rows written are not those that the manifests speak of.
     """
-    manifests = [told for piece in chosen for told in piece.manifests]
+    manifests = [_without_values(told) for piece in chosen for told in piece.manifests]
     first, last = chosen[0].first, chosen[-1].last
     staging = chain.landing / ".staging" / f"pack-{chain.dataset.name}-{secrets.token_hex(3)}"
     staging.mkdir(parents=True)
@@ -160,6 +168,12 @@ def put_together(
         return final
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _without_values(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A manifest that shows no value of a refused record. It keeps the seal that the next one names; what it says now is under the seal
+    of the pack."""
+    return {**told, "examples": {}, "seal": link_of(told)} if told.get("examples") else told
 
 
 def _clear_away(chain: Chain, *, at_once: bool = False) -> None:

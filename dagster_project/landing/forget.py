@@ -5,9 +5,10 @@ Belongs here: the landing store. Does not belong here: what lies outside it (`da
 
     landing/.chain/forgotten.jsonl   who was forgotten when and by whom, by key, and which files took the place of which
 
-A file of rows that holds anything is written anew as a pack of the same loads: their manifests stay as they were, word for word, and the
-pack has a seal and a fingerprint of its own and names the record that says why. Keys, days and amounts stay, so that counts, sums and
-replays do. What the source says of the forgotten later is blanked before it lands.
+A file of rows that holds anything is written anew as a pack of the same loads: their manifests stay as they were, word for word but for
+values of refused records, which those of before showed, and the pack has a seal and a fingerprint of its own and names the record that
+says why. Keys, days and amounts stay, so that counts, sums and replays do. What the source says of the forgotten later is blanked before
+it lands.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def forget(landing: Path, quarantine: Path, person: Person, now: datetime, by: s
     files: dict[str, tuple[str, str]] = {}
     for dataset in LANDED.values():
         chain = Chain(landing, dataset)
-        if dataset.name not in PERSONAL or person.column not in dataset.by_name or not chain.folder.is_dir():
+        if not chain.folder.is_dir():
             continue
         with FileLock(landing / ".chain" / f"{dataset.name}.compacting.lock", timeout=LONGEST_WAIT):
             clear_away_at_once(chain)
@@ -128,13 +129,15 @@ def forget(landing: Path, quarantine: Path, person: Person, now: datetime, by: s
                 continue
             with chain.held():  # a home from before there were seals gets its chain first
                 chain.write(chain.tip())
-            for piece in _pieces_with(chain, person):
+            for piece in _pieces_with(chain, person) if _is_about(dataset, person) else ():
                 assert piece.file
                 replaced = blanks(dataset, [person])
                 kept = ", ".join(f"{replaced[name]} as {quoted(name)}" for name in _present(piece, PERSONAL[dataset.name]))
                 pack = put_together(chain, [piece], now, select=f"* replace ({kept})", forgotten=[number])
                 told = json.loads((pack / "pack.json").read_text("utf-8"))
                 files[f"{dataset.name}/{piece.item.folder.name}"] = (str(piece.item.told["sha256"]), str(told["sha256"]))
+            for piece in [each for each in pieces(chain) if each.shows_values]:  # nobody can tell whose they were
+                put_together(chain, [piece], now)
             clear_away_at_once(chain)
     lines = sum(_in_quarantine(quarantine, dataset, person) for dataset in LANDED.values())
     record = Record(number, now.isoformat(timespec="seconds"), by, person.kind, person.key, files, lines)
@@ -147,10 +150,14 @@ def forget(landing: Path, quarantine: Path, person: Person, now: datetime, by: s
     return record
 
 
+def _is_about(dataset: Dataset, person: Person) -> bool:
+    return dataset.name in PERSONAL and person.column in dataset.by_name
+
+
 def _holding(landing: Path, person: Person) -> Iterator[tuple[Dataset, Piece]]:
     for dataset in LANDED.values():
         chain = Chain(landing, dataset)
-        if dataset.name in PERSONAL and person.column in dataset.by_name and chain.folder.is_dir():
+        if _is_about(dataset, person) and chain.folder.is_dir():
             for piece in _pieces_with(chain, person):
                 yield dataset, piece
 

@@ -14,11 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import date, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
+
+from dagster_project.words import shown
 
 STAMP = "%Y%m%dT%H%M%S.%f"
 
@@ -84,6 +86,10 @@ class Manifest:
     seal: str = ""
 
 
+_FIELDS = frozenset(each.name for each in fields(Manifest))
+_NEEDED = frozenset(each.name for each in fields(Manifest) if each.default is MISSING and each.default_factory is MISSING)
+
+
 @dataclass(frozen=True)
 class Load:
     """A committed load, known by its name alone; the manifest is read when asked for. `pack`: the pack it lies in, if in one."""
@@ -115,8 +121,11 @@ class Load:
     def manifest(self) -> Manifest:
         try:
             return Manifest(**self.told)
-        except TypeError as unknown:
-            raise UnreadableError(self.folder / MANIFEST, f"is no manifest of a load: {unknown}") from None
+        except TypeError:
+            odd = sorted(self.told.keys() - _FIELDS) + sorted(_NEEDED - self.told.keys())
+            raise UnreadableError(
+                self.folder / MANIFEST, f"is no manifest of a load: {shown(', '.join(odd), 100)} is not as it was written"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -186,7 +195,8 @@ def _read_pack(folder: Path, written: int) -> Pack:
         pack = Pack(folder, told)
         _ = (pack.first, pack.last, pack.loads, told["generation"], told["rows"])
     except (KeyError, TypeError, ValueError) as broken:
-        raise UnreadableError(folder / PACK, f"is no description of a pack: {broken!r}") from None
+        missing = f"it has no {broken.args[0]}" if isinstance(broken, KeyError) else "something in it is of another kind"
+        raise UnreadableError(folder / PACK, f"is no description of a pack: {shown(missing, 100)}") from None
     return pack
 
 
@@ -208,7 +218,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
         told = json.loads(path.read_text("utf-8"))
     except OSError as gone:
         raise UnreadableError(path, f"cannot be read: {gone.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UnreadableError(path, "is damaged: it holds no JSON") from None
     if not isinstance(told, dict):
         raise UnreadableError(path, "is damaged: it holds no JSON object")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 import zipfile
@@ -20,7 +21,9 @@ import xlsxwriter
 from dagster_project import warehouse
 from dagster_project.contract import DATASETS, LANDED, PERSONAL
 from dagster_project.forgetting import ForgettingError, forget
-from dagster_project.landing import Landing, rows_select
+from dagster_project.landing import Landing, rows_select, store
+from dagster_project.landing.chain import Chain
+from dagster_project.landing.compact import clear_away_at_once
 from dagster_project.landing.forget import Person, forgotten
 from dagster_project.settings import Settings
 from dagster_project.sources import Delivery, page_schema
@@ -276,3 +279,49 @@ def test_what_bureaus_said_of_them_is_dropped_and_what_connectors_remember_is_lo
     assert memory.keys("event") == {"0001|2025-06-02", "0002|2025-06-02"}
     assert memory.keys("match") == {"0002|804735132"}
     memory.close()
+
+
+@pytest.mark.parametrize("by", ["forgetting", "tidying"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_manifests_that_showed_what_was_refused_show_it_no_more(
+    by: str, packed: bool, home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As manifests were at first: with a value of each kind of refused record, whoever's, under their seals."""
+    landing, customers = Landing(home.landing, home.quarantine), DATASETS["customers"]
+
+    def as_it_was(what: Any, **changed: Any) -> Any:
+        return dataclasses.replace(what, **{name: value for name, value in changed.items() if name != "examples"})
+
+    with monkeypatch.context() as before:
+        before.setattr(store, "replace", as_it_was)
+        land(
+            landing,
+            "customers",
+            MONDAY + timedelta(days=5),
+            {"customer_id": "0003", "name": "Third"},
+            {**BISHOP, "status": "Rosa Refused"},
+        )
+        land(landing, "exchange_rates", MONDAY + timedelta(days=5), {"rate_date": "Rosa Refused"})
+    land(landing, "customers", MONDAY + timedelta(days=6), {"customer_id": "0004", "name": "Fourth"})
+    if packed:
+        with monkeypatch.context() as before:
+            before.setattr("dagster_project.landing.compact._without_values", lambda told: told)
+            landing.compact(customers)
+    assert "Rosa Refused" in manifests(landing)
+
+    if by == "forgetting":
+        landing.forget(Person("customer", "0001"), "test")
+    else:
+        for dataset in LANDED.values():
+            landing.compact(dataset, after=1_000)
+            clear_away_at_once(Chain(landing.folder, dataset))
+
+    assert "Rosa Refused" not in manifests(landing)
+    assert landing.damages(whole=True) == []
+    land(landing, "customers", MONDAY + timedelta(days=7), {"customer_id": "0005", "name": "Fifth"})
+    assert landing.damages(whole=True) == [], "the chain goes on behind it"
+    assert "0004" in {customer for (customer,) in known(landing, "customers", "customer_id")}
+
+
+def manifests(landing: Landing) -> str:
+    return "".join(path.read_text("utf-8") for name in ("manifest", "pack") for path in landing.folder.rglob(f"{name}.json"))
