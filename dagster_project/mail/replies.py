@@ -92,7 +92,8 @@ def take_replies(settings: Settings) -> Taken | None:
         with _mailbox(settings) as box, Bounded(READING_SECONDS, READING_MEGABYTES) as reader:
             age = _number(box.response("UIDVALIDITY")[1])
             for uid in _asked(box, "SEARCH", "UNSEEN").split()[:MOST]:
-                size, sender, automatic = _envelope(box, uid)
+                size, header = _envelope(box, uid)
+                sender, automatic = _sender(reader, header)
                 if automatic:
                     box.uid("STORE", uid.decode(), "+FLAGS", r"(\Seen)")
                 elif sender not in known:
@@ -156,6 +157,9 @@ def _take(settings: Settings, box: imaplib.IMAP4, reader: Bounded, uid: bytes, n
     except OutOfBounds as beyond:
         taken.refused[sender] = f"its letter {beyond}"
         return
+    except Exception:  # whatever a parser makes of a stranger's letter, it is that letter's fault
+        taken.refused[sender] = "its letter cannot be taken apart and is left unread in the mailbox"
+        return
     if not files:
         taken.refused[sender] = "its letter has no .xlsx workbook and is left unread in the mailbox"
         return
@@ -206,17 +210,32 @@ def _mailbox(settings: Settings) -> Iterator[imaplib.IMAP4]:
             box.logout()
 
 
-def _envelope(box: imaplib.IMAP4, uid: bytes) -> tuple[int, str, bool]:
-    """A letter's size, whom it is from (nobody where that is not one address), and whether a machine wrote it."""
+def _envelope(box: imaplib.IMAP4, uid: bytes) -> tuple[int, bytes]:
+    """A letter's size, and the lines of its header that say whom it is from and whether a machine wrote it."""
     typ, answer = box.uid("FETCH", uid.decode(), "(RFC822.SIZE BODY.PEEK[HEADER.FIELDS (FROM AUTO-SUBMITTED)])")
     pair = next((part for part in answer if isinstance(part, tuple)), None)
     if typ != "OK" or pair is None:
-        return 0, "", False
-    size = re.search(rb"RFC822\.SIZE (\d+)", b" ".join(part[0] if isinstance(part, tuple) else part for part in answer if part))
-    header = message_from_bytes(pair[1][:20_000])
-    senders = [address for _, address in getaddresses([str(line) for line in header.get_all("From", [])]) if address]
-    automatic = str(header.get("Auto-Submitted", "no")).strip().lower() != "no"
-    return int(size[1]) if size else 0, senders[0].lower() if len(senders) == 1 else "", automatic
+        return 0, b""
+    size = re.search(
+        rb"RFC822\.SIZE (\d{1,18})", b" ".join(part[0] if isinstance(part, tuple) else part for part in answer if part)
+    )
+    return int(size[1]) if size else 0, pair[1][:20_000]
+
+
+def _sender(reader: Bounded, header: bytes) -> tuple[str, bool]:
+    """As `sender_of`; nobody where the header cannot be read."""
+    try:
+        return reader.call(sender_of, header)
+    except Exception:  # whatever a parser makes of a stranger's letter, it is that letter's fault
+        return "", False
+
+
+def sender_of(header: bytes) -> tuple[str, bool]:
+    """Whom a letter is from (nobody where that is not one address), and whether a machine wrote it."""
+    read = message_from_bytes(header)
+    senders = [address for _, address in getaddresses([str(line) for line in read.get_all("From", [])]) if address]
+    automatic = str(read.get("Auto-Submitted", "no")).strip().lower() != "no"
+    return senders[0].lower() if len(senders) == 1 else "", automatic
 
 
 def _asked(box: imaplib.IMAP4, *what: str) -> bytes:
