@@ -11,9 +11,12 @@ import argparse
 import atexit
 import logging
 import os
+import signal
 import sys
 import time
+import traceback
 import warnings
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import NoReturn
@@ -40,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.command(settings, options))
     except SettingsError as unusable:
         return _unusable(options, str(unusable))
+    except (Exception, KeyboardInterrupt) as broken:  # whatever it is, a person is told in a line
+        return _broken(settings, options, broken)
 
 
 def _unusable(options: argparse.Namespace, why: str) -> int:
@@ -50,6 +55,25 @@ def _unusable(options: argparse.Namespace, why: str) -> int:
 
         never_began(STARTED_UNSEEN[options.command], message(why).splitlines())
     return 2
+
+
+def _broken(settings: Settings, options: argparse.Namespace, broken: BaseException) -> int:
+    """Say why a command ended that nothing in it has words for, and where the trace is; to whoever is alerted as well where nobody may be
+    looking."""
+    from dagster_project.notice import in_words, never_began
+
+    why = message(in_words(f"{type(broken).__name__}: {broken}"))
+    console.clear_progress()
+    print(f"\nIt stopped: {why}", file=sys.stderr)
+    with suppress(OSError):
+        trace = settings.home / "logs" / f"{date.today()}.command.log"
+        trace.parent.mkdir(parents=True, exist_ok=True)
+        with trace.open("a", encoding="utf-8") as file:
+            file.write(message("".join(traceback.format_exception(broken))))
+        print(f"The trace: {trace}", file=sys.stderr)
+    if options.command in STARTED_UNSEEN:
+        never_began(STARTED_UNSEEN[options.command], [why])
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -438,6 +462,8 @@ def _adopt(settings: Settings, options: argparse.Namespace) -> int:
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
     began = time.monotonic()
+    with suppress(ValueError):  # in a thread of somebody's process nobody can be told so
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # who is told to end says so, from the first second on
     warnings.simplefilter("ignore")  # libraries speak of their own future here; the run's log and the tests hear them
     as_of = _asked_for(settings, options.date)
     if as_of is None:

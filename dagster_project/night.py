@@ -90,7 +90,7 @@ def run_night(
             run_id = outcome.run_id
             if not delivered(instance, run_id):
                 reasons = reasons_of(instance, run_id)
-    except Exception as broken:
+    except (Exception, KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as broken:
         reasons = [notice.in_words(f"{type(broken).__name__}: {broken}")]
     finally:
         warmup.end()

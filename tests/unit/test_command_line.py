@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dagster_project.__main__ import main
 from dagster_project.paths import ROOT
 
 
@@ -121,3 +123,29 @@ def test_a_source_is_tried_on_by_name_and_there_is_nothing_to_reconcile_before_a
 
     nothing = command("reconcile", home=tmp_path)
     assert (nothing.returncode, "no morning is published" in nothing.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (OSError(30, "Read-only file system", "/x"), "It stopped: the disk is read-only: mount it for writing"),
+        (KeyError("\x1b[2Jname"), "It stopped: '"),
+        (KeyboardInterrupt(), "It stopped: it was told to end while it was at work"),
+    ],
+)
+def test_whatever_ends_a_command_is_told_in_a_line_with_where_the_trace_is(
+    broken: BaseException, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise broken
+
+    monkeypatch.setenv("ARREARS_HOME", str(tmp_path))
+    monkeypatch.setattr("dagster_project.upkeep.compact", breaks)
+
+    assert main(["compact"]) == 1
+
+    said, trace = capsys.readouterr().err.strip().splitlines()
+    assert said.startswith(says)
+    assert said.isprintable()
+    assert not re.search(r"\w(Error|Exception|Interrupt)\b", said)
+    assert "Traceback" in Path(trace.removeprefix("The trace: ")).read_text("utf-8")
