@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from dagster_project.paths import ROOT
+from tests.faults.found import FOUND
 
 STAGES: Final = {
     "faults/test_http_faults.py": "Fetching over HTTP",
+    "faults/test_connector_fuzz.py": "Fetching from vendors, any answer",
     "faults/test_file_faults.py": "Fetching from files",
     "faults/test_bounds.py": "What may be taken of the machine",
     "faults/test_policy_fuzz.py": "Policy files",
     "faults/test_landing_damaged.py": "Landing",
     "faults/test_inbox_fuzz.py": "The inbox, any bytes",
     "unit/test_inbox.py": "The inbox",
+    "faults/test_door_fuzz.py": "Letters, settings and the store's own words, any bytes",
     "unit/test_bounded.py": "The process for strangers' bytes",
     "unit/test_seals.py": "Answers that are not of their row",
     "faults/test_secrets.py": "Secrets, terminals and logs",
@@ -30,6 +33,7 @@ STAGES: Final = {
     "faults/test_dead_nights.py": "Nights that die",
     "faults/test_side_by_side.py": "Two at once",
     "faults/test_told.py": "Telling somebody",
+    "unit/test_alerts.py": "Telling somebody, whoever does not hear",
     "faults/test_three_hundred_nights.py": "What nights leave behind",
     "e2e/test_delivery_killed.py": "Delivering, killed",
     "e2e/test_refusals.py": "Whole nights that must stop",
@@ -43,6 +47,13 @@ _HEAD: Final = """# What is tried on a night
 
 Every row is a test: what is done to a night, and what it is promised to do. `make test` runs those marked quick, `make faults` the
 others as well: whole nights that are killed, starved and lied to, minutes each. What happens is what is promised, or neither passes.
+"""
+
+
+_FOUND: Final = """
+## What was found
+
+When the faults were first tried, most were fine. These were not; each names the tests that hold it since.
 """
 
 
@@ -100,4 +111,8 @@ def page() -> str:
             stage = fault.stage
             lines += [f"\n## {stage}\n", "| fault, and what is promised | cases | runs | happened |", "|---|---:|---|---|"]
         lines.append(f"| {fault.sentence} | {fault.cases} | {'make faults' if fault.slow else 'quick'} | as promised |")
+    lines.append(_FOUND)
+    for kind, findings in FOUND.items():
+        lines += [f"\n### {kind}\n", "| what was found | what shows it mended |", "|---|---|"]
+        lines += [f"| {finding} | {'; '.join(name.replace('_', ' ') for name in names)} |" for finding, names in findings.items()]
     return "\n".join(lines) + "\n"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dagster_project.paths import ROOT
 
+from .found import FOUND
 from .table import STAGES, page, tried
 
 
@@ -22,6 +25,20 @@ def test_every_module_that_tries_faults_is_a_stage_of_the_table() -> None:
     modules = {f"faults/{path.name}" for path in (ROOT / "tests" / "faults").glob("test_*.py")} - {"faults/test_table.py"}
 
     assert [name for name in sorted(modules) if f"\n## {STAGES.get(name, name)}\n" not in page()] == []
+
+
+def test_everything_that_was_found_names_tests_that_there_are() -> None:
+    written = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def test_(\w+)", path.read_text("utf-8"), re.MULTILINE)
+    }
+    findings = [(finding, names) for kind in FOUND.values() for finding, names in kind.items()]
+
+    assert [name for _, names in findings for name in names if name not in written] == []
+    assert [finding for finding, names in findings if not names] == []
+    assert len(findings) >= 72
+    assert all(f"| {finding} |" in page() for finding, _ in findings)
 
 
 def test_the_rows_are_the_tests_that_are_collected(request: pytest.FixtureRequest) -> None:
