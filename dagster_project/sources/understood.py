@@ -22,8 +22,8 @@ from dagster_project.contract import Dataset
 from dagster_project.sources import Delivery, Source, SourceError
 from dagster_project.words import shown
 
-_OF_A_SHAPE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
-"""What Python raises where a value is not of the kind that it was taken for."""
+_OF_A_SHAPE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError)
+"""What Python raises where a value is not of the kind that it was taken for, or one more was asked for than there are."""
 
 _LONGEST = 1_000
 """Characters of a reason."""

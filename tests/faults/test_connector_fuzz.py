@@ -115,6 +115,14 @@ def asked(http: Http, said: Callable[[Request], bytes], changes: list[tuple[int,
     http._answer = answer  # type: ignore[method-assign]
 
 
+def said_by(server: StandIn, request: Request) -> bytes:
+    """What a stand-in answers; nothing where it is asked for what only a changed answer named."""
+    try:
+        return server.data(request).content
+    except Exception:
+        return b"{}"
+
+
 def everything(source: Source, name: str) -> int:
     """Ask for every dataset as a night does; how many records there were."""
     count = 0
@@ -140,7 +148,7 @@ def test_an_answer_of_a_vendor_of_any_shape_is_read_or_refused_in_words(vendor: 
     def night(changes: list[tuple[int, float, Any]]) -> int:
         with TemporaryDirectory() as home, ExitStack() as stack:
             source = opened(connector, own, Path(home), stack, 50)
-            asked(source.http, lambda request: server.data(request).content, changes)
+            asked(source.http, lambda request: said_by(server, request), changes)
             count = everything(source, vendor)
             for what in (connector.companies, connector.rights):
                 try:
