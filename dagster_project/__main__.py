@@ -473,12 +473,15 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
 
     warmup = Warmup.begin(settings, as_of)  # these processes import and prepare while this one still imports
     console.show_progress()
-    from dagster_project import notice
-    from dagster_project.night import run_night
+    try:
+        from dagster_project import notice
+        from dagster_project.night import run_night
 
-    how = {"full": options.full, "refresh": options.refresh, "known": options.known, "threads": options.threads}
-    night = run_night(settings, as_of, **how, begun=warmup)
-    console.clear_progress()
+        how = {"full": options.full, "refresh": options.refresh, "known": options.known, "threads": options.threads}
+        night = run_night(settings, as_of, **how, begun=warmup)
+    finally:
+        warmup.end()
+        console.clear_progress()
     if not night.success:
         print(f"\nThe night of {as_of} stopped:", file=sys.stderr)
         for reason in night.reasons:

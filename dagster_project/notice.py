@@ -17,8 +17,6 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
-from filelock import Timeout
-
 from dagster_project import alerts, mail
 from dagster_project import settings as environment
 from dagster_project.delivery import has_list, hold_back, last_list
@@ -37,14 +35,14 @@ LITTLE_ROOM = 200 * 1024 * 1024
 
 
 def stopped(settings: Settings, as_of: date, reasons: Sequence[str], run_id: str = "") -> None:
-    """Tell that a night stopped: the alert first, then the note in the morning's folder. Nothing is raised: what cannot be done is
-    part of what is told, or logged."""
+    """Tell that a night stopped: the alert first, then the note in the morning's folder. Nothing is raised, whatever is broken: what cannot
+    be done is part of what is told, or logged."""
     _tell(settings, as_of, reasons, run_id)
     try:
         look_at = [f"the run {run_id} in the Dagster UI"] if run_id else []
         if hold_back(settings.worklists, as_of=as_of, reasons=reasons, look_at=look_at):
             mail.held_back(settings, as_of, reasons)
-    except (OSError, Timeout) as unwritable:
+    except Exception as unwritable:
         log.error("no note could be left in %s: %s", settings.worklists, in_words(str(unwritable)))
 
 
@@ -89,7 +87,7 @@ def what_is_there(settings: Settings, as_of: date, run_id: str = "") -> list[str
     """Which marts and which worklist people find now, and whether this run put them there."""
     try:
         return [_marts(settings, as_of, run_id), _worklist(settings, as_of), *_room(settings)]
-    except OSError as unreadable:
+    except Exception as unreadable:  # a disk may break anything; the alert is to go out
         return [f"What is there could not be looked at: {in_words(str(unreadable))}"]
 
 
@@ -123,7 +121,7 @@ def what_to_do(settings: Settings, as_of: date) -> list[str]:
     landing = Landing(settings.landing, settings.quarantine)
     try:
         asks = landing.asks(as_of, settings.today(), published=published_as_of(settings.published))
-    except OSError:
+    except Exception:  # as above
         return [again]
     if asks:
         return [f"{again} (it asks the source again)"]
@@ -159,5 +157,5 @@ def in_words(said: str) -> str:
     line = _NAMED.sub("", line) or line
     for pattern, meaning in _SAID:
         if re.search(pattern, said):
-            return meaning if re.fullmatch(r"[\w.]+", line) else f"{meaning} ({line})"
+            return meaning if re.fullmatch(r"[\w.]+:?", line) else f"{meaning} ({line})"
     return line or "it ended without saying why"

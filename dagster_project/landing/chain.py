@@ -363,9 +363,11 @@ class _Seen:
     @classmethod
     def read(cls, path: Path) -> _Seen:
         try:
-            return cls(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):  # a note that can always be made again
+            told = cls(**json.loads(path.read_text("utf-8")))
+            _ = (dict(told.files), told.whole_at and datetime.fromisoformat(told.whole_at))
+        except (OSError, ValueError, TypeError, RecursionError):  # a note that can always be made again
             return cls()
+        return told
 
     def due(self, now: datetime | None) -> bool:
         if now is None or self.whole_at is None:

@@ -28,6 +28,7 @@ from dagster_project.contract import LANDED, PERSONAL, Dataset
 from dagster_project.landing.chain import LONGEST_WAIT, Chain
 from dagster_project.landing.compact import Piece, clear_away_at_once, pieces, put_together
 from dagster_project.landing.judge import quoted, text
+from dagster_project.landing.loads import LandingError
 
 Kind = Literal["customer", "contact"]
 
@@ -62,10 +63,24 @@ def record_file(landing: Path) -> Path:
 
 
 def forgotten(landing: Path) -> list[Person]:
-    """Whoever was forgotten so far."""
+    """Whoever was forgotten so far.
+
+    Raises:
+        LandingError: the record cannot be read: what the source says of somebody in it must not land as if nobody had asked.
+    """
     path = record_file(landing)
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    return list(dict.fromkeys(Person(told["kind"], told["key"]) for told in map(json.loads, lines)))
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    people: dict[Person, None] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            told = json.loads(line)
+            people[Person(told["kind"], str(told["key"]))] = None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise LandingError(
+                f"{path} line {number} is damaged, which says who was forgotten: restore it from a backup, or take the line out and "
+                "have whoever it was forgotten again (make forget)"
+            ) from None
+    return list(people)
 
 
 def blanks(dataset: Dataset, people: list[Person]) -> dict[str, str]:

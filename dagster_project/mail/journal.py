@@ -51,7 +51,7 @@ class Journal:
         self._path = path
         self._last: dict[tuple[str, str], Entry] = {}
         if path.exists():
-            for line in path.read_text("utf-8").splitlines():
+            for line in path.read_text("utf-8", "replace").splitlines():
                 try:
                     told = json.loads(line)
                     entry = Entry(**{**told, "state": State(told["state"])})

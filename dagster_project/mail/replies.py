@@ -116,11 +116,7 @@ def send_errors_back(settings: Settings, as_of: date) -> list[str]:
     if not (record := _record(settings)).exists() or (post := post_of(settings)) is None:
         return told
     try:
-        waiting = [
-            (reply, errors)
-            for line in record.read_text("utf-8").splitlines()
-            if (reply := Reply(**json.loads(line))) and (errors := _errors_of(settings, reply)).exists()
-        ]
+        waiting = [(reply, errors) for reply in _remembered(record) if (errors := _errors_of(settings, reply)).exists()]
         with open_journal(settings.mail, as_of) as journal:
             for reply, errors in waiting:
                 kind = f"errors/{reply.file}"
@@ -260,10 +256,18 @@ def _record(settings: Settings) -> Path:
 
 def _remember(settings: Settings, reply: Reply) -> None:
     settings.mail.mkdir(parents=True, exist_ok=True)
-    with _record(settings).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(reply)) + "\n")
+    record = _record(settings)
+    cut = record.exists() and record.read_bytes()[-1:] not in (b"\n", b"")
+    with record.open("a", encoding="utf-8") as file:
+        file.write(("\n" if cut else "") + json.dumps(asdict(reply)) + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _remembered(record: Path) -> Iterator[Reply]:
+    for line in record.read_text("utf-8", "replace").splitlines():
+        with contextlib.suppress(ValueError, TypeError, RecursionError):  # the last line of a run that was killed while it wrote
+            yield Reply(**json.loads(line))
 
 
 def _errors_of(settings: Settings, reply: Reply) -> Path:

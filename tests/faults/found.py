@@ -131,6 +131,9 @@ FOUND: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "A webhook whose address is none hid the failure it was to tell of": (
             "a_webhook_out_of_reach_is_logged_and_never_raised",
         ),
+        "Marts or loads broken on the disk kept the alert from going out": (
+            "the_alert_goes_out_whatever_is_broken_under_the_home",
+        ),
         "«Nothing was published» was said when the marts were out": ("marts_that_are_out_without_their_list_are_told_as_that",),
         "A command that failed showed a trace": ("whatever_ends_a_command_is_told_in_a_line_with_where_the_trace_is",),
     },

@@ -182,7 +182,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(BOUNDED, max_examples=max(EXAMPLES // 2, 5))
 @given(
-    where=st.sampled_from(("manifest.json", "pack.json", "customers.json")),
+    where=st.sampled_from(("manifest.json", "pack.json", "customers.json", "customers.seen.json")),
     changes=st.lists(st.tuples(st.floats(0, 1), ODD), min_size=1, max_size=2),
     sealed=st.booleans(),
     raw=st.one_of(st.none(), st.binary(max_size=30)),

@@ -7,10 +7,12 @@ is read.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import pytest
 from nights import AS_OF, LEDGER, House
 
 from dagster_project import history, notice
+from dagster_project.contract import ISSUED_STEPS
 from dagster_project.settings import Settings
 
 
@@ -72,6 +75,29 @@ def test_a_home_that_cannot_be_written_is_told(house: House, server: Any, tmp_pa
     assert "Traceback" not in said.err
     assert str(tmp_path / "home") in told(server).splitlines()[1]
     assert f"make run DATE={AS_OF}" in said.err
+
+
+@pytest.mark.parametrize("broken", ["marts", "loads", "list", "everything"])
+def test_the_alert_goes_out_whatever_is_broken_under_the_home(
+    broken: str, server: Any, answer: Any, make_settings: Callable[..., Settings]
+) -> None:
+    server.on("/alert", answer(b"ok"))
+    settings = make_settings(alert_webhook=f"{server.url}/alert")
+    places = {
+        "marts": settings.published / "parquet" / "run.parquet",
+        "loads": settings.landing / ISSUED_STEPS.name / "pack-000001-000002.abc" / "pack.json",
+        "list": settings.worklists,
+    }
+    for path in [path for name, path in places.items() if broken in (name, "everything")]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\x00\xff rot")
+
+    notice.stopped(settings, date(2025, 6, 2), ["the ledger is late"], "r1")
+
+    said = told(server)
+    assert "the ledger is late" in said
+    assert "make run DATE=2025-06-02" in said
+    assert not re.search(r"\w(Error|Exception|Invalid)\b", said), said
 
 
 def test_a_read_only_home_is_told_with_what_to_do(house: House, server: Any, small_disk: Callable[[str], Path]) -> None:

@@ -21,10 +21,10 @@ import xlsxwriter
 from dagster_project import warehouse
 from dagster_project.contract import DATASETS, LANDED, PERSONAL
 from dagster_project.forgetting import ForgettingError, forget
-from dagster_project.landing import Landing, rows_select, store
+from dagster_project.landing import Landing, LandingError, rows_select, store
 from dagster_project.landing.chain import Chain
 from dagster_project.landing.compact import clear_away_at_once
-from dagster_project.landing.forget import Person, forgotten
+from dagster_project.landing.forget import Person, forgotten, record_file
 from dagster_project.settings import Settings
 from dagster_project.sources import Delivery, page_schema
 from dagster_project.sources.records import Spool
@@ -321,6 +321,16 @@ def test_manifests_that_showed_what_was_refused_show_it_no_more(
     land(landing, "customers", MONDAY + timedelta(days=7), {"customer_id": "0005", "name": "Fifth"})
     assert landing.damages(whole=True) == [], "the chain goes on behind it"
     assert "0004" in {customer for (customer,) in known(landing, "customers", "customer_id")}
+
+
+def test_a_damaged_record_of_who_was_forgotten_is_named_and_nobody_lands_again(landing: Landing) -> None:
+    land(landing, "contacts", MONDAY, ADA)
+    landing.forget(Person("contact", "C-1"), "test")
+    path = record_file(landing.folder)
+    path.write_bytes(path.read_bytes()[:-9])
+
+    with pytest.raises(LandingError, match=r"forgotten\.jsonl line 1 is damaged, which says who was forgotten: restore it"):
+        land(landing, "contacts", MONDAY + timedelta(days=1), ADA)
 
 
 def manifests(landing: Landing) -> str:
