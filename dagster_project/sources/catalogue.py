@@ -10,7 +10,6 @@ from dagster_project.contract import Dataset
 from dagster_project.sources import (
     Connector,
     Opening,
-    Source,
     bureau_file,
     business_central,
     creditsafe,
@@ -69,10 +68,10 @@ class Sources:
         self._demo = demo
         self._settings = settings
         self._as_of = as_of
-        self._opened: dict[str, Source] = {}
+        self._opened: dict[str, Understood] = {}
         self._stack = ExitStack()
 
-    def of(self, dataset: Dataset) -> Source | None:
+    def of(self, dataset: Dataset) -> Understood | None:
         """The source a dataset comes from; None where there is none, as with the bureau `none`.
 
         Raises:

@@ -36,12 +36,12 @@ class Understood:
     """A source all of whose faults are reasons."""
 
     def __init__(self, source: Source, name: str):
-        self._source, self._name = source, name
+        self.source, self._name = source, name
 
     def fetch(self, dataset: Dataset, since: datetime | None) -> Delivery | None:
         """As `Source`."""
         with understood(self._name, dataset.name):
-            delivery = self._source.fetch(dataset, since)
+            delivery = self.source.fetch(dataset, since)
         return delivery and replace(delivery, pages=self._pages(delivery.pages, dataset.name))
 
     def _pages(self, pages: Iterator[pa.Table], what: str) -> Iterator[pa.Table]:

@@ -95,8 +95,9 @@ def test_rates_come_from_the_bank_and_the_rest_from_the_ledgers_source(
     )
 
     sources = Sources(settings, MORNING)
-    assert type(sources.of(DATASETS["customers"])).__name__ == "FilesSource"
-    assert type(sources.of(RATES)).__name__ == "EcbSource"
+    ledger, rates = sources.of(DATASETS["customers"]), sources.of(RATES)
+    assert ledger and type(ledger.source).__name__ == "FilesSource"
+    assert rates and type(rates.source).__name__ == "EcbSource"
     assert {key[1:] for key in landed(settings, landing)} == {("EUR", "USD")}
     sources.close()
 
