@@ -127,6 +127,32 @@ def test_the_weeks_ahead_are_those_of_the_forecast(published: Path, page: Path) 
     assert len(rows) == 13
 
 
+def test_what_is_lost_late_and_disputed_is_the_marts(published: Path, page: Path) -> None:
+    tables = Read(page.read_text("utf-8")).tables
+
+    losses = asked(
+        published,
+        """
+        select aging_bucket, sum(open_amount), sum(provision), sum(roll_rate_loss) from credit_loss_provision group by 1
+        order by list_position(['current', '1-30', '31-60', '61-90', '90+'], aging_bucket), 1
+        """,
+    )
+    assert [row[1:4] for row in tables["losses"][1:-1]] == [[f"{amount:,.0f}" for amount in amounts] for _, *amounts in losses]
+    (total,) = asked(published, "select sum(open_amount), sum(provision), sum(roll_rate_loss) from credit_loss_provision")
+    assert tables["losses"][-1][:4] == ["all", *(f"{amount:,.0f}" for amount in total)]
+    (late,) = asked(
+        published,
+        "select sum(days) from late_days_by_cause where month > (select max(month) from late_days_by_cause) - interval 3 month",
+    )
+    assert sum(int(row[3].replace(",", "")) for row in tables["causes"][1:]) == late[0]
+    disputes = asked(
+        published, "select document_number, owner from disputes_due order by days_overdue desc, disputed_amount desc, dispute_id"
+    )
+    assert [(row[1], row[3]) for row in tables["disputes"][1:]] == disputes[:12]
+    pilot = asked(published, "select title from pilot_effect where month = (select max(month) from pilot_effect) order by kpi")
+    assert [(row[0],) for row in tables["pilot"][1:]] == pilot
+
+
 def test_each_customer_of_the_list_has_a_page_that_adds_up_to_the_balance(published: Path, page: Path) -> None:
     ids = [row[0] for row in asked(published, "select customer_id from dunning_worklist order by rank")]
     files = sorted((page.parent / "customers").iterdir())

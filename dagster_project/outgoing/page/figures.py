@@ -27,6 +27,9 @@ MOST_ITEMS: Final = 200
 FORETOLD_WEEKS: Final = 4
 """Weeks after which a forecast is shown beside what came."""
 
+LATE_MONTHS: Final = 3
+"""Months of settled items that are asked whose fault their late days were."""
+
 HEADLINES: Final = ("dso", "best_possible_dso", "cei", "dbt_days", "average_days_delinquent", "promise_kept_share")
 
 AGING: Final = {
@@ -68,6 +71,11 @@ class Morning:
     ahead: Sequence[Row]
     foretold: Sequence[Row]
     late: Sequence[Row]
+    causes: Sequence[Row]
+    disputes: Sequence[Row]
+    recurring: Sequence[Row]
+    losses: Sequence[Row]
+    pilot: Sequence[Row]
 
 
 @dataclass(frozen=True)
@@ -220,6 +228,41 @@ def morning(con: duckdb.DuckDBPyConnection) -> Morning:
             order by open_amount_reporting * chance_later_30 desc, item_id limit {LONGEST}
             """,
         ),
+        causes=_rows(
+            con,
+            f"""
+            select title, owner, count(*) as items, sum(days) as days, sum(days * amount) / sum(sum(days * amount)) over () as share
+            from late_days_by_cause
+            where month > (select max(month) from late_days_by_cause) - interval {LATE_MONTHS} month
+            group by cause, title, owner order by share desc, cause
+            """,
+        ),
+        disputes=_rows(
+            con,
+            f"""
+            select * from disputes_due
+            order by days_overdue desc, disputed_amount desc, dispute_id limit {LONGEST}
+            """,
+        ),
+        recurring=_rows(
+            con,
+            f"""
+            select reason, sum(disputes) as disputes, sum(disputed_amount) as disputed_amount, sum(given_amount) as given_amount,
+                sum(days_in_dispute) / sum(disputes) as days
+            from dispute_causes group by reason order by given_amount desc, disputed_amount desc, reason limit {LONGEST}
+            """,
+        ),
+        losses=_rows(
+            con,
+            """
+            select coalesce(aging_bucket, 'all') as aging_bucket, sum(open_amount) as open_amount, sum(provision) as provision,
+                sum(roll_rate_loss) as roll_rate_loss, sum(provision_year_ago) as provision_year_ago,
+                sum(lost_since_year_ago) as lost_since_year_ago, max(year_ago) as year_ago
+            from credit_loss_provision group by grouping sets ((aging_bucket), ())
+            order by grouping(aging_bucket), list_position(['current', '1-30', '31-60', '61-90', '90+'], aging_bucket), aging_bucket
+            """,
+        ),
+        pilot=_rows(con, "select * from pilot_effect where month = (select max(month) from pilot_effect) order by kpi"),
     )
 
 
