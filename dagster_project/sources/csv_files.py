@@ -141,19 +141,23 @@ def form_of(path: Path, dataset: Dataset, told: Told) -> Form:
     Raises:
         SourceError: it is no CSV, or lacks a column.
     """
-    with path.open("rb") as file:
-        start = file.read(4_096)
-    for magic, kind in _MAGIC.items():
-        if start.startswith(magic):
-            raise SourceError(f"{path} is {kind} and not CSV: save it as CSV, or give it the ending it should have")
-    encoding, lines, found = _encoding(path, start, told)
+    encoding, lines, found = encoding_of(path, told)
     delimiter, header, skip, more = _header(path, dataset, encoding, told)
     names = _named(path, dataset, header, skip)
     return Form(path, encoding, delimiter, names, skip, lines, (*found, *more))
 
 
-def _encoding(path: Path, start: bytes, told: Told) -> tuple[str, int, list[str]]:
-    """The encoding, how many lines there are, and what is to be said of it."""
+def encoding_of(path: Path, told: Told) -> tuple[str, int, list[str]]:
+    """The encoding, how many lines there are, and what is to be said of it.
+
+    Raises:
+        SourceError: it is no text.
+    """
+    with path.open("rb") as file:
+        start = file.read(4_096)
+    for magic, kind in _MAGIC.items():
+        if start.startswith(magic):
+            raise SourceError(f"{path} is {kind} and not CSV: save it as CSV, or give it the ending it should have")
     likely = next((name for mark, name in _BOMS if start.startswith(mark)), None)
     if likely is None and b"\x00" in start[:200]:
         likely = "utf-16-le" if start[1::2].count(0) >= start[::2].count(0) else "utf-16-be"
@@ -212,7 +216,7 @@ def _decoded(path: Path, encoding: str) -> tuple[int, tuple[int, bytes] | None]:
 
 def _header(path: Path, dataset: Dataset, encoding: str, told: Told) -> tuple[str, list[str], int, list[str]]:
     """The delimiter, the header's cells, the lines down to its end, and what is to be said of it."""
-    with path.open(encoding=_text(encoding), newline="") as file:
+    with path.open(encoding=text_encoding(encoding), newline="") as file:
         first = file.readline(HEADER_CHARACTERS).rstrip("\r\n")
         said = first[4] if first.lower().startswith("sep=") and len(first) == 5 else None
         begin, broken = 0 if said is None else 1, ""
@@ -259,7 +263,7 @@ def _ours(cell: str, dataset: Dataset) -> str:
     return plain if plain in dataset.by_name else cell.strip()
 
 
-def _text(encoding: str) -> str:
+def text_encoding(encoding: str) -> str:
     return "utf-8-sig" if encoding == "utf-8" else encoding
 
 
@@ -338,7 +342,7 @@ def _rows(form: Form, *, strict: bool = False) -> Iterator[tuple[int, list[str]]
     Raises:
         csv.Error: from there on it is none.
     """
-    with form.path.open(encoding=_text(form.encoding), newline="") as file:
+    with form.path.open(encoding=text_encoding(form.encoding), newline="") as file:
         for _ in range(form.skip):
             file.readline()
         lines = _Lines(file, RECORD_CHARACTERS)

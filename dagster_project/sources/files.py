@@ -98,7 +98,7 @@ class FilesSource:
             return Delivery(pages=_read_parquet(path, dataset, self._reader), full=True, origin=str(path))
         told = self._told[dataset.name]
         form = csv_files.form_of(path, dataset, told)
-        pages = (_as_page(table, dataset) for table in csv_files.read(form, dataset))
+        pages = (as_page(table, dataset) for table in csv_files.read(form, dataset))
         return Delivery(pages=pages, full=True, origin=str(path), hand=csv_files.hand_of(form, told))
 
 
@@ -128,7 +128,7 @@ def _read_parquet(path: Path, dataset: Dataset, reader: Bounded) -> Iterator[pa.
         answers = reader.stream(parquet_batches, str(path), BATCH_ROWS)
         _refuse_missing(path, dataset, next(answers))
         for batch in answers:
-            yield _as_page(pa.Table.from_batches([batch]), dataset)
+            yield as_page(pa.Table.from_batches([batch]), dataset)
     except OutOfBounds as broken:
         raise SourceError(f"{path} cannot be read as Parquet: it {broken}") from broken
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError, StopIteration) as broken:
@@ -154,7 +154,7 @@ def _refuse_missing(path: Path, dataset: Dataset, present: list[str]) -> None:
         raise SourceError(f"{path}: required column {', '.join(missing)} is missing; it has {shown(', '.join(present), 400)}")
 
 
-def _as_page(table: pa.Table, dataset: Dataset) -> pa.Table:
+def as_page(table: pa.Table, dataset: Dataset) -> pa.Table:
     """Every column as text or as it is kept, in the page's order; columns the contract does not know go into one JSON text a row."""
     unknown = [name for name in table.column_names if name not in dataset.by_name]
     columns = {}

@@ -85,7 +85,7 @@ def amount(value: Any, currency: str | None, what: str) -> Decimal:
     Raises:
         SourceError: it is no number; `what` says of which record.
     """
-    return EXACT.quantize(number(value, what), Decimal(1).scaleb(-_digits().get(currency or "", 2)))
+    return EXACT.quantize(number(value, what), Decimal(1).scaleb(-digits().get(currency or "", 2)))
 
 
 def inverse(rate: Decimal) -> Decimal:
@@ -94,7 +94,7 @@ def inverse(rate: Decimal) -> Decimal:
 
 
 @cache
-def _digits() -> Mapping[str, int]:
+def digits() -> Mapping[str, int]:
     return {row["currency"]: int(row["digits"]) for row in rows_in_force("currencies", EVERY_PACK, date.max)}
 
 

@@ -7,6 +7,7 @@ belong here: what a record must be (`landing/judge.py`), and what a query select
                     payments.sql     may say `:updated_since`, and is then asked for what changed only
                     left_out.sql     select dataset, what, how many records: what the others leave out, for the load's metadata
                     aged.sql         select customer_id, currency, balance: what the source itself says is owed, for `make reconcile`
+                    _lines.sql       a part: a query that names `_lines` has it as a table (`with _lines as (…)`), as has another part
 
 What others land in known tables is read by folders that ship (`sql_ready/`, named in ARREARS_SQL_READY); a query of one's own folder stands
 for theirs. Money is exact: a driver that hands a float over for an amount is refused with the cast to write.
@@ -59,6 +60,8 @@ EVER: Final = datetime(1900, 1, 1)
 _STREAM: Final = {"stream_results": True}
 _SINCE: Final = "updated_since"
 _QUOTED_OR_COMMENT: Final = re.compile(r"""('(?:[^']|'')*'|"[^"]*")|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_PART: Final = re.compile(r"(?<![\w.])_[a-z]\w*")
+_OWN_PARTS: Final = re.compile(r"with\s+(?!recursive\b)", re.IGNORECASE)
 _SNAPSHOT: Final[Mapping[str, str]] = {
     "postgresql": "set transaction isolation level repeatable read, read only",
     "sqlite": "begin",
@@ -101,7 +104,7 @@ class SqlSource:
         path = self._query(f"{dataset.name}.sql")
         if path is None:
             return None
-        query = _to_run(path.read_text("utf-8-sig"))
+        query = self._text_of(path)
         asks = bool(re.search(rf"(?<![:\w\\]):{_SINCE}\b", query))
         if asks and not dataset.has_cursor:
             raise SourceError(f"{path}: {dataset.name} has no updated_at, so nothing says what :{_SINCE} is; select everything")
@@ -123,7 +126,7 @@ class SqlSource:
         path = self._query(AGED)
         if path is None:
             raise SourceError(f"no folder has {AGED}, a query of customer_id, currency and balance as the source itself has them")
-        query = sa.text(text := _to_run(path.read_text("utf-8-sig")))
+        query = sa.text(text := self._text_of(path))
         if re.search(r"(?<![:\w\\]):as_of\b", text):
             query = query.bindparams(as_of=day)
         try:
@@ -139,6 +142,11 @@ class SqlSource:
 
     def _query(self, name: str) -> Path | None:
         return next((path for folder in self.folders if (path := folder / name).exists()), None)
+
+    def _text_of(self, path: Path) -> str:
+        """A query with the parts it names, in which a colon between quotes is no parameter."""
+        text = with_parts(path, self._query)
+        return _QUOTED_OR_COMMENT.sub(lambda found: (found[1] or " ").replace(":", r"\:"), text)
 
     def close(self) -> None:
         """End the snapshot. Nothing was written, so there is nothing to keep."""
@@ -165,7 +173,7 @@ class SqlSource:
         if self._left_out is None:
             self._left_out = {}
             path = self._query(LEFT_OUT)
-            query = sa.text(_to_run(path.read_text("utf-8-sig"))) if path else None
+            query = sa.text(self._text_of(path)) if path else None
             rows: Iterable[Any] = self._open().execute(query) if query is not None else ()
             try:
                 for name, what, records in rows:
@@ -190,9 +198,37 @@ class SqlSource:
             raise SourceError(f"{path}: {_said(failed)}") from None
 
 
-def _to_run(text: str) -> str:
-    """A query without comments, in which a colon between quotes is no parameter."""
-    return _QUOTED_OR_COMMENT.sub(lambda found: (found[1] or " ").replace(":", r"\:"), text).strip().rstrip(";")
+def with_parts(path: Path, found: Callable[[str], Path | None]) -> str:
+    """A query without comments, behind the parts that it and they name; `found` tells where the file of a name is, if anywhere.
+
+    Raises:
+        SourceError: a part needs itself.
+    """
+    query = bare(path)
+    parts = parts_of(query, found)
+    if not parts:
+        return query
+    own, query = (", ", _OWN_PARTS.sub("", query, count=1)) if _OWN_PARTS.match(query) else (" ", query)
+    return f"with {', '.join(f'{name} as ({part})' for name, part in parts.items())}{own}{query}"
+
+
+def parts_of(query: str, found: Callable[[str], Path | None], within: tuple[str, ...] = ()) -> dict[str, str]:
+    """The parts that a query names, and those they name, each behind what it needs."""
+    parts: dict[str, str] = {}
+    for name in dict.fromkeys(_PART.findall(query)):
+        if path := found(f"{name}.sql"):
+            if name in within:
+                raise SourceError(f"{path}: needs itself, by way of {' and '.join(within[within.index(name) :])}")
+            part = bare(path)
+            parts |= parts_of(part, found, (*within, name))
+            parts.setdefault(name, part)
+    return parts
+
+
+def bare(path: Path) -> str:
+    """The query of a file, without comments."""
+    text = path.read_text("utf-8-sig")
+    return _QUOTED_OR_COMMENT.sub(lambda found: found[1] or " ", text).strip().rstrip(";")
 
 
 def _refuse_columns(path: Path, dataset: Dataset, names: Sequence[str]) -> None:

@@ -40,7 +40,8 @@ def _rows(names: str, *lines: str) -> Rows:
 
 
 def first(*, traits: Collection[str] = ()) -> Book:
-    """The book on the first night. `traits`: what a system can say that others cannot: `entities`, `instalments`."""
+    """The book on the first night. `traits`: what a system can say that others cannot: `entities`, `instalments`; or how it keeps things:
+    `lines`, where each use of a payment or credit memo is a line of its own, used from the day it was posted."""
     book: Book = {
         "companies": _rows(
             "company_id name currency country timezone",
@@ -128,24 +129,50 @@ def first(*, traits: Collection[str] = ()) -> Book:
             "allocation_id invoice_id source_type source_id allocated_on amount updated_at",
             "a14 | i14 | payment | p14 | 2025-06-03 | 100.00 | 2025-06-03T08:00:00Z",
         )
+    if "lines" in traits:
+        _in_lines(book)
     return book if "entities" in traits else _of(book, "main", "EUR")
+
+
+def _in_lines(book: Book) -> None:
+    """Each payment and credit memo that is used in several ways, or in part, as lines: the first keeps the key."""
+    for dataset, kind, day in (("payments", "payment", "payment_date"), ("invoices", "credit_memo", "invoice_date")):
+        for row in [row for row in book[dataset] if row.get("document_type", kind) == kind]:
+            key, left = next(iter(row.values())), Decimal(row["amount"])
+            uses = [use for name in ("allocations", "refunds") for use in book[name] if use["source_id"] == key]
+            lines = []
+            for use in uses:
+                lines.append(Decimal(use["amount"]))
+                use["source_id"] = key if len(lines) == 1 else f"{key}/{len(lines)}"
+                if "allocated_on" in use and use["invoice_id"] == "i03":  # stays open, and so names what is open
+                    use["allocated_on"] = row[day]
+            if left > sum(lines):
+                lines.append(left - sum(lines))
+            for place, amount in enumerate(lines, 1):
+                line = row if place == 1 else {**row, next(iter(row)): f"{key}/{place}"}
+                if place > 1:
+                    book[dataset].append(line)
+                line["amount"] = str(amount)
+                if dataset == "invoices":
+                    line["open_amount_reported"] = "0.00" if place <= len(uses) else str(amount)
 
 
 def second(*, traits: Collection[str] = ()) -> Book:
     """The book a night later: a payment undone, an application taken back, a void, a renumbered and two re-dated invoices, a customer
     merged into another, and new business. `unapplied`: the system keeps that and when an application was taken back. `fixed`: it has
-    numbers and dates of what was posted stand as they are."""
+    numbers and dates of what was posted stand as they are. `forgets`: an application that was taken back is not there any more."""
     book = copy.deepcopy(first(traits=traits))
     change = _changer(book)
     change("payments", "p04", reversed_on="2025-07-01")
     change("allocations", "a04", reversed_on="2025-07-01")
     change("invoices", "i04", open_amount_reported="400.00")
-    change("invoices", "c01", open_amount_reported="30.00")
+    change("invoices", "c01", open_amount_reported=by_key(book["invoices"])["c01"]["amount"])
     change("invoices", "i03", open_amount_reported="59.99")
     if "unapplied" in traits:
         change("allocations", "a03", reversed_on="2025-07-01")
     else:
-        book["allocations"] = [row for row in book["allocations"] if row["allocation_id"] != "a03"]
+        gone = ("a03", "a04") if "forgets" in traits else ("a03",)
+        book["allocations"] = [row for row in book["allocations"] if row["allocation_id"] not in gone]
     change("invoices", "i08", voided_on="2025-07-01", open_amount_reported="0.00")
     if "fixed" not in traits:
         change("invoices", "i06", invoice_number="INV-006A", due_date="2025-08-15")

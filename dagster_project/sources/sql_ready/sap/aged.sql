@@ -1,4 +1,4 @@
--- What BSID holds open, in the currency of its documents: debits less credits, special G/L left out.
+-- What BSID holds open, in the currency of its documents: debits less credits.
 select
     o.kunnr as customer_id,
     upper(o.waers) as currency,
@@ -11,5 +11,5 @@ select
 from bsid as o
 left join bsad as c on o.bukrs = c.bukrs and o.belnr = c.belnr and o.gjahr = c.gjahr and o.buzei = c.buzei
 left join tcurx as x on upper(o.waers) = x.currkey
-where coalesce(o.umskz, '') in ('', ' ') and c.belnr is null
+where coalesce(o.umskz, '') in ('', ' ') and coalesce(o.bstat, '') in ('', ' ') and c.belnr is null
 group by o.kunnr, upper(o.waers)

@@ -1,6 +1,30 @@
-select 'invoices' as dataset, 'lines of special G/L: down payments, bills of exchange' as what, count(*) as records
-from (
-    select belnr from bsid where coalesce(umskz, '') not in ('', ' ')
+with lines as (
+    select umskz, bstat from bsid
     union all
-    select belnr from bsad where coalesce(umskz, '') not in ('', ' ')
-) as special
+    select umskz, bstat from bsad
+)
+
+select
+    'invoices' as dataset,
+    case trim(umskz)
+        when 'A' then 'down payments (special G/L A)'
+        when 'F' then 'requests for down payments (special G/L F)'
+        when 'W' then 'bills of exchange (special G/L W)'
+        else concat('special G/L ', trim(umskz))
+    end as what,
+    count(*) as records
+from lines
+where coalesce(trim(umskz), '') <> ''
+group by trim(umskz)
+
+union all
+
+select 'invoices', 'noted, parked and sample documents', count(*)
+from lines
+where coalesce(trim(umskz), '') = '' and coalesce(trim(bstat), '') <> ''
+
+union all
+
+select 'invoices', 'documents that reverse others', count(*)
+from _reversals
+where reverses = 1
