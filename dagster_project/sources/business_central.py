@@ -28,6 +28,7 @@ from pydantic import SecretStr
 
 from dagster_project.contract import Dataset
 from dagster_project.sources import (
+    Aged,
     Company,
     Connector,
     ConnectorSettings,
@@ -185,6 +186,25 @@ class BusinessCentralSource:
     def _one(self, company: str, kind: str, entry: int) -> Record:
         self._have(company, kind, [entry])
         return self._spool.get(f"{company}\x1f{kind}", f"{entry:012}") or {}
+
+    def aged(self, day: date) -> Iterator[Aged]:
+        """The aged receivables of each company, which it works out for today alone: a customer's balance, in the company's currency.
+
+        Raises:
+            SourceError: it is of another day.
+        """
+        for company in self.companies:
+            for record in self._of(company, "agedAccountsReceivables"):
+                if not record.get("customerNumber"):  # the sum of all
+                    continue
+                if (said := _day(record.get("agedAsOfDate"))) and said != day:
+                    raise SourceError(
+                        f"{company}: Business Central ages its receivables as of today ({said}) alone, and the morning is of {day}: "
+                        "reconcile on the day itself"
+                    )
+                currency = str(self._information[company].get("currencyCode") or "")
+                what = f"Business Central customer {record['customerNumber']}"
+                yield Aged(f"{company}:{record['customerNumber']}", currency, amount(record.get("balanceDue"), currency, what))
 
     # --- companies and customers -------------------------------------------------------------------------------------
 
@@ -484,4 +504,5 @@ CONNECTOR = Connector(
     gives=frozenset({"ledger", "rates"}),
     companies=lambda source: [Company(name, str(each.get("displayName", ""))) for name, each in source.found.items()],
     rights=_rights,
+    aged=BusinessCentralSource.aged,
 )

@@ -33,6 +33,7 @@ from pydantic import SecretStr
 
 from dagster_project.contract import Dataset
 from dagster_project.sources import (
+    Aged,
     Company,
     Connector,
     ConnectorSettings,
@@ -51,6 +52,7 @@ TRIES: Final = 3
 """How often a page is asked for that does not go on where the one before ended."""
 
 INVOICE, PAYMENT, JOURNAL, LEDGER = "Sales Invoice", "Payment Entry", "Journal Entry", "Payment Ledger Entry"
+REPORT: Final = "Accounts Receivable"
 
 _FIELDS: Final[Mapping[str, Sequence[str]]] = {
     LEDGER: ("posting_date", "company", "party", "voucher_type", "voucher_no", "against_voucher_type", "against_voucher_no",
@@ -215,6 +217,34 @@ class ErpNextSource:
 
     def _utc(self, text: str) -> datetime:
         return datetime.fromisoformat(text).replace(tzinfo=self.zone).astimezone(UTC)
+
+    def aged(self, day: date) -> Iterator[Aged]:
+        """The report Accounts Receivable of a day, of each company: what is outstanding of every document, in the company's currency.
+
+        Raises:
+            SourceError: the site prepares it in the background, or what comes is no report.
+        """
+        for company in self.companies:
+            if self.own.company and company["name"] != self.own.company:
+                continue
+            filters = {
+                "company": company["name"], "report_date": day.isoformat(), "party_type": "Customer", "ageing_based_on": "Due Date",
+                "range": "30, 60, 90, 120", "range1": 30, "range2": 60, "range3": 90, "range4": 120,
+            }  # fmt: skip
+            address = f"{self.url}/api/method/frappe.desk.query_report.run"
+            asked = {"report_name": REPORT, "filters": json.dumps(filters), "ignore_prepared_report": True}
+            answer = self.http.json(address, body=asked, number=str, whole=str)
+            told = answer.get("message") if isinstance(answer, dict) else None
+            if not isinstance(told, dict) or not isinstance(told.get("result"), list):
+                hint = (
+                    "it is prepared in the background: switch that off" if isinstance(told, dict) else "is it a site of Frappe's?"
+                )
+                raise SourceError(f"{without_password(address)}: the report {REPORT} has no lines; {hint}")
+            for line in told["result"]:
+                if isinstance(line, dict) and line.get("party") and line.get("voucher_no"):
+                    currency = str(company["default_currency"])
+                    left = amount(line.get("outstanding"), currency, f"ERPNext {line['voucher_no']} in {REPORT}")
+                    yield Aged(str(line["party"]), currency, left)
 
     # --- companies and customers -------------------------------------------------------------------------------------
 
@@ -723,4 +753,5 @@ CONNECTOR = Connector(
     gives=frozenset({"ledger", "rates"}),
     companies=lambda source: [Company(each["name"], str(each.get("company_name", ""))) for each in source.companies],
     rights=_rights,
+    aged=ErpNextSource.aged,
 )

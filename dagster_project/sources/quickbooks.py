@@ -33,6 +33,7 @@ from pydantic import Field, SecretStr
 
 from dagster_project.contract import Dataset
 from dagster_project.sources import (
+    Aged,
     Company,
     Connector,
     ConnectorSettings,
@@ -206,6 +207,21 @@ class QuickBooksSource:
             f"{self.url}: there are {count:,} {entity} objects and {len(seen):,} different ones came, {WALKS} times; nothing of it is "
             "used. Is somebody importing? Run again later"
         )
+
+    def aged(self, day: date) -> Iterator[Aged]:
+        """The report Aged Receivables of a day: each customer's total, in the home currency.
+
+        Raises:
+            SourceError: what comes is no such report.
+        """
+        answer = self.ask("reports/AgedReceivables", report_date=day.isoformat(), aging_method="Report_Date")
+        columns = (answer.get("Columns") or {}).get("Column") or []
+        if len(columns) < 2 or "Rows" not in answer:
+            raise SourceError(f"{self.url}: the report AgedReceivables has no columns and rows")
+        for cells in _cells(answer["Rows"]):
+            customer, total = cells[0].get("id"), cells[-1].get("value")
+            if customer and total:
+                yield Aged(customer, self.home_currency, amount(total, self.home_currency, f"QuickBooks customer {customer}"))
 
     # --- the memory --------------------------------------------------------------------------------------------------
 
@@ -645,6 +661,16 @@ def _slim(value: Any) -> Any:
     return {name: _slim(each) for name, each in value.items() if name in _REMEMBERED} if isinstance(value, dict) else value
 
 
+def _cells(rows: Record) -> Iterator[list[Record]]:
+    """The lines of a report but its sums; what a customer owes beside its jobs stands in the head of theirs."""
+    for row in rows.get("Row") or ():
+        for cells in (row.get("ColData"), (row.get("Header") or {}).get("ColData")):
+            if cells:
+                yield cells
+        if row.get("Rows"):
+            yield from _cells(row["Rows"])
+
+
 def _ref(record: Record, name: str) -> str | None:
     return (record.get(name) or {}).get("value")
 
@@ -751,5 +777,6 @@ CONNECTOR = Connector(
     gives=frozenset({"ledger", "rates"}),
     companies=lambda source: [Company(source.own.realm, str(source.company.get("CompanyName", "")))],
     rights=_rights,
+    aged=QuickBooksSource.aged,
     consent=lambda own, opening: Consent(CONSENT, SCOPE, _token(own, opening), brings={"realmId": "ARREARS_QUICKBOOKS_REALM"}),
 )

@@ -4,6 +4,7 @@ files."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,23 @@ def test_what_is_wrong_is_said(fault: Reply, says: str, central: BusinessCentral
     other: dict[str, Any] = {**desk.own, "company": "WER"}
     with pytest.raises(SourceError, match="'WER' is not a company that the app sees: WIR, KENT"):
         pulled(Desk(tmp_path, CONNECTOR, other, desk.opened), "customers")
+
+
+def test_its_own_aged_report_is_read_by_customer_and_is_of_its_own_day_alone(central: BusinessCentral, desk: Desk) -> None:
+    def report(number: str, balance: float, day: str = "2025-06-30") -> Reply:
+        total = {"customerNumber": "", "name": "Total", "balanceDue": 9, "agedAsOfDate": day}
+        return Reply(
+            {"value": [{"customerNumber": number, "currencyCode": "", "balanceDue": balance, "agedAsOfDate": day}, total]}
+        )
+
+    central.faults = {2: report("dover", 200.0), 5: report("nord", 130.5)}
+    assert CONNECTOR.aged is not None
+
+    with ExitStack() as stack:
+        source = desk.source(FIRST, stack)
+        said = [(each.customer_id, each.currency, str(each.balance)) for each in CONNECTOR.aged(source, FIRST)]
+        central.faults = {len(central.heard) + 1: report("dover", 200.0, "2025-07-01")}
+        with pytest.raises(SourceError, match=r"as of today \(2025-07-01\) alone, and the morning is of 2025-06-30"):
+            list(CONNECTOR.aged(source, FIRST))
+
+    assert said == [("KENT:dover", "GBP", "200.00"), ("WIR:nord", "EUR", "130.50")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -134,3 +136,28 @@ def test_what_is_wrong_is_said(fault: int, says: str, site: ErpNext, desk: Desk)
 
     with pytest.raises(SourceError, match=says):
         pulled(desk, "customers")
+
+
+def test_its_own_aged_report_is_read_by_customer_without_its_sums(site: ErpNext, desk: Desk) -> None:
+    def report(*lines: Any) -> Reply:
+        return Reply({"message": {"columns": [], "result": [*lines, ["Total", "", 3.5]]}})
+
+    line = {"party": "nord", "voucher_no": "INV-002", "outstanding": 150.5, "currency": "EUR"}
+    site.faults = {
+        2: report({"party": "dover", "voucher_no": "KT-001", "outstanding": 200.0}),
+        3: report(
+            line, {**line, "voucher_no": "ACC-PAY-p07", "outstanding": -20.00000001}, {"party": "Total", "outstanding": 130.5}
+        ),
+    }
+    assert CONNECTOR.aged is not None
+
+    with ExitStack() as stack:
+        source = desk.source(FIRST, stack)
+        said = {(each.customer_id, each.currency, str(each.balance)) for each in CONNECTOR.aged(source, FIRST)}
+        asked = json.loads(site.heard[1].json["filters"])
+        site.faults = {len(site.heard) + 1: Reply({"message": {"prepared_report": True}})}
+        with pytest.raises(SourceError, match="the report Accounts Receivable has no lines; it is prepared in the background"):
+            list(CONNECTOR.aged(source, FIRST))
+
+    assert {(customer, balance) for customer, _, balance in said} == {("dover", "200.00"), ("nord", "150.50"), ("nord", "-20.00")}
+    assert (asked["report_date"], asked["ageing_based_on"]) == ("2025-06-30", "Due Date")

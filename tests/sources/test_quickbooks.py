@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -172,3 +173,33 @@ def test_a_night_that_ends_on_the_way_is_done_again_by_the_next(books: QuickBook
     assert undone(pulled(desk, "payments", SINCE)) == (SECOND.isoformat(), "400.00"), "the day that was told"
     (moved,) = [row for row in pulled(desk, "invoices", SINCE) if row["invoice_number"] == "INV-012"]
     assert moved["customer_id"] == number_of("customer", "nord")
+
+
+def test_its_own_aged_report_is_read_by_customer_without_its_sums(books: QuickBooks, desk: Desk) -> None:
+    def cells(name: str, total: str, **key: str) -> dict[str, object]:
+        return {"ColData": [{"value": name, **key}, {"value": ""}, {"value": total}]}
+
+    jobs = {
+        "Header": cells("Nord", "20.00", id="1"), "Rows": {"Row": [cells("Nord:Roof", "-5.50", id="7")]},
+        "Summary": cells("Total Nord", "14.50"), "type": "Section",
+    }  # fmt: skip
+    total = {"Summary": cells("TOTAL", "114.50"), "type": "Section", "group": "GrandTotal"}
+    columns = {"Column": [{"ColType": "Customer"}, {"ColTitle": "Current"}, {"ColTitle": "Total"}]}
+    report = {
+        "Header": {},
+        "Columns": columns,
+        "Rows": {"Row": [jobs, cells("Süd", "100.00", id="2"), cells("West", "", id="3"), total]},
+    }
+    books.faults = {1: Reply(report), 4: Reply({"Header": {}})}
+    assert CONNECTOR.aged is not None
+
+    with ExitStack() as stack:
+        source = desk.source(FIRST, stack)
+        said = [(each.customer_id, each.currency, str(each.balance)) for each in CONNECTOR.aged(source, FIRST)]
+        asked = books.heard[0]
+        books.faults = {len(books.heard) + 1: Reply({"Header": {}})}
+        with pytest.raises(SourceError, match="the report AgedReceivables has no columns and rows"):
+            list(CONNECTOR.aged(source, FIRST))
+
+    assert said == [("1", "EUR", "20.00"), ("7", "EUR", "-5.50"), ("2", "EUR", "100.00")]
+    assert (asked.path.rpartition("/")[2], asked.query["report_date"]) == ("AgedReceivables", "2025-06-30")
