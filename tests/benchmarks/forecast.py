@@ -126,6 +126,31 @@ def land(landing: Landing, ledger: Ledger, day: date) -> None:
             landing.land(dataset, None, day)
 
 
+class ForeseenError(Exception):
+    """A morning knows what nobody could: a figure of it would be worth nothing. The message says what."""
+
+
+def refuse_foreseen(con: duckdb.DuckDBPyConnection, ledger: Ledger, day: date) -> None:
+    """Hold every record that a built morning was shown (`con`: its private file as `arrears`) against what the ledger says was known.
+
+    Raises:
+        ForeseenError: a record came later, or was another then.
+    """
+    for name in (name for name in ledger.names if name in DATED):
+        dataset = DATASETS[name]
+        told = [column for column in (*dataset.key, DATED[name], *UNDONE.get(name, {})) if column in dataset.by_name]
+        asked = ", ".join(f"cast({column} as varchar) as {column}" for column in told)
+        con.register("known_then", ledger.known_on(dataset, day))
+        found = con.execute(
+            f"select {asked} from arrears.{dataset.group}.{name} where not _deleted "
+            f"except select {asked} from known_then order by all limit 1"
+        ).fetchall()
+        con.unregister("known_then")
+        if found:
+            said = ", ".join(f"{column} {value}" for column, value in zip(told, found[0], strict=True))
+            raise ForeseenError(f"the morning of {day} knows of {name} what came later: {said}")
+
+
 def month_ends(last: date, number: int) -> list[date]:
     """The last `number` month-ends that have thirteen weeks after them, oldest first."""
     ends: list[date] = []
@@ -145,6 +170,8 @@ class Morning:
     items: list[dict[str, Any]]
     weeks: list[dict[str, Any]]
     """Of everything, by week: what open items, promises and documents not billed yet were said to bring."""
+    orders: list[tuple[str, float, float, float]]
+    """Of each past-due item the amount, and what may be lost of it: by tier and age, and by its own chance."""
     means: Mapping[str, tuple[float, float]]
     """By customer the mean of the days late of what it paid in twelve months, and the 80th percentile; `""` the book's."""
 
@@ -162,6 +189,21 @@ class Walk:
 
 WEEKS_AHEAD = "select * from published.marts.cash_forecast_weekly where scope = 'total' order by week"
 ITEMS = "select * from published.marts.expected_payments where curve <> 'none' order by item_id"
+ORDERS = """
+select item_id, cast(open_amount_reporting as double),
+    cast(open_amount_reporting * coalesce(of_tier.loss_pct, of_any.loss_pct) as double),
+    cast(open_amount_reporting * chance_gone_bad * coalesce(last_of_tier.loss_pct, last_of_any.loss_pct) as double)
+from published.marts.expected_payments
+join arrears.intermediate.int_open_items using (invoice_id, customer_id, open_amount_reporting, days_past_due)
+join arrears.intermediate.int_expected_payments using (item_key)
+left join arrears.intermediate.int_risk_tiers as tiers on tiers.customer_id = expected_payments.customer_id
+left join rates as of_tier on of_tier.tier = tiers.tier_in_force and of_tier.aging_bucket = int_open_items.aging_bucket
+left join rates as of_any on of_any.tier = '*' and of_any.aging_bucket = int_open_items.aging_bucket
+left join rates as last_of_tier on last_of_tier.tier = tiers.tier_in_force and last_of_tier.aging_bucket = '90+'
+left join rates as last_of_any on last_of_any.tier = '*' and last_of_any.aging_bucket = '90+'
+where days_past_due > 0 order by item_id
+"""
+RATES = "create temp table rates as select * from arrears.policy.worklist_priority where policy in ('*', 'net_terms')"
 MEANS = """
 select items.customer_id, avg(days), quantile_cont(days, 0.8)
 from (select *, least(days_late, 365) as days from (
@@ -193,7 +235,9 @@ where reversed_on is null group by payment_date
 
 def walked(ledger: Ledger, scratch: Path, number: int = MONTH_ENDS) -> Walk:
     """Every month-end as it was known then, and the end as it is known now."""
-    nodes = compiled.needed_for(compiled.compiled(), "expected_payments", "cash_forecast_weekly")
+    nodes = compiled.needed_for(
+        compiled.compiled(), "expected_payments", "cash_forecast_weekly", "int_risk_tiers", "worklist_priority"
+    )
     last = ledger.end()
     days = month_ends(last, number)
     landing = Landing(scratch / "landing", scratch / "quarantine")
@@ -202,10 +246,13 @@ def walked(ledger: Ledger, scratch: Path, number: int = MONTH_ENDS) -> Walk:
     walk = Walk()
     for day in (*days, last):
         built = compiled.build(nodes, landing, day, scratch / f"{day}", "then", test=False)
+        refuse_foreseen(built.con, ledger, day)
         if day < last:
             means = {customer or "": (mean, high) for customer, mean, high in built.con.execute(MEANS.format(day=day)).fetchall()}
             items, weeks = (built.con.sql(asked).to_arrow_table().to_pylist() for asked in (ITEMS, WEEKS_AHEAD))
-            walk.mornings.append(Morning(day, items, weeks, means))
+            built.con.execute(RATES)
+            orders = built.con.execute(ORDERS).fetchall()
+            walk.mornings.append(Morning(day, items, weeks, orders, means))
         else:
             walk.ends = {item: (outcome, ended) for item, outcome, ended in built.con.execute(ENDS).fetchall()}
             walk.cash = built.con.execute(CASH).fetchall()
@@ -326,6 +373,7 @@ def told(title: str, walk: Walk) -> None:
     print(f"top fifth             {mean(top_fifth(found, 'chance_10') for found in by_morning):6.1%}   "
           f"naive {mean(top_fifth(found, 'naive_days') for found in by_morning):6.1%}   of the money later than 10 days")  # fmt: skip
     cash_told(walk)
+    orders_told(walk)
 
 
 def cash_told(walk: Walk) -> None:
@@ -368,6 +416,27 @@ def cash_told(walk: Walk) -> None:
         lean, naive_lean = (sum(row[which] for row in rows) / sum(row[2] for row in rows) - 1 for which in (0, 1))
         print(f"{title:<22}{ours:6.1%}   naive {naive_off:6.1%}   together {lean:+.1%}, naive {naive_lean:+.1%}")
     print(f"weeks within p20-p80  {mean(inside):6.1%}")
+
+
+def orders_told(walk: Walk) -> None:
+    """Of the past-due money of a month-end what came within 14 days, and did not within 60, by who was at the top of a list."""
+    soon, never = ([[], []], [[], []])  # type: tuple[list[list[float]], list[list[float]]]
+    for morning in walk.mornings:
+        came: dict[str, list[float]] = {}
+        for item_id, day, amount in walk.cash:
+            if morning.day < day <= morning.day + timedelta(days=60):
+                parts = came.setdefault(item_id, [0.0, 0.0])
+                parts[0] += amount if day <= morning.day + timedelta(days=14) else 0
+                parts[1] += amount
+        for place in (0, 1):
+            ranked = sorted(morning.orders, key=lambda row: (-(row[2 + place] or 0), row[0]))
+            top = ranked[: -(-len(ranked) // 5)]
+            soon[place].append(sum(came.get(row[0], [0, 0])[0] for row in top))
+            left = [max(row[1] - came.get(row[0], [0, 0])[1], 0) for row in ranked]
+            never[place].append(sum(left[: len(top)]) / sum(left) if sum(left) else float("nan"))
+    print(f"came in 14 days       {sum(soon[1]):,.0f} of the top fifth by own chance, {sum(soon[0]):,.0f} by tier and age")
+    print(f"not in 60 days        {mean(x for x in never[1] if x == x):.1%} in the top fifth by own chance, "
+          f"{mean(x for x in never[0] if x == x):.1%} by tier and age")  # fmt: skip
 
 
 def within(found: Sequence[Case]) -> float:

@@ -1,6 +1,14 @@
 {%- set days_back = 'cast(7 * ' ~ policy_value('forecast_policy', 'billing_weeks') ~ ' as integer)' -%}
 with documents as (
-    select * from {{ ref('int_documents') }}
+    select
+        company_id,
+        customer_id,
+        currency,
+        document_type,
+        document_date,
+        due_date,
+        cast(amount as decimal(28, 4)) as amount
+    from {{ ref('int_documents') }}
     where
         voided_on is null
         and {{ dbt.datediff('document_date', as_of(), 'day') }} < {{ days_back }}

@@ -2,8 +2,16 @@ with expected as (
     select * from {{ ref('int_expected_payments') }}
 ),
 
+-- Wide enough for what amounts are multiplied by: a book in yen has some that an eighteen-digit product does not hold.
 open_items as (
-    select * from {{ ref('int_open_items') }}
+    select
+        item_key,
+        company_id,
+        currency,
+        days_past_due,
+        cast(open_amount as decimal(28, 4)) as open_amount,
+        cast(open_amount_reporting as decimal(28, 4)) as open_amount_reporting
+    from {{ ref('int_open_items') }}
     where item_type in ('invoice', 'debit_memo') and open_amount > 0
 ),
 

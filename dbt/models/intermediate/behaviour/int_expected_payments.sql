@@ -8,6 +8,12 @@ curves as (
     select * from {{ ref('int_curves') }}
 ),
 
+-- What is older than the oldest bucket begins has gone bad.
+oldest_bucket as (
+    select max(from_days) - 1 as days
+    from {{ policy_rows('aging_buckets') }} as aging_buckets
+),
+
 -- Beyond its last day a curve goes on as it did over its last sixty.
 ends as (
     select
@@ -30,6 +36,7 @@ begun as (
     select
         clocks.*,
         {{ dbt.datediff('clocks.day_zero', 'clocks.due_date', 'day') }} as due_day,
+        oldest_bucket.days as bad_days,
         cast(ends.log_last as double) as log_last,
         ends.rate,
         case
@@ -39,6 +46,7 @@ begun as (
             else cast(today.log_still_open as double)
         end as log_now
     from clocks
+    cross join oldest_bucket
     inner join ends
         on clocks.curve = ends.curve
         and clocks.curve_customer_id = ends.curve_customer_id
@@ -60,8 +68,8 @@ reached as (
             when cast(curves.log_still_open as double)
                 <= begun.log_now + ln(1 - {{ policy_value('forecast_policy', 'safe_chance', 'double') }}) then curves.day
         end) as safe_day,
-        {%- for days in [0, 10, 30] %}
-        max(case when curves.day = begun.due_day + {{ days }} then curves.log_still_open end) as log_at_{{ days }}{{ ',' if not loop.last }}
+        {%- for days in [0, 10, 30, 'begun.bad_days'] %}
+        max(case when curves.day = begun.due_day + {{ days }} then curves.log_still_open end) as log_at_{{ days | replace('begun.bad_', '') }}{{ ',' if not loop.last }}
         {%- endfor %}
     from begun
     inner join curves
@@ -91,15 +99,16 @@ placed as (
             ), begun.age_days + {{ days_ahead }} + 1)
         ) as {{ name }}_day,
         {%- endfor %}
-        {%- for days in [0, 10, 30] %}
+        {%- for days in [0, 10, 30, 'begun.bad_days'] %}
+        {%- set name = days | replace('begun.bad_', '') %}
         case
             when begun.due_day is null then null
             when begun.age_days >= begun.due_day + {{ days }} then 1
             when begun.due_day + {{ days }} > {{ last_curve_day() }}
                 then exp(begun.log_last - begun.rate * (begun.due_day + {{ days }} - {{ last_curve_day() }}) - begun.log_now)
             when begun.due_day + {{ days }} < {{ first_curve_day() }} then 1
-            else exp(cast(reached.log_at_{{ days }} as double) - begun.log_now)
-        end as chance_later_{{ days }}{{ ',' if not loop.last }}
+            else exp(cast(reached.log_at_{{ name }} as double) - begun.log_now)
+        end as chance_later_{{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
     from begun
     left join reached on begun.item_key = reached.item_key
@@ -120,5 +129,6 @@ select
     case when safe_day <= age_days + {{ days_ahead }} then {{ days_after('day_zero', 'cast(safe_day as integer)') }} end as safe_on,
     cast(chance_later_0 as decimal(18, 4)) as chance_later_0,
     cast(chance_later_10 as decimal(18, 4)) as chance_later_10,
-    cast(chance_later_30 as decimal(18, 4)) as chance_later_30
+    cast(chance_later_30 as decimal(18, 4)) as chance_later_30,
+    cast(chance_later_days as decimal(18, 4)) as chance_gone_bad
 from placed
