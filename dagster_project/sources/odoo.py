@@ -21,10 +21,10 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property, partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -68,6 +68,8 @@ SALES: Final = ("out_invoice", "out_receipt", "out_refund")
 OWED: Final = ("invoice", "debit_memo")
 SETTLES: Final = ("discount", "write_off", "adjustment")
 """What a line may be that is put against others and is no document and no money."""
+GROUPS: Final = ("documents", "payments", "entries")
+"""How receivable lines are kept: of documents that sell, of money received, and what else there is."""
 ONCE_POSTED: Final = ["|", ["state", "=", "posted"], ["posted_before", "=", True]]
 ONCE_POSTED_LINE: Final = ["|", ["parent_state", "=", "posted"], ["move_id.posted_before", "=", True]]
 
@@ -331,7 +333,7 @@ class OdooSource:
     def _day(self, company: Any, stamp: str) -> date:
         """The day of a change where a company is."""
         zone = self._zones.get(int(company), "UTC")
-        return _utc(stamp).astimezone(ZoneInfo(zone)).date()
+        return datetime.fromisoformat(_utc(stamp)).astimezone(ZoneInfo(zone)).date()
 
     @cached_property
     def _countries(self) -> Mapping[int, str]:
@@ -528,7 +530,7 @@ class OdooSource:
                 "open_amount_reported": ZERO if gone else abs(amount(move["amount_residual"], currency, what)),
                 "updated_at": _utc(move["write_date"]),
             }
-        for line in self._lines(since):
+        for line in self._lines(since, "entries"):
             left_out["receivables without a customer"] += line["kind"] == "nobody"
             yield from self._memo(line, nothing_left)
         mine = self._mine
@@ -593,18 +595,39 @@ class OdooSource:
 
     # --- receivable lines --------------------------------------------------------------------------------------------
 
-    def _lines(self, since: datetime | None) -> Iterator[Record]:
-        """Lines on receivable accounts changed since a time, as what they are; asked for once a run, again only by who needs an earlier
-        time. Lines that changed a balance in company currency alone are none."""
+    def _lines(self, since: datetime | None, *groups: str) -> Iterator[Record]:
+        """Lines on receivable accounts changed since a time, as what they are, of some of `GROUPS`; asked for once a run, again only by who
+        needs an earlier time. Lines that changed a balance in company currency alone are none."""
         if "lines" not in self._walked or _earlier(since, self._walked["lines"]):
             domain = [*self._receivable, self._mine, *ONCE_POSTED_LINE]
             for page in self._list(LINE, _LINE, [*domain, *(self._changed(since, "partner_id") if since else [])]):
                 self._keep(page)
             self._walked["lines"] = since
-        return self._spool.all("lines")
+        return chain.from_iterable(self._spool.all(group) for group in groups)
 
     def _keep(self, page: Sequence[Record]) -> None:
-        self._spool.put("lines", ((f"{line['id']:012}", line) for line in self._told(page)))
+        found: dict[str, list[tuple[str, Record]]] = defaultdict(list)
+        for line in self._told(page):
+            group = "documents" if not line["by_line"] else "payments" if line["kind"] == "payment" else "entries"
+            found[group].append((f"{line['id']:012}", line))
+        for group, lines in found.items():
+            self._spool.put(group, lines)
+
+    def _known(self, ids: Iterable[int]) -> Mapping[int, Record]:
+        """Lines by id, asked for where they did not come yet."""
+        wanted = {f"{id_:012}" for id_ in ids}
+        found = self._there(wanted)
+        if missing := wanted - found.keys():
+            for page in self._by(LINE, _LINE, "id", map(int, missing)):
+                self._keep(page)
+            found |= self._there(missing)
+        return {line["id"]: line for line in found.values()}
+
+    def _there(self, wanted: set[str]) -> dict[str, Record]:
+        found: dict[str, Record] = {}
+        for group in GROUPS:
+            found |= self._spool.some(group, wanted - found.keys())
+        return found
 
     def _told(self, page: Sequence[Record]) -> Iterator[Record]:
         """Lines as what they are: of a document, money, or an entry's, which its other accounts tell."""
@@ -652,9 +675,9 @@ class OdooSource:
 
     def _moves(self, ids: Iterable[int]) -> Mapping[int, Record]:
         """What moves are, asked for by id where they did not come yet."""
-        wanted = list(ids)
-        known = {id_: told for id_ in wanted if (told := self._spool.get("moves", str(id_)))}
-        for page in self._by(MOVE, _MOVE, "id", (id_ for id_ in wanted if id_ not in known)):
+        wanted = set(ids)
+        known = {int(id_): told for id_, told in self._spool.some("moves", map(str, wanted)).items()}
+        for page in self._by(MOVE, _MOVE, "id", wanted - known.keys()):
             slim = [_slim(move) for move in page]
             self._spool.put("moves", slim)
             known |= {int(id_): told for id_, told in slim}
@@ -696,15 +719,6 @@ class OdooSource:
                     found[each["id"]] = {kind: f"{piece}" for kind, piece in taken.items()}
         return found
 
-    def _have(self, ids: Iterable[int]) -> None:
-        """Lines asked for by id that did not come yet."""
-        missing = [id_ for id_ in set(ids) if self._spool.get("lines", f"{id_:012}") is None]
-        for page in self._by(LINE, _LINE, "id", missing):
-            self._keep(page)
-
-    def _line(self, id_: int) -> Record | None:
-        return self._spool.get("lines", f"{id_:012}")
-
     @cached_property
     def _reversals(self) -> Mapping[int, date]:
         """When money was taken back by an entry that reverses its own, by the move it was received with."""
@@ -720,9 +734,7 @@ class OdooSource:
     # --- money -------------------------------------------------------------------------------------------------------
 
     def _payments(self, since: datetime | None, left_out: Counter[str]) -> Iterator[Record]:
-        for line in self._lines(since):
-            if line["kind"] != "payment":
-                continue
+        for line in self._lines(since, "payments"):
             received = Decimal(line["amount"]) - sum(map(Decimal, (line["deducted"] or {}).values()), ZERO)
             if received <= 0:
                 continue
@@ -750,8 +762,9 @@ class OdooSource:
         booked = ["|", "|", ["payment_id", "!=", False], ["statement_line_id", "!=", False], ["move_id.move_type", "=", "entry"]]
         for page in self._list(LINE, _LINE, [*domain, *booked]):
             lines |= {line["id"]: line for line in self._told(page) if line["kind"] == "refund"}
+        backs: dict[int, Record] = {}
         for page in self._by(PARTIAL, _PARTIAL, "debit_move_id", lines):
-            self._have(_id(each["credit_move_id"]) for each in page)
+            backs |= self._known(_id(each["credit_move_id"]) for each in page)
             for each in page:
                 given[_id(each["debit_move_id"])].append(each)
         for id_, line in sorted(lines.items()):
@@ -766,7 +779,7 @@ class OdooSource:
             }
             left = Decimal(line["amount"])
             for each in given[id_]:
-                back = self._line(_id(each["credit_move_id"]))
+                back = backs.get(_id(each["credit_move_id"]))
                 put = amount(each["debit_amount_currency"], line["currency"], f"Odoo reconciliation {each['id']}")
                 if back and put and back["kind"] in ("payment", "credit_memo"):
                     left -= put
@@ -778,7 +791,7 @@ class OdooSource:
     def _allocations(self, since: datetime | None, parents: set[tuple[str, ...]]) -> Iterator[Record]:
         """What was put against documents that raise a debt, and whose applications those are that come whole."""
         self._parts()
-        self._lines(since)
+        self._lines(since)  # walks them
         if since is None:
             for page in self._list(PARTIAL, _PARTIAL, [self._mine]):
                 yield from self._put(page)
@@ -790,17 +803,14 @@ class OdooSource:
 
     def _touched(self) -> list[Record]:
         """The lines of all documents that a changed line is of or was put against."""
-        owed = {line["id"]: line for line in self._spool.all("lines") if line["kind"] in OWED}
+        changed = list(self._lines(self._walked["lines"], *GROUPS))
         against: set[int] = set()
-        lowering = (line["id"] for line in self._spool.all("lines") if line["kind"] not in OWED)
-        for page in self._by(PARTIAL, _PARTIAL, "credit_move_id", lowering):
+        for page in self._by(PARTIAL, _PARTIAL, "credit_move_id", (line["id"] for line in changed if line["kind"] not in OWED)):
             against |= {_id(each["debit_move_id"]) for each in page}
-        self._have(against)
-        owed |= {id_: line for id_ in against if (line := self._line(id_)) and line["kind"] in OWED}
+        owed = {line["id"]: line for line in (*changed, *self._known(against).values()) if line["kind"] in OWED}
         moves = {line["move"] for line in owed.values() if not line["by_line"]}
-        for page in self._by(LINE, _LINE, "move_id", moves, *self._receivable):
-            self._keep(page)
-            owed |= {each["id"]: line for each in page if (line := self._line(each["id"]))}
+        for page in self._by(LINE, ("move_id",), "move_id", moves, *self._receivable):
+            owed |= self._known(each["id"] for each in page)
         return list(owed.values())
 
     def _parts(self) -> None:
@@ -808,24 +818,28 @@ class OdooSource:
             pass
 
     def _put(self, page: Sequence[Record]) -> Iterator[Record]:
-        self._have(_id(each[side]) for each in page for side in ("debit_move_id", "credit_move_id"))
-        paired = [(each, self._line(_id(each["debit_move_id"])), self._line(_id(each["credit_move_id"]))) for each in page]
+        lines = self._known(_id(each[side]) for each in page for side in ("debit_move_id", "credit_move_id"))
+        paired = [(each, lines.get(_id(each["debit_move_id"])), lines.get(_id(each["credit_move_id"]))) for each in page]
         split = self._split({back["id"]: back for _, _, back in paired if back and back["deducted"]})
+        parts = self._spool.some("parts", (str(owed["id"]) for _, owed, _ in paired if owed))
         for each, owed, back in paired:
             if not owed or not back or owed["kind"] not in OWED or back["kind"] == "reversal":
                 continue
-            put = amount(each["debit_amount_currency"], owed["currency"], f"Odoo reconciliation {each['id']}")
+            what, foreign = f"Odoo reconciliation {each['id']}", back["currency"] != owed["currency"]
+            put = whole = amount(each["debit_amount_currency"], owed["currency"], what)
             if not put:
                 continue  # an exchange difference, which the company's currency alone knows
+            paid = given = amount(each["credit_amount_currency"], back["currency"], what) if foreign else whole
             common = {
                 "invoice_id": owed["document"],
                 "allocated_on": each["max_date"],
-                "instalment_number": (self._spool.get("parts", str(owed["id"])) or {}).get("part"),
+                "instalment_number": parts.get(str(owed["id"]), {}).get("part"),
                 "updated_at": _utc(each["write_date"]),
             }
             for kind, piece in split.get(each["id"], {}).items():
-                yield {**common, "allocation_id": f"{each['id']}:{kind}", "source_type": kind, "amount": piece}
-                put -= piece
+                part = amount(piece * whole / paid, owed["currency"], what) if foreign else piece
+                yield {**common, "allocation_id": f"{each['id']}:{kind}", "source_type": kind, "amount": part}
+                put, given = put - part, given - piece
             if not put:
                 continue
             kind = back["kind"]
@@ -836,9 +850,7 @@ class OdooSource:
                 "source_type": kind if sourced or kind in SETTLES else "adjustment",
                 "source_id": back["document"] if sourced else None,
                 "amount": put,
-                "source_amount": amount(each["credit_amount_currency"], back["currency"], f"Odoo reconciliation {each['id']}")
-                if sourced and back["currency"] != owed["currency"]
-                else None,
+                "source_amount": given if sourced and foreign else None,
             }
 
     def _split(self, backs: Mapping[int, Record]) -> Mapping[int, dict[str, Decimal]]:
@@ -962,9 +974,9 @@ def _days(line: Record) -> tuple[int, bool] | None:
     return None if line.get("months") or line.get("end_month") else (int(line["days"]), False)
 
 
-def _utc(text: str) -> datetime:
-    """A stamp, which Odoo writes naive and in UTC."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+def _utc(text: str) -> str:
+    """A stamp as the contract writes it: Odoo's are naive and in UTC."""
+    return f"{text.replace(' ', 'T')}Z"
 
 
 def _stamp(moment: datetime) -> str:

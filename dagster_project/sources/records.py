@@ -38,7 +38,7 @@ def pages(dataset: Dataset, records: Iterable[Record], size: int = PAGE_ROWS) ->
     schema = page_schema(dataset)
     rows: list[dict[str, str | None]] = []
     for record in records:
-        rows.append({name: as_text(value) for name, value in record.items()})
+        rows.append({name: as_text(value) for name, value in record.items() if value is not None})
         if len(rows) >= size:
             yield pa.Table.from_pylist(rows, schema=schema)
             rows = []
@@ -85,12 +85,18 @@ def amount(value: Any, currency: str | None, what: str) -> Decimal:
     Raises:
         SourceError: it is no number; `what` says of which record.
     """
-    return EXACT.quantize(number(value, what), Decimal(1).scaleb(-digits().get(currency or "", 2)))
+    return EXACT.quantize(number(value, what), _least(currency))
 
 
 def inverse(rate: Decimal) -> Decimal:
     """What one is worth where `rate` of the other are."""
     return EXACT.quantize(EXACT.divide(Decimal(1), rate), RATE_DIGITS)
+
+
+@cache
+def _least(currency: str | None) -> Decimal:
+    """The smallest amount of a currency."""
+    return Decimal(1).scaleb(-digits().get(currency or "", 2))
 
 
 @cache
@@ -126,6 +132,15 @@ class Spool:
     def get(self, kind: str, key: str) -> Record | None:
         found = self._con.execute("select record from records where kind = ? and key = ?", (kind, key)).fetchone()
         return json.loads(found[0]) if found else None
+
+    def some(self, kind: str, keys: Iterable[str]) -> dict[str, Record]:
+        """Those of a kind that are there, by key."""
+        wanted, found = list(keys), dict[str, Record]()
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            asked = f"select key, record from records where kind = ? and key in ({', '.join('?' * len(part))})"
+            found.update((key, json.loads(record)) for key, record in self._con.execute(asked, (kind, *part)))
+        return found
 
     def all(self, kind: str) -> Iterator[Record]:
         """Every record of a kind by key. What is put meanwhile may or may not be among them."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -173,7 +174,44 @@ def odoo_page(path: str, asked: dict[str, Any], records: int) -> bytes:
     return json.dumps([odoo_record(model, n, records) for n in range(after + 1, last + 1)]).encode()
 
 
-PAGES: dict[str, Callable[[str, dict[str, Any], int], bytes]] = {"rest": rest_page, "tryton": tryton_page, "odoo": odoo_page}
+def netsuite_page(path: str, asked: dict[str, Any], records: int) -> bytes:
+    """Documents of which the second half are payments of the first, and a link for each."""
+    if "q" not in asked:
+        return json.dumps({"access_token": "k", "expires_in": "3600"}).encode()
+    text, behind = asked["q"], re.search(r"AND \(\((?:t\.id|l\.nextdoc) > (\d+)\)", asked["q"])
+    after = int(behind[1]) if behind else 0
+    stamp = {"links": [], "currency": "EUR", "changed": "2025-09-01 06:30:00"}
+    items: list[dict[str, object]] = []
+    if "COUNT(*)" in text:
+        items = [{"n": "0"}]
+    elif " FROM subsidiary s" in text and not after:
+        items = [{"id": "1", "name": "Wir", "currency": "EUR"}]
+    elif "tl.mainline = 'T' JOIN" in text:
+        after = max(after, records if "'CustPymt'" in text else 0)
+        last = records if "'CustInvc'" in text else 2 * records
+        items = [
+            {**stamp, "id": str(n), "type": "CustInvc" if n <= records else "CustPymt", "tranid": f"RE-{n}", "trandate": "2025-08-31",
+             "duedate": "2025-09-30", "entity": str(n % 5_000 + 1), "exchangerate": "1", "foreigntotal": f"{n % 90_000}.25", "voided": "F",
+             "foreignamountunpaid": "0", "otherrefnum": f"PO {n}", "terms": "Net 30", "employee": "Anna", "subsidiary": "1"}
+            for n in range(after + 1, min(after + 1_000, last) + 1)
+        ]  # fmt: skip
+    elif "l.linktype = 'Payment'" in text:
+        first = max(after - records, 0)
+        items = [
+            {**stamp, "previousdoc": str(n), "previousline": "0", "previoustype": "CustInvc", "nextdoc": str(n + records), "nextline": "0",
+             "nexttype": "CustPymt", "foreignamount": f"{n % 90_000}.25", "previousdate": "2025-08-31", "nextdate": "2025-09-02",
+             "previousvoid": "F", "nextvoid": "F", "nexttotal": f"{n % 90_000}.25"}
+            for n in range(first + 1, min(first + 1_000, records) + 1)
+        ]  # fmt: skip
+    return json.dumps({"links": [], "count": len(items), "hasMore": False, "items": items, "offset": 0}).encode()
+
+
+PAGES: dict[str, Callable[[str, dict[str, Any], int], bytes]] = {
+    "rest": rest_page,
+    "tryton": tryton_page,
+    "odoo": odoo_page,
+    "netsuite": netsuite_page,
+}
 
 
 def serve(kind: str, records: int) -> None:
@@ -188,7 +226,7 @@ def serve(kind: str, records: int) -> None:
             asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if (key := (self.path, asked)) not in made:
                 named = {k: v[0] for k, v in parse_qs(place.query).items()}
-                made[key] = PAGES[kind](place.path, json.loads(asked) if asked else named, records)
+                made[key] = PAGES[kind](place.path, json.loads(asked) if asked.startswith(b"{") else named, records)
             body = made[key]
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -296,6 +334,36 @@ CASES = {
             "        after = page[-1]['id']\n"
             "count = written(pages(MOVE, _MOVE)) + written(pages(LINE, _LINE))\n"
             "written(pages(PARTIAL, _PARTIAL))  # which the connector makes applications of, and lines no rows of their own",
+        ),
+    ),
+    "netsuite": (
+        served,
+        (
+            "from contextlib import ExitStack\nfrom datetime import date\nfrom pathlib import Path\n"
+            "from cryptography.hazmat.primitives.asymmetric import ec\n"
+            "from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat\n"
+            "from dagster_project.sources import Opening\nfrom dagster_project.sources.netsuite import CONNECTOR",
+            "home, key = Path(out).parent, Path(out).parent / 'key.pem'\n"
+            "made = ec.generate_private_key(ec.SECP256R1())\n"
+            "key.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))\n"
+            "own = CONNECTOR.settings(account='1', client_id='c', certificate_id='k', key_file=key, url=where)\n"
+            "source = CONNECTOR.opened(own, Opening(date.today(), home, ExitStack()))\n"
+            "count = sum(written(source.fetch(DATASETS[name], None).pages) for name in ('invoices', 'payments', 'allocations'))",
+        ),
+        (
+            f"{BARE_HTTP}from dagster_project.sources.netsuite import _DOCUMENTS, _LINKS",
+            "def pages(text, key, name):\n"
+            "    after, address = 0, f'{where}/services/rest/query/v1/suiteql?limit=1000'\n"
+            "    while True:\n"
+            "        asked = {'q': f'{text} AND (({key} > {after})) ORDER BY {key}'}\n"
+            "        page = json.loads(session.post(address, json=asked, timeout=60).content)['items']\n"
+            "        if page:\n"
+            "            yield as_text(page)\n"
+            "        if len(page) < 1000:\n"
+            "            return\n"
+            "        after = int(page[-1][name])\n"
+            "links = pages(_LINKS.format(kind='Payment', mine=''), 'l.nextdoc', 'nextdoc')\n"
+            "count = written(pages(_DOCUMENTS, 't.id', 'id')) + written(links)",
         ),
     ),
     "sql": (

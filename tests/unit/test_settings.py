@@ -68,7 +68,7 @@ def test_everything_written_lies_under_one_folder(make_settings: Callable[..., S
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"SOURCE": "sap"}, ["ARREARS_SOURCE", "'erpnext', 'files', 'odoo', 'quickbooks', 'rest'"]),
+        ({"SOURCE": "sap"}, ["ARREARS_SOURCE", "'files', 'netsuite', 'odoo', 'quickbooks', 'rest'"]),
         ({"BUREAU": "somebody"}, ["ARREARS_BUREAU", "none"]),
         ({"SOURCE": "files"}, ["ARREARS_FILES_DIR"]),
         ({"SOURCE": "rest"}, ["ARREARS_REST_URL", "ARREARS_REST_TOKEN"]),
