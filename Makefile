@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run adopt connect reconcile send datadocs verify forget compact compare scenario backtest policy postgres test live faults lint docs dev serve demo bench audit lock clean
+.PHONY: help setup run adopt connect reconcile send remind datadocs verify forget compact compare scenario backtest policy postgres test live faults lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ compact: setup ## Put old loads together and remove what policy no longer keeps;
 
 send: setup ## Send the newest morning's list by e-mail to whoever has not had it, or DATE=2025-06-30 [AGAIN=1]
 	@$(BIN)/python -m dagster_project send $(if $(DATE),--date $(DATE)) $(if $(AGAIN),--again)
+
+remind: setup ## Send today's reminders that go out by themselves and have not; DRY=1 writes what it would send into a folder
+	@$(BIN)/python -m dagster_project remind $(if $(DRY),--dry) $(if $(DATE),--date $(DATE))
 
 datadocs: setup ## Write Great Expectations' pages about the newest load of each dataset
 	@$(BIN)/python -m dagster_project datadocs

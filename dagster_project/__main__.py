@@ -142,6 +142,10 @@ def _parser() -> argparse.ArgumentParser:
     send.set_defaults(command=_send)
     send.add_argument("--date", type=_date, help="the morning, YYYY-MM-DD; the newest where left out")
     send.add_argument("--again", action="store_true", help="also to whoever had it, or may have had it")
+    remind = commands.add_parser("remind", help="send today's reminders that go out by themselves to whoever has not had theirs")
+    remind.set_defaults(command=_remind)
+    remind.add_argument("--dry", action="store_true", help="write what would be sent into a folder instead")
+    remind.add_argument("--date", type=_date, help="with --dry: the morning, YYYY-MM-DD; the newest where left out")
     verify = commands.add_parser("verify", help="read everything that is landed and hold it against what was")
     verify.set_defaults(command=_verify)
     verify.add_argument("--accept", action="store_true", help="put what is damaged aside and do without it")
@@ -361,6 +365,40 @@ def _send(settings: Settings, options: argparse.Namespace) -> int:
     for line in sent.lines:
         print(message(line), file=sys.stderr)
     return 1 if sent.not_sent or sent.unsure else 0
+
+
+def _remind(settings: Settings, options: argparse.Namespace) -> int:
+    from filelock import Timeout
+
+    from dagster_project import mail
+    from dagster_project.policy import PolicyError
+    from dagster_project.seals import SealError
+    from dagster_project.warehouse import published_as_of
+
+    as_of = (options.date if options.dry else None) or published_as_of(settings.published)
+    if as_of is None:
+        print("No morning is out yet: make run", file=sys.stderr)
+        return 1
+    try:
+        if options.dry:
+            folder, sent = mail.rehearse(settings, as_of)
+            print(f"The morning of {as_of} would send {len(sent.sent):,} reminders by itself: {folder}")
+        else:
+            done = mail.send_reminders(settings, as_of)
+            if done is None:
+                needs = "ARREARS_SEND_REMINDERS=yes, ARREARS_ENVIRONMENT=production and a server (ARREARS_MAIL_SMTP)"
+                print(f"Nobody is written to by itself without {needs}; what would be sent: make remind DRY=1", file=sys.stderr)
+                return 2
+            sent = done
+            print(f"The reminders of {as_of}: {len(sent.sent):,} sent, {len(sent.before):,} sent before")
+    except (OSError, Timeout, ValueError, mail.NoneLeaves, PolicyError, SealError) as failed:
+        print(message(f"No reminder was sent: {failed}"), file=sys.stderr)
+        return 1
+    for who, why in sent.not_sent.items():
+        print(message(f"{who} gets none: {why}" if options.dry else f"{who} got none: {why}"), file=sys.stderr)
+    for who, why in sent.unsure.items():
+        print(message(f"{who} may or may not have got one: {why}"), file=sys.stderr)
+    return 1 if not options.dry and (sent.not_sent or sent.unsure) else 0
 
 
 def _datadocs(settings: Settings, options: argparse.Namespace) -> int:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from datetime import date
 
 from dagster_project import dbt_build, gates, upkeep
+from dagster_project.mail import reminders
 from dagster_project.outgoing.letters.drafts import is_written
 from dagster_project.policy import PolicyError, refuse_gaps, rows_in_force
 
 
 def asked_for() -> frozenset[tuple[str, str]]:
     """As (table, name)."""
-    return dbt_build.asked_for() | gates.ASKED_FOR | upkeep.ASKED_FOR | {("landing_limits", "*")}
+    return dbt_build.asked_for() | gates.ASKED_FOR | upkeep.ASKED_FOR | reminders.ASKED_FOR | {("landing_limits", "*")}
 
 
 def refuse_a_policy_with_gaps(pack: str, day: date) -> None:

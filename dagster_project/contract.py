@@ -163,8 +163,8 @@ _ALL = (
         ("customer_id",),
         _columns(
             "customer_id* name* company_id parent_customer_id country region industry currency customer_since:date "
-            "credit_limit:amount payment_terms registration_number email phone language collector sales_rep status "
-            "requires_po:boolean do_not_dun:boolean gross_margin_pct:number~ strategic_value:number~ updated_at:timestamp",
+            "credit_limit:amount payment_terms registration_number email phone language collector sales_rep status requires_po:boolean "
+            "do_not_dun:boolean do_not_mail:boolean gross_margin_pct:number~ strategic_value:number~ updated_at:timestamp",
             {"status": CUSTOMER_STATUSES},
         ),
         required=True,

@@ -42,9 +42,10 @@ def deliver(
     warnings: Sequence[str] = (),
     key: bytes,
     knew: Collection[str] | None = None,
+    sends_itself: bool = False,
 ) -> Manifest:
     """Write the worklists of a morning under `root` and remember the steps they issue and whom they are about. `key` seals their rows;
-    `knew`: the loads of issued steps that the marts were built on, where that is known.
+    `knew`: the loads of issued steps that the marts were built on, where that is known. `sends_itself`: as in `export`.
 
     The steps are remembered before the list is seen: a kill in between costs a reminder, which the next run of the morning
     brings back; the other way round it would be sent twice.
@@ -64,6 +65,7 @@ def deliver(
             payment_link=payment_link,
             warnings=warnings,
             key=key,
+            sends_itself=sends_itself,
         )
         _remember(landing, marts, as_of, policy)
         swap_into_place(aside, root / as_of.isoformat())

@@ -94,6 +94,7 @@ class Settings(Receivers, KeptSettings):
     mail_password: SecretStr | None = None
     mail_from: str = Field(default="arrears@localhost", pattern=r"^[^@\s]+@[^@\s]+$", examples=["arrears@example.com"])
     mail_folder: Path | None = None
+    send_reminders: bool = False
     mail_imap: str | None = Field(default=None, pattern=_SERVER, examples=["mail.example:993"])
     mail_imap_security: Literal["tls", "starttls", "none"] = "tls"
     mail_imap_user: str | None = None
@@ -150,6 +151,12 @@ class Settings(Receivers, KeptSettings):
             raise ValueError(
                 "ARREARS_MAIL_SECURITY none and ARREARS_MAIL_PASSWORD: a password goes out under starttls or tls only"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_sender_customers_can_answer(self) -> Self:
+        if self.send_reminders and self.mail_from.endswith("@localhost"):
+            raise ValueError("ARREARS_SEND_REMINDERS: ARREARS_MAIL_FROM is to be an address that customers can answer")
         return self
 
     @model_validator(mode="after")

@@ -17,10 +17,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow as pa
 import pytest
+from aiosmtpd.controller import Controller
 
 from dagster_project.landing import Landing
 from dagster_project.loopback import LoopbackServer
 from dagster_project.settings import Settings
+from tests.post_office import Office, free_port
 
 LONG = ("test_mornings", "test_sixty_mornings", "test_refusals", "test_demo_mornings", "test_unit_tests", "test_planted_defects")
 """The modules that take longest, longest first: begun last, one of them would keep one process busy while the others idle."""
@@ -48,6 +50,20 @@ def make_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
         return Settings(**{"home": tmp_path / "data", **fields})
 
     return make
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+@pytest.fixture
+def post_office(office: Office) -> Iterator[Controller]:
+    """The mail server of the office."""
+    controller = Controller(office, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    yield controller
+    controller.stop()
 
 
 @pytest.fixture

@@ -35,13 +35,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """A line: `kind` is what was sent (`worklist`, `held_back`), `why` what the server said or what went wrong, in words."""
+    """A line: `kind` is what was sent (`worklist`, `held_back`, `reminder`), `why` what the server said or what went wrong, in words.
+    `receiver`: an address of the house's own, or the number of a customer, whose addresses are `marks` (`sending.mark_of`)."""
 
     at: str
     kind: str
     receiver: str
     state: State
     why: str = ""
+    marks: tuple[str, ...] = ()
 
 
 class Journal:
@@ -54,7 +56,7 @@ class Journal:
             for line in path.read_text("utf-8", "replace").splitlines():
                 try:
                     told = json.loads(line)
-                    entry = Entry(**{**told, "state": State(told["state"])})
+                    entry = Entry(**{**told, "state": State(told["state"]), "marks": tuple(told.get("marks", ()))})
                 except (ValueError, TypeError, KeyError):  # the last line of a run that was killed while it wrote
                     continue
                 self._last[entry.kind, entry.receiver] = entry
@@ -68,13 +70,17 @@ class Journal:
         """The last that is known of a letter; None where it was never begun."""
         return self._last.get((kind, receiver))
 
-    def write(self, kind: str, receiver: str, state: State, why: str = "") -> Entry:
+    def gone(self, kind: str) -> int:
+        """How many letters of a kind left the house on this morning, or may have."""
+        return sum(entry.kind == kind and entry.state is not State.REFUSED for entry in self._last.values())
+
+    def write(self, kind: str, receiver: str, state: State, why: str = "", marks: tuple[str, ...] = ()) -> Entry:
         """Add a line, on the disk before this returns.
 
         Raises:
             OSError: it cannot be written; the letter must not leave then.
         """
-        entry = Entry(datetime.now(UTC).isoformat(timespec="seconds"), kind, receiver, state, why)
+        entry = Entry(datetime.now(UTC).isoformat(timespec="seconds"), kind, receiver, state, why, marks)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         begins = not self._path.exists() or self._path.read_bytes()[-1:] in (b"\n", b"")
         with self._path.open("ab") as file:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from email.message import EmailMessage
@@ -24,8 +22,9 @@ from typing import Any
 from filelock import Timeout
 
 from dagster_project.amounts import Digits, digits_on, written
-from dagster_project.mail.journal import Journal, State, open_journal
-from dagster_project.mail.post import NotTaken, Post, Unsure, post_of
+from dagster_project.mail.post import post_of
+from dagster_project.mail.reminders import what_became
+from dagster_project.mail.sending import ADDRESS, Letter, Sent, send_once
 from dagster_project.outgoing.export import MANIFEST
 from dagster_project.outgoing.workbook.process import EVERYONE
 from dagster_project.policy import rows_in_force
@@ -39,16 +38,8 @@ CREDIT_MANAGER = "credit_manager"
 
 WORKLIST, HELD_BACK = "worklist", "held_back"
 
-LONGEST = 600
-"""Seconds that letters of a morning may take; whoever is left then is told of, and may be written to by hand."""
-
-PAUSES = (2, 10)
-"""Seconds before a letter that was not taken, and may be later, is offered again."""
-
 LARGEST = 15 * 2**20
 """Bytes of a file that goes with a letter; where it is larger the letter says where it lies."""
-
-ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 KINDS = {
     ".xlsx": ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
@@ -63,30 +54,6 @@ class Receiver:
     name: str
     address: str
     everyone: bool
-
-
-@dataclass
-class Sent:
-    """What became of a morning's letters, receivers by their address. `missing`: collectors on the list without an address."""
-
-    sent: list[str] = field(default_factory=list)
-    before: list[str] = field(default_factory=list)
-    not_sent: dict[str, str] = field(default_factory=dict)
-    unsure: dict[str, str] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
-
-    @property
-    def failures(self) -> list[str]:
-        """Who did not get the list or may not have, and why, a line each."""
-        return [
-            *(f"{address} did not get the list: {why}" for address, why in self.not_sent.items()),
-            *(f"{address} may or may not have got the list: {why}" for address, why in self.unsure.items()),
-        ]
-
-    @property
-    def lines(self) -> list[str]:
-        """The same, and who has no address."""
-        return [*self.failures, *(f"{name} has no e-mail address in collectors.csv and got no list" for name in self.missing)]
 
 
 def send_morning(settings: Settings, as_of: date, *, again: bool = False) -> Sent | None:
@@ -117,12 +84,13 @@ def send_morning(settings: Settings, as_of: date, *, again: bool = False) -> Sen
             continue  # on no list this morning
         mine = actions if receiver.everyone else [row for row in actions if row["collector"] == receiver.name]
         held = [row for row in items if row["held_reason"] and (receiver.everyone or row["collector"] == receiver.name)]
-        subject, body = _said(as_of, mine, held, manifest, receiver, folder, result.missing, bool(settings.mail_imap))
+        by_itself = what_became(settings, as_of, mine)
+        subject, body = _said(as_of, mine, held, manifest, receiver, folder, result.missing, by_itself, bool(settings.mail_imap))
         enclosed = [folder / str(name)]
         if receiver.everyone and (page := settings.reports / as_of.isoformat() / "index.html").exists():
             enclosed.append(page)
-        letters.append((receiver, _letter(settings, as_of, WORKLIST, receiver, subject, body, enclosed)))
-    _send(settings, post, as_of, WORKLIST, letters, result, again=again)
+        letters.append(_letter(settings, as_of, WORKLIST, receiver, subject, body, enclosed))
+    send_once(post, settings.mail, as_of, WORKLIST, letters, result, again=again)
     return result
 
 
@@ -140,9 +108,9 @@ def held_back(settings: Settings, as_of: date, reasons: Sequence[str]) -> None:
         )
         subject = f"No worklist for {as_of}"
         to = [receiver for receiver in _receivers(settings.policy, as_of) if receiver.everyone]
-        letters = [(receiver, _letter(settings, as_of, HELD_BACK, receiver, subject, body)) for receiver in to]
+        letters = [_letter(settings, as_of, HELD_BACK, receiver, subject, body) for receiver in to]
         result = Sent()
-        _send(settings, post, as_of, HELD_BACK, letters, result)
+        send_once(post, settings.mail, as_of, HELD_BACK, letters, result)
         for line in result.lines:
             log.error("%s", line)
     except (OSError, Timeout, ValueError) as failed:
@@ -163,63 +131,9 @@ def _receivers(pack: str, as_of: date) -> list[Receiver]:
     return sorted(found, key=lambda receiver: (receiver.everyone, receiver.name))
 
 
-def _send(
-    settings: Settings,
-    post: Post,
-    as_of: date,
-    kind: str,
-    letters: Sequence[tuple[Receiver, EmailMessage]],
-    result: Sent,
-    *,
-    again: bool = False,
-) -> None:
-    began, nobodys = time.monotonic(), ""
-    with open_journal(settings.mail, as_of) as journal:
-        try:
-            for receiver, letter in letters:
-                address = receiver.address
-                last = None if again else journal.last(kind, address.lower())
-                if last and last.state is State.BEGUN:
-                    last = journal.write(kind, address.lower(), State.UNSURE, "the night was killed while it was sent")
-                if last and last.state is State.SENT:
-                    result.before.append(address)
-                elif last and last.state is State.UNSURE:
-                    result.unsure[address] = last.why
-                elif nobodys:
-                    result.not_sent[address] = nobodys
-                elif time.monotonic() - began > LONGEST:
-                    result.not_sent[address] = f"the letters before it took {LONGEST // 60} minutes"
-                else:
-                    nobodys = _offer(post, journal, kind, receiver, letter, result)
-        finally:
-            post.close()
-
-
-def _offer(post: Post, journal: Journal, kind: str, receiver: Receiver, letter: EmailMessage, result: Sent) -> str:
-    """Offer a letter until it is taken, refused for good, or nobody can tell. Returns why no letter at all can be, where that is so."""
-    address, key = receiver.address, receiver.address.lower()
-    for pause in (*PAUSES, None):
-        try:
-            post.send(letter, address, lambda: journal.write(kind, key, State.BEGUN))
-        except Unsure as lost:
-            result.unsure[address] = journal.write(kind, key, State.UNSURE, str(lost)).why
-            return ""
-        except NotTaken as refused:
-            journal.write(kind, key, State.REFUSED, str(refused))
-            if refused.for_good or pause is None:
-                result.not_sent[address] = str(refused)
-                return str(refused) if refused.nobodys else ""
-            time.sleep(pause)
-        else:
-            journal.write(kind, key, State.SENT)
-            result.sent.append(address)
-            return ""
-    return ""
-
-
 def _letter(
     settings: Settings, as_of: date, kind: str, receiver: Receiver, subject: str, body: str, enclosed: Sequence[Path] = ()
-) -> EmailMessage:
+) -> Letter:
     letter = EmailMessage()
     letter["Subject"], letter["From"], letter["To"] = printable(subject), settings.mail_from, receiver.address
     letter["Date"] = format_datetime(localtime())
@@ -234,7 +148,7 @@ def _letter(
         if file not in large:
             kind_of, what = KINDS[file.suffix]
             letter.add_attachment(file.read_bytes(), maintype=kind_of, subtype=what, filename=f"{file.stem}-{as_of}{file.suffix}")
-    return letter
+    return Letter(receiver.address, receiver.address.lower(), (receiver.address,), letter)
 
 
 def _said(
@@ -245,6 +159,7 @@ def _said(
     receiver: Receiver,
     folder: Path,
     missing: Sequence[str],
+    by_itself: str,
     by_reply: bool,
 ) -> tuple[str, str]:
     """Subject and body: the morning in six lines, and what to do with it."""
@@ -261,6 +176,8 @@ def _said(
         lines.append(f"First         {name}: {owed} past due, {first['step_label']}")
         steps = Counter(row["step_label"] for row in sorted(mine, key=lambda row: row["severity"]))
         lines.append("Steps         " + ", ".join(f"{number:,} {label}" for label, number in steps.items()))
+    if by_itself:
+        lines.append(f"Reminders     {by_itself}")
     if held:
         reasons = Counter(row["held_reason"].replace("_", " ") for row in held).most_common(4)
         amount = _amounts(((row["reporting_currency"], row["open_amount_reporting"]) for row in held), digits)

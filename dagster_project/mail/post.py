@@ -9,9 +9,10 @@ import contextlib
 import os
 import smtplib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -36,9 +37,10 @@ class Unsure(Exception):
 
 
 class Post(Protocol):
-    """Takes letters. `begin` is called when nothing but the letter's own text is left to send: what fails before it did not happen."""
+    """Takes letters, each for all its receivers or for none. `begin` is called when nothing but the letter's own text is left to send: what
+    fails before it did not happen."""
 
-    def send(self, letter: EmailMessage, receiver: str, begin: Callable[[], object]) -> None: ...
+    def send(self, letter: EmailMessage, receivers: Sequence[str], begin: Callable[[], object]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -58,13 +60,13 @@ class Folder:
     def __init__(self, folder: Path):
         self._folder = folder
 
-    def send(self, letter: EmailMessage, receiver: str, begin: Callable[[], object]) -> None:
+    def send(self, letter: EmailMessage, receivers: Sequence[str], begin: Callable[[], object]) -> None:
         day = self._folder / str(letter["X-Arrears-Morning"])
         try:
             day.mkdir(parents=True, exist_ok=True)
         except OSError as failed:
             raise NotTaken(_words(failed), for_good=True) from None
-        name = "".join(sign if sign.isalnum() or sign in "@.-_+" else "_" for sign in receiver)[:120]
+        name = _file_name(str(letter["X-Arrears-Customer"] or receivers[0]))
         unfinished = day / f".{name}.new"
         try:
             unfinished.write_bytes(letter.as_bytes(policy=SMTP))
@@ -75,6 +77,12 @@ class Folder:
 
     def close(self) -> None:
         pass
+
+
+def _file_name(whose: str) -> str:
+    """What a letter's file is called after; never the same for two."""
+    name = "".join(sign if sign.isalnum() or sign in "@.-_+" else "_" for sign in whose)[:120]
+    return name if name == whose else f"{name}-{sha256(whose.encode()).hexdigest()[:8]}"
 
 
 class Server:
@@ -88,7 +96,7 @@ class Server:
         self._user, self._password = settings.mail_user, settings.mail_password
         self._smtp: smtplib.SMTP | None = None
 
-    def send(self, letter: EmailMessage, receiver: str, begin: Callable[[], object]) -> None:
+    def send(self, letter: EmailMessage, receivers: Sequence[str], begin: Callable[[], object]) -> None:
         try:
             smtp = self._connected()
         except (OSError, smtplib.SMTPException) as failed:
@@ -96,7 +104,8 @@ class Server:
             raise NotTaken(_words(failed), for_good=hopeless, nobodys=True) from None
         try:
             _expect(smtp.mail(self._from), 250, "the sender")
-            _expect(smtp.rcpt(receiver), 250, "the receiver", also=251)
+            for receiver in receivers:
+                _expect(smtp.rcpt(receiver), 250, "the receiver", also=251)
             text = letter.as_bytes(policy=SMTP)
             begin()
         except NotTaken:

@@ -18,7 +18,7 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from email import message_from_bytes, policy
@@ -31,9 +31,11 @@ from filelock import Timeout
 from dagster_project.bounded import Bounded, OutOfBounds
 from dagster_project.home import opened_inbox
 from dagster_project.incoming.intake import DONE, ERRORS
+from dagster_project.mail.bounces import Bounce, Returned, bounces, returned_in
 from dagster_project.mail.journal import State, open_journal, receivers
 from dagster_project.mail.post import NotTaken, Unsure, post_of
 from dagster_project.outgoing.names import distinct_slugs
+from dagster_project.seals import key_in
 from dagster_project.settings import Settings
 from dagster_project.words import printable
 
@@ -73,12 +75,14 @@ class Taken:
     """What the mailbox held. `strangers`: letters of others, left unread; `refused`: a reason by sender."""
 
     files: list[Reply] = field(default_factory=list)
+    bounces: list[Bounce] = field(default_factory=list)
     strangers: int = 0
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def take_replies(settings: Settings) -> Taken | None:
-    """Put the workbooks of unread answers into the inbox; None where no mailbox is configured, or out of production.
+def take_replies(settings: Settings, came_back: Callable[[list[Bounce]], None]) -> Taken | None:
+    """Put the workbooks of unread answers into the inbox; None where no mailbox is configured, or out of production. `came_back` keeps the
+    reminders that delivery reports are about; a report is marked read once that is done.
 
     Raises:
         MailboxError: the server is away, refuses the log-in, or says what is no IMAP.
@@ -95,6 +99,13 @@ def take_replies(settings: Settings) -> Taken | None:
                 size, header = _envelope(box, uid)
                 sender, automatic = _sender(reader, header)
                 if automatic:
+                    returned = _returned(box, reader, uid) if 0 < size <= LARGEST else []
+                    taken.refused |= {
+                        each.address: f"a list sent there came back: {each.said}" for each in returned if each.address in known
+                    }
+                    if back := bounces(returned, settings.mail, key_in(settings.home), settings.mail_from) if returned else []:
+                        came_back(back)
+                        taken.bounces += back
                     box.uid("STORE", uid.decode(), "+FLAGS", r"(\Seen)")
                 elif sender not in known:
                     taken.strangers += 1
@@ -125,7 +136,7 @@ def send_errors_back(settings: Settings, as_of: date) -> list[str]:
                     try:
                         post.send(
                             _letter(settings, as_of, reply, errors),
-                            reply.sender,
+                            [reply.sender],
                             lambda kind=kind, to=reply.sender: journal.write(kind, to, State.BEGUN),  # type: ignore[misc]
                         )
                     except NotTaken as refused:
@@ -172,6 +183,15 @@ def _take(settings: Settings, box: imaplib.IMAP4, reader: Bounded, uid: bytes, n
     box.uid("STORE", uid.decode(), "+FLAGS", r"(\Seen)")
 
 
+def _returned(box: imaplib.IMAP4, reader: Bounded, uid: bytes) -> list[Returned]:
+    try:
+        return reader.call(returned_in, _fetched(box, uid, "(BODY.PEEK[])"))
+    except (imaplib.IMAP4.error, OSError):
+        raise
+    except Exception:  # as in `_sender`
+        return []
+
+
 def workbooks_in(letter: bytes) -> tuple[str, str, list[tuple[str, bytes]]]:
     """A letter's number and subject, and its workbooks with their names."""
     read = message_from_bytes(letter, policy=policy.default)
@@ -208,7 +228,7 @@ def _mailbox(settings: Settings) -> Iterator[imaplib.IMAP4]:
 
 def _envelope(box: imaplib.IMAP4, uid: bytes) -> tuple[int, bytes]:
     """A letter's size, and the lines of its header that say whom it is from and whether a machine wrote it."""
-    typ, answer = box.uid("FETCH", uid.decode(), "(RFC822.SIZE BODY.PEEK[HEADER.FIELDS (FROM AUTO-SUBMITTED)])")
+    typ, answer = box.uid("FETCH", uid.decode(), "(RFC822.SIZE BODY.PEEK[HEADER.FIELDS (FROM AUTO-SUBMITTED CONTENT-TYPE)])")
     pair = next((part for part in answer if isinstance(part, tuple)), None)
     if typ != "OK" or pair is None:
         return 0, b""
@@ -230,7 +250,8 @@ def sender_of(header: bytes) -> tuple[str, bool]:
     """Whom a letter is from (nobody where that is not one address), and whether a machine wrote it."""
     read = message_from_bytes(header)
     senders = [address for _, address in getaddresses([str(line) for line in read.get_all("From", [])]) if address]
-    automatic = str(read.get("Auto-Submitted", "no")).strip().lower() != "no"
+    report = read.get_content_type() == "multipart/report"
+    automatic = report or str(read.get("Auto-Submitted", "no")).strip().lower() != "no"
     return senders[0].lower() if len(senders) == 1 else "", automatic
 
 

@@ -113,6 +113,7 @@ def export(
     payment_link: str = "",
     warnings: Sequence[str] = (),
     key: bytes | None = None,
+    sends_itself: bool = False,
 ) -> Manifest:
     """Write the morning's worklists into the new folder `target` and return what its manifest says.
 
@@ -120,7 +121,7 @@ def export(
     less. `rejected` counts the records in quarantine by dataset. `payment_link` goes into the drafts (see `write_drafts`). `run`
     identifies the run and goes into the manifest as it is. `warnings`: what was found wrong with the morning and is passed by policy;
     a control account that does not tie, or is not verified, joins them. `key` seals the rows that are filled in (`seals.py`); without one
-    nothing that comes back can be told from what somebody made up.
+    nothing that comes back can be told from what somebody made up. `sends_itself`: the night sends the automatic ones, which workbooks say.
     Raises `WorklistError` where the call list and its items do not add up, before anything is written.
     """
     actions = marts["dunning_worklist"].sort_by([("rank", "ascending"), ("customer_id", "ascending")])
@@ -151,6 +152,8 @@ def export(
     names = file_names(_collectors(actions, items))
     others = {sheet.mart: marts[sheet.mart] for sheet in MART_SHEETS if sheet.mart in marts}
     calls, listed = (_sealed(table, key, as_of, policy) if key else table for table in (actions, acted))
+    if sends_itself:
+        calls = _said_to_go_by_itself(calls)
     with workbooks(target, facts, Listing(None, calls, listed, held, others), names):
         actions = drafts.write_drafts(target, as_of, policy, actions, acted, book, payment_link)
         written(f"{drafts.FOLDER}/{drafts.CHECKSUMS}", actions.num_rows)
@@ -218,6 +221,13 @@ def _sealed(rows: pa.Table, key: bytes, as_of: date, policy: str) -> pa.Table:
     columns += [rows.column("item_id").to_pylist()] if "item_id" in rows.column_names else []
     made = [seal(key, as_of, policy, collector or "", *ids) for collector, *ids in zip(*columns, strict=True)]
     return rows.append_column(form.SEAL_HEADER, pa.chunked_array([pa.array(made, pa.string())]))
+
+
+def _said_to_go_by_itself(calls: pa.Table) -> pa.Table:
+    """The call list whose automatic rows say so where the collector reads why: nobody is to send the letter again."""
+    place = calls.column_names.index("why")
+    said = pc.binary_join_element_wise("Sent by the night, unless its letter to you says otherwise.", calls.column("why"), " ")
+    return calls.set_column(place, "why", pc.if_else(pc.fill_null(calls.column("automatic"), False), said, calls.column("why")))
 
 
 def _collectors(*lists: pa.Table) -> list[str]:

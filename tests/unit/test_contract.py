@@ -19,7 +19,7 @@ from dagster_project.contract import (
 PROMISED = {
     "companies": "company_id* name* currency* country timezone calendar",
     "customers": "customer_id* name* company_id parent_customer_id country region industry currency customer_since credit_limit "
-    "payment_terms registration_number email phone language collector sales_rep status requires_po do_not_dun gross_margin_pct "
+    "payment_terms registration_number email phone language collector sales_rep status requires_po do_not_dun do_not_mail gross_margin_pct "
     "strategic_value updated_at",
     "contacts": "contact_id* customer_id* role* name email phone",
     "payment_terms": "payment_terms* net_days* from_month_end to_month_end due_day business_days discount_pct discount_days "

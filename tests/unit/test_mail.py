@@ -7,29 +7,25 @@ import json
 import os
 import random
 import signal
-import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import date, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, Envelope
+from aiosmtpd.smtp import AuthResult
 
 from dagster_project import mail
-from dagster_project.mail import journal, morning, post
+from dagster_project.mail import journal, morning, post, sending
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings
+from tests.post_office import Office, at, free_port
 
 AS_OF = date(2025, 6, 30)
 COLLECTORS = [
@@ -41,82 +37,25 @@ COLLECTORS = [
 ]
 
 
-@dataclass
-class Office:
-    """A mail server's mind: what it took, and what it does with the next letter to somebody."""
-
-    letters: list[EmailMessage] = field(default_factory=list)
-    to: list[str] = field(default_factory=list)
-    does: dict[str, list[str]] = field(default_factory=dict)
-    taking: threading.Event = field(default_factory=threading.Event)
-
-    def next_for(self, receiver: str, when: str) -> str:
-        planned = self.does.get(receiver) or [""]
-        return planned.pop(0) if planned[0].startswith(when) else ""
-
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
-        if told := self.next_for(address, "rcpt"):
-            return told.removeprefix("rcpt ")
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802
-        (receiver,) = envelope.rcpt_tos
-        told = self.next_for(receiver, "data")
-        self.taking.set()
-        if told == "data lost":  # never taken, and never said so
-            server.transport.abort()
-            return "421 gone"
-        if told.startswith(("data 4", "data 5")):
-            return told.removeprefix("data ")
-        assert isinstance(envelope.content, bytes)
-        self.letters.append(message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
-        self.to.append(receiver)
-        if told == "data taken, lost":
-            server.transport.abort()
-        if told == "data taken, slow":
-            import asyncio
-
-            await asyncio.sleep(30)
-        return "250 OK"
-
-
-@pytest.fixture
-def office() -> Office:
-    return Office()
-
-
-@pytest.fixture
-def server(office: Office) -> Iterator[Controller]:
-    controller = Controller(office, hostname="127.0.0.1", port=free_port())
-    controller.start()
-    yield controller
-    controller.stop()
-
-
 @pytest.fixture(autouse=True)
 def staff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(morning, "rows_in_force", lambda table, pack, day: COLLECTORS)
-    monkeypatch.setattr(morning, "PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(sending, "PAUSES", (0.01, 0.01))
     monkeypatch.setattr(post, "TIMEOUT", 2)
 
 
 @pytest.fixture
-def configured(server: Controller, make_settings: Callable[..., Settings]) -> Callable[..., Settings]:
+def configured(post_office: Controller, make_settings: Callable[..., Settings]) -> Callable[..., Settings]:
     def configured(**more: Any) -> Settings:
-        given = {"mail_smtp": at(server), "mail_security": "none", "environment": "production", "mail_from": "ar@example.com"}
+        given = {
+            "mail_smtp": at(post_office),
+            "mail_security": "none",
+            "environment": "production",
+            "mail_from": "ar@example.com",
+        }
         return make_settings(**{**given, **more})
 
     return configured
-
-
-def at(server: Controller) -> str:
-    return f"127.0.0.1:{server.port}"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def deliver(settings: Settings, as_of: date = AS_OF) -> Path:

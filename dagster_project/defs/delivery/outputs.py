@@ -17,7 +17,8 @@ from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
 from dagster_project.outgoing import MARTS
 from dagster_project.outgoing.page import write_page
-from dagster_project.seals import key_in
+from dagster_project.policy import PolicyError
+from dagster_project.seals import SealError, key_in
 from dagster_project.settings import Settings
 from dagster_project.warehouse import PUBLIC, Warehouse, last_finished, publish, published_as, published_as_of, read, row_counts
 from dagster_project.words import printable
@@ -25,6 +26,9 @@ from dagster_project.words import printable
 log = logging.getLogger("arrears.delivery")
 
 GROUP = "delivery"
+MOST_TOLD = 20
+"""Lines of an alert; the log has them all."""
+
 VERSIONS = ("dagster", "dbt-core", "dbt-duckdb", "duckdb")
 
 
@@ -99,6 +103,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             warnings=warnings_of(context.instance, context.run_id),
             key=key_in(settings.home),
             knew=built.knew_issued,
+            sends_itself=mail.sends(settings),
         )
         totals, folder = manifest.totals, settings.worklists / as_of.isoformat()
         currency = manifest.reporting_currency
@@ -153,12 +158,14 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
         backfill_policy=EACH_ITS_OWN_RUN,
         owners=["team:credit-control"],
         kinds={"email"},
-        description="The newest morning's list by e-mail, where that is configured: to each receiver once, whatever is run again.",
+        description="The newest morning's list by e-mail, where that is configured, and reminders to customers: to each receiver once, "
+        "whatever is run again.",
     )
     def mailed_worklists(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
         as_of = date.fromisoformat(context.partition_key)
         if published_as_of(settings.published) != as_of:
             return dg.MaterializeResult(metadata={"replayed": True})
+        _send_reminders(settings, as_of)
         try:
             sent = mail.send_morning(settings, as_of)
             told = sent.failures if sent else []
@@ -216,6 +223,30 @@ def postgres_asset(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         yield dg.MaterializeResult(metadata={"stands": str(stands), "dagster/row_count": stands.rows or 0})
 
     return postgres
+
+
+def _send_reminders(settings: Settings, as_of: date) -> None:
+    """Before the letters to collectors, which say what went. Whatever does not go is told of, and the morning goes on."""
+    try:
+        if (sent := mail.send_reminders(settings, as_of)) is None:
+            return
+        log.info("%-18s %d reminders sent, %d sent before", "mail", len(sent.sent), len(sent.before))
+        told = [
+            *(f"{who} got no reminder: {why}" for who, why in sent.not_sent.items()),
+            *(f"{who} may or may not have got a reminder: {why}" for who, why in sent.unsure.items()),
+        ]
+    except mail.NoneLeaves as held:
+        told = [f"no reminder was sent by itself: {held}"]
+    except (OSError, Timeout, ValueError, PolicyError, SealError) as failed:
+        told = [f"reminders were not sent: {printable(str(failed)[:200])}"]
+    for line in told:
+        log.warning("%s", line)
+    if told:
+        more = [f"and {len(told) - MOST_TOLD:,} more"] if len(told) > MOST_TOLD else []
+        after = "Their drafts lie in the morning's folder, for the collectors to send."
+        alerts.send(
+            settings, f"Arrears: reminders of {as_of} that did not go out", "\n".join([*told[:MOST_TOLD], *more, "", after])
+        )
 
 
 def _built(settings: Settings, mine: Warehouse, as_of: date) -> Warehouse:

@@ -11,6 +11,7 @@ from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.defs.ingestion.datasets import GROUP, key_of
 from dagster_project.incoming.intake import TakenIn, reads, take_in
 from dagster_project.landing import Landing, LandingError
+from dagster_project.mail.bounces import land_bounces
 from dagster_project.mail.replies import MailboxError, send_errors_back, take_replies
 from dagster_project.seals import SealError, key_in
 from dagster_project.settings import Settings
@@ -37,7 +38,7 @@ def filled_worklists(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         as_of = date.fromisoformat(context.partition_key)
         if not reads(landing, as_of, settings.today()):
             return dg.MaterializeResult(metadata={"replayed": True})
-        _take_replies(settings)
+        _take_replies(settings, landing, as_of)
         try:
             taken = take_in(settings.inbox, settings.worklists, landing, as_of, key_in(settings.home), settings.policy)
         except (LandingError, SealError) as refused:
@@ -59,11 +60,11 @@ def filled_worklists(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     return land_inbox
 
 
-def _take_replies(settings: Settings) -> None:
+def _take_replies(settings: Settings, landing: Landing, as_of: date) -> None:
     """Answers that came by e-mail. A mailbox that is away is told of, for what was promised in it is not known; the morning goes on."""
     try:
-        taken = take_replies(settings)
-    except (MailboxError, OSError) as failed:
+        taken = take_replies(settings, lambda back: land_bounces(back, landing, as_of, settings.policy))
+    except (MailboxError, OSError, LandingError, SealError) as failed:
         told = printable(str(failed)[:200])
         log.warning("answers by e-mail were not read: %s", told)
         alerts.send(
@@ -75,6 +76,12 @@ def _take_replies(settings: Settings) -> None:
     if taken is None:
         return
     log.info("%-18s %d workbooks by e-mail, %d letters of others left unread", "mailbox", len(taken.files), taken.strangers)
+    for bounce in taken.bounces:
+        log.warning(
+            "the reminder of %s to customer %s came back: %s",
+            bounce.worklist_date,
+            *map(printable, (bounce.customer_id, bounce.said)),
+        )
     for sender, reason in taken.refused.items():
         log.warning("nothing was read of %s: %s", sender, reason)
 

@@ -100,7 +100,8 @@ action_steps as (
         tone,
         template,
         effect,
-        minutes
+        minutes,
+        coalesce(automatic, false) as automatic
     from (
         select
             at_risk.customer_id,
@@ -130,6 +131,7 @@ queued as (
         action_steps.template,
         action_steps.effect,
         action_steps.minutes,
+        action_steps.automatic,
         sum(action_steps.minutes) over (
             partition by collectors.collector
             order by
@@ -180,6 +182,7 @@ select
     planned.carrying_cost,
     planned.minutes,
     planned.minutes_through,
+    planned.automatic,
     planned.days_ahead > 0 as is_waiting,
     numbered_days.date_day as planned_on
 from planned

@@ -36,6 +36,7 @@ select
     coalesce(customers.status, 'active') as status,
     customers.requires_po,
     customers.do_not_dun,
+    customers.do_not_mail,
     customers.gross_margin_pct,
     customers.strategic_value,
     customers.updated_at,

@@ -63,6 +63,12 @@ contact_history as (
     select * from {{ ref('int_contact_history') }}
 ),
 
+unreachable as (
+    select customer_id
+    from {{ ref('customer_data_issues') }}
+    where issue = {{ policy_name('customer_data_rules', 'wrong_contact') }}
+),
+
 pending_promises as (
     select * from {{ ref('int_pending_promises') }}
 ),
@@ -170,6 +176,7 @@ priced as (
         turns.tone,
         turns.template,
         turns.effect,
+        turns.automatic,
         case when actions.late_fee_regime = 'contractual' then tier_terms.late_fee_pct_month end as late_fee_pct_month
     from actions
     left join turns on actions.customer_id = turns.customer_id
@@ -204,6 +211,12 @@ select
     cast(coalesce(dunning_tones.tone_used, priced.tone) as varchar) as tone,
     cast(priced.template as varchar) as template,
     cast(priced.effect as varchar) as effect,
+    cast(
+        coalesce(priced.automatic, false)
+        and priced.channel = 'email' and action_contacts.email is not null
+        and not coalesce(customers.do_not_mail, false)
+        and unreachable.customer_id is null as boolean
+    ) as automatic,
     cast(
         case
             when not coalesce(contact_history.is_listed_before, false) then 'new'
@@ -293,6 +306,7 @@ left join dunning_tones
 left join credits on priced.customer_id = credits.customer_id
 left join credit_limit_use on priced.customer_id = credit_limit_use.customer_id
 left join action_contacts on priced.customer_id = action_contacts.customer_id
+left join unreachable on priced.customer_id = unreachable.customer_id
 left join contact_history on priced.customer_id = contact_history.customer_id
 left join pending_promises on priced.customer_id = pending_promises.customer_id
 left join arrangements on priced.customer_id = arrangements.customer_id

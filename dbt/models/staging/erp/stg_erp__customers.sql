@@ -24,6 +24,7 @@ select
     status,
     requires_po,
     do_not_dun,
+    do_not_mail,
     gross_margin_pct,
     strategic_value,
     updated_at,
