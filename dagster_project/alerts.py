@@ -13,6 +13,8 @@ from concurrent.futures import TimeoutError as TooLate
 from email.message import EmailMessage
 
 import requests
+from pydantic import SecretStr
+from urllib3.exceptions import NewConnectionError
 
 from dagster_project.patience import begun
 from dagster_project.settings import Receivers
@@ -33,16 +35,16 @@ def send(settings: Receivers, subject: str, text: str) -> list[str]:
     told = []
     if settings.alert_webhook:
         try:
-            _in_time(lambda: _post(settings, subject, text))
+            post(settings.alert_webhook, f"{subject}\n{text}")
             told.append("webhook")
         except Exception as unreachable:
-            log.error("the alert webhook could not be called: %s", _why(unreachable))
+            log.error("the alert webhook could not be called: %s", why(unreachable))
     if settings.alert_email_to:
         try:
             _in_time(lambda: _mail(settings, subject, text))
             told.append("e-mail")
         except Exception as unreachable:
-            log.error("the alert e-mail could not be sent: %s", _why(unreachable))
+            log.error("the alert e-mail could not be sent: %s", why(unreachable))
     return told
 
 
@@ -50,12 +52,29 @@ def _in_time(call: Callable[[], None]) -> None:
     begun(call).result(LONGEST)
 
 
-def _post(settings: Receivers, subject: str, text: str) -> None:
-    assert settings.alert_webhook
-    with requests.post(
-        settings.alert_webhook.get_secret_value(), json={"text": f"{subject}\n{text}"}, timeout=TIMEOUT, stream=True
-    ) as answer:  # what it has to say is nothing to us, and may never end
-        answer.raise_for_status()
+def post(url: SecretStr, text: str) -> None:
+    """Give a text to a webhook that takes {"text": …}. Whatever is raised, it was not taken or nobody knows (`certain`)."""
+    address = url.get_secret_value()
+
+    def call() -> None:
+        with requests.post(address, json={"text": text}, timeout=TIMEOUT, stream=True) as answer:
+            answer.raise_for_status()  # what else it has to say is nothing to us, and may never end
+
+    _in_time(call)
+
+
+def certain(failed: Exception) -> bool:
+    """Whether a text that was posted was certainly not taken: it was refused, or never left."""
+    match failed:
+        case requests.RequestException() if failed.response is not None:
+            return True
+        case requests.ConnectTimeout() | requests.exceptions.SSLError():
+            return True
+        case requests.ConnectionError():
+            return isinstance(getattr(failed.args[0] if failed.args else None, "reason", None), NewConnectionError)
+        case requests.exceptions.InvalidURL() | requests.exceptions.MissingSchema() | requests.exceptions.InvalidSchema():
+            return True
+    return False
 
 
 def _mail(settings: Receivers, subject: str, text: str) -> None:
@@ -80,12 +99,12 @@ def beat(settings: Receivers) -> bool:
     try:
         _in_time(call)
     except Exception as unreachable:
-        log.error("the heartbeat could not be sent: %s", _why(unreachable))
+        log.error("the heartbeat could not be sent: %s", why(unreachable))
         return False
     return True
 
 
-def _why(failed: Exception) -> str:
+def why(failed: Exception) -> str:
     """Why nobody was reached, without the address: whoever knows it may post there."""
     match failed:
         case requests.RequestException() if failed.response is not None:

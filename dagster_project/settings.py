@@ -95,6 +95,8 @@ class Settings(Receivers, KeptSettings):
     mail_from: str = Field(default="arrears@localhost", pattern=r"^[^@\s]+@[^@\s]+$", examples=["arrears@example.com"])
     mail_folder: Path | None = None
     send_reminders: bool = False
+    morning_webhook: SecretStr | None = None
+    bureau_webhook: SecretStr | None = None
     mail_imap: str | None = Field(default=None, pattern=_SERVER, examples=["mail.example:993"])
     mail_imap_security: Literal["tls", "starttls", "none"] = "tls"
     mail_imap_user: str | None = None

@@ -175,6 +175,7 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             log.warning("%s", line)
         if told:
             alerts.send(settings, f"Arrears: the list of {as_of} did not reach everybody", "\n".join([*told, "", mail.AGAIN]))
+        _tell_chat(settings, as_of)
         if sent is None:
             return dg.MaterializeResult(metadata={"sent": 0, "told": "\n".join(told)})
         log.info("%-18s %d letters sent, %d sent before", "mail", len(sent.sent), len(sent.before))
@@ -247,6 +248,16 @@ def _send_reminders(settings: Settings, as_of: date) -> None:
         alerts.send(
             settings, f"Arrears: reminders of {as_of} that did not go out", "\n".join([*told[:MOST_TOLD], *more, "", after])
         )
+
+
+def _tell_chat(settings: Settings, as_of: date) -> None:
+    """A room that hears nothing is a warning: everything it would hear stands in the list."""
+    try:
+        told = mail.tell_chat(settings, as_of)
+    except (OSError, Timeout, ValueError) as failed:
+        told = [f"no chat room was told: {printable(str(failed)[:200])}"]
+    for line in told:
+        log.warning("%s", line)
 
 
 def _built(settings: Settings, mine: Warehouse, as_of: date) -> Warehouse:
