@@ -22,8 +22,8 @@ limit_use as (
     select * from {{ ref('int_credit_limit_use') }}
 ),
 
-contacts_made as (
-    select * from {{ ref('int_contacts_made') }}
+wrong_contacts as (
+    select * from {{ ref('int_wrong_contacts') }}
 ),
 
 bureau_matches as (
@@ -137,25 +137,6 @@ reachable as (
     from reached
 ),
 
-told as (
-    select
-        contacts_made.customer_id,
-        contacts_made.contacted_on,
-        contacts_made.is_reached,
-        position('|' || lower(replace(contacts_made.outcome, '_', ' ')) || '|' in '|' || rules.words || '|') > 0 as is_wrong
-    from contacts_made
-    inner join rules on rules.rule = 'wrong_contact'
-),
-
-outcomes as (
-    select
-        customer_id,
-        max(case when is_wrong then contacted_on end) as wrong_on,
-        max(case when is_reached and not is_wrong then contacted_on end) as reached_on
-    from told
-    group by customer_id
-),
-
 -- Circles of up to five: each is followed upwards until it meets the customer itself.
 parents as (
     select
@@ -264,10 +245,10 @@ issues as (
         customers.customer_id,
         {{ policy_name('customer_data_rules', 'wrong_contact') }} as rule,
         cast(null as varchar) as other_customer_id,
-        concat_ws('', 'Reported wrong on ', cast(outcomes.wrong_on as varchar), '; nobody was reached since') as detail
+        concat_ws('', 'Reported wrong on ', cast(wrong_contacts.wrong_on as varchar), '; nobody was reached since') as detail
     from customers
-    inner join outcomes on customers.customer_id = outcomes.customer_id
-    where customers.status <> 'closed' and outcomes.wrong_on > coalesce(outcomes.reached_on, {{ days_after('outcomes.wrong_on', -1) }})
+    inner join wrong_contacts on customers.customer_id = wrong_contacts.customer_id
+    where customers.status <> 'closed'
     union all
     select
         customers.customer_id,

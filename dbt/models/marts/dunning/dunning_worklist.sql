@@ -63,10 +63,8 @@ contact_history as (
     select * from {{ ref('int_contact_history') }}
 ),
 
-unreachable as (
-    select customer_id
-    from {{ ref('customer_data_issues') }}
-    where issue = {{ policy_name('customer_data_rules', 'wrong_contact') }}
+wrong_contacts as (
+    select * from {{ ref('int_wrong_contacts') }}
 ),
 
 pending_promises as (
@@ -215,7 +213,7 @@ select
         coalesce(priced.automatic, false)
         and priced.channel = 'email' and action_contacts.email is not null
         and not coalesce(customers.do_not_mail, false)
-        and unreachable.customer_id is null as boolean
+        and wrong_contacts.customer_id is null as boolean
     ) as automatic,
     cast(
         case
@@ -306,7 +304,7 @@ left join dunning_tones
 left join credits on priced.customer_id = credits.customer_id
 left join credit_limit_use on priced.customer_id = credit_limit_use.customer_id
 left join action_contacts on priced.customer_id = action_contacts.customer_id
-left join unreachable on priced.customer_id = unreachable.customer_id
+left join wrong_contacts on priced.customer_id = wrong_contacts.customer_id
 left join contact_history on priced.customer_id = contact_history.customer_id
 left join pending_promises on priced.customer_id = pending_promises.customer_id
 left join arrangements on priced.customer_id = arrangements.customer_id
