@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,8 @@ from dagster_project.warehouse import Warehouse, connect
 
 STAND_IN = date(2001, 2, 3)
 """The morning the project is compiled for; its one macro for the date is what a run replaces."""
+NO_CURRENCY = "XTS"
+"""The reporting currency it is compiled for, by ISO 4217 one for tests, which is replaced as well."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,29 @@ class BlockingTestFailed(AssertionError):
 
 def compiled(policy: str = "net_terms", reporting_currency: str = "") -> Sequence[Node]:
     """The project's nodes in the order in which they can be run; compiled again where a file of the project changed."""
+    asked, compiled_for = (f"nullif('{currency}', '')" for currency in (reporting_currency, NO_CURRENCY))
+    return [replace(node, sql=node.sql.replace(compiled_for, asked)) for node in _compiled(policy)]
+
+
+def _compiled(policy: str) -> Sequence[Node]:
     dbt_build.prepare()
     state = dbt_build.TARGET.joinpath("prepared.sha256").read_text("utf-8").strip() + Path(__file__).read_text("utf-8")
-    kept = dbt_build.TARGET / f"compiled.{policy}.{reporting_currency or 'own'}.json"
+    kept = dbt_build.TARGET / f"compiled.{policy}.json"
     with FileLock(f"{kept}.lock"):
         if kept.exists() and (stored := json.loads(kept.read_text("utf-8")))["state"] == state:
             return [Node(**{**node, "parents": tuple(node["parents"])}) for node in stored["nodes"]]
-        nodes = _compile(policy, reporting_currency)
+        nodes = _compile(policy)
         kept.write_text(json.dumps({"state": state, "nodes": [asdict(node) for node in nodes]}), "utf-8")
         return nodes
 
 
-def _compile(policy: str, reporting_currency: str) -> list[Node]:
+def _compile(policy: str) -> list[Node]:
     from dbt.contracts.graph.manifest import Manifest
 
     parsed = Manifest.from_msgpack((dbt_build.TARGET / "partial_parse.msgpack").read_bytes())  # type: ignore[attr-defined]
-    scratch = dbt_build.TARGET / f"compiled.{policy}.{reporting_currency or 'own'}"
+    scratch = dbt_build.TARGET / f"compiled.{policy}"
     scratch.mkdir(exist_ok=True)
-    arguments = ["compile", "--vars", dbt_build.vars_of(STAND_IN, policy, reporting_currency), "--no-populate-cache"]
+    arguments = ["compile", "--vars", dbt_build.vars_of(STAND_IN, policy, NO_CURRENCY), "--no-populate-cache"]
     places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", str(scratch)]
     ended = dbt_build._runner(parsed).invoke([*arguments, *places, "--log-path", str(scratch), *dbt_build.QUIET])
     dbt_build._close_adapters()
@@ -86,6 +93,7 @@ def _compile(policy: str, reporting_currency: str) -> list[Node]:
 
     for unique_id in sorted(nodes, key=lambda each: (each.startswith("test."), each)):
         visit(unique_id)
+    assert not [name for name, node in ordered.items() if NO_CURRENCY in node.sql.replace(f"nullif('{NO_CURRENCY}', '')", "")]
     return list(ordered.values())
 
 

@@ -15,12 +15,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from dagster_project import dbt_build, morning
 from dagster_project.contract import DATASETS, Type
 from dagster_project.landing import Landing
 from dagster_project.sources.files import FilesSource
-from dagster_project.warehouse import Warehouse, marts_of
-from tests.grains import doubled_in
+from tests import compiled
+from tests.compiled import Built
+from tests.grains import doubled
 
 from . import books
 from .books import Book, Setting
@@ -30,11 +30,7 @@ MARTS = (
     *("open_items", "aging_by_customer", "aging_history", "roll_forward", "control_reconciliation"),
     *("days_beyond_terms_monthly", "payment_behaviour"),
 )
-SELECT = (
-    *(f"+{mart}" for mart in MARTS),
-    "+control_differences",
-    "worklist_gates",
-)  # which a test of control_reconciliation reads
+BUILT = (*MARTS, "control_differences", "worklist_gates")  # the last two are read by a test of control_reconciliation
 LAST_PLACE = Fraction(1, 20_000) + Fraction(1, 10**9)
 """A published ratio is the exact one, rounded to 4 places; a tie may go either way."""
 SPREAD = Fraction(1, 1_000)
@@ -48,10 +44,6 @@ READ: Mapping[Type, Callable[[str], Any]] = {
 }
 
 Rows = Mapping[Any, Mapping[str, Any]]
-
-
-class BuildFailed(Exception):
-    """A model, seed or blocking test said no. The message has each with what dbt says."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +63,9 @@ class Mismatch:
 
 
 class Desk:
-    """A store of its own in a folder, and any number of mornings built from it. `warehouse` is the last one built."""
+    """A store of its own in a folder, and any number of mornings built from it. `built` is the last one."""
+
+    built: Built
 
     def __init__(self, folder: Path, reporting_currency: str = ""):
         self.folder = folder
@@ -92,28 +86,17 @@ class Desk:
         for dataset in DATASETS.values():
             self.landing.land(dataset, source.fetch(dataset, None), as_of)
 
-    def build(self, as_of: date) -> dict[str, list[dict[str, Any]]]:
+    def build(self, as_of: date, *, test: bool = True) -> dict[str, list[dict[str, Any]]]:
         """The rows of the morning's marts.
 
         Raises:
-            BuildFailed: anything broke that would keep the morning's outputs in the house.
+            BlockingTestFailed: what would keep the morning's outputs in the house.
         """
-        self.warehouse = Warehouse(self.folder / "warehouse" / f"{as_of}.{self._deliveries}")
-        self.warehouse.create()
-        try:
-            morning.prepare(self.warehouse, self.landing, as_of, "now")
-            results = dbt_build.build(self.warehouse.folder, self.variables(as_of), select=SELECT)
-            if broken := [f"{result.name}: {result.message} ({result.failures} rows)" for result in results if result.broken]:
-                raise BuildFailed("\n".join(broken))
-            if twice := doubled_in(self.warehouse.private, self.warehouse.marts)[0]:
-                raise BuildFailed(f"what should be there once is there twice, by model: {twice}")
-            with marts_of(self.warehouse.marts) as con:
-                return {mart: con.sql(f"select * from {mart}").to_arrow_table().to_pylist() for mart in MARTS}
-        finally:
-            self.warehouse.release()
-
-    def variables(self, as_of: date) -> str:
-        return dbt_build.vars_of(as_of, "net_terms", self.reporting_currency)
+        nodes = compiled.needed_for(compiled.compiled(reporting_currency=self.reporting_currency), *BUILT)
+        self.built = compiled.build(nodes, self.landing, as_of, known="now", test=test, source="files")
+        twice, _ = doubled(self.built.con)
+        assert twice == {}, "what should be there once is there twice, by model"
+        return {mart: self.built.rows(mart) for mart in MARTS}
 
 
 def write_files(book: Book, folder: Path) -> None:

@@ -40,6 +40,7 @@ class Sample:
         self.desk = Desk(folder)
         self.desk.land_files(SAMPLE, LAST_MORNING)
         self.marts = self.desk.build(LAST_MORNING)
+        self.built = self.desk.built
 
     def day(self, number: str, column: str) -> date:
         return datetime.strptime(self.invoices[number][column], "%m/%d/%Y").date()
@@ -76,8 +77,8 @@ def test_what_is_open_at_a_month_s_end_is_what_was_not_settled_by_then(sample: S
 
 
 def test_every_settled_invoice_was_as_many_days_late_as_published(sample: Sample) -> None:
-    with sample.desk.warehouse.prepared() as con:
-        found = con.execute("select invoice_id, days_late, effective_on, is_late from intermediate.int_cash_applied").fetchall()
+    asked = "select invoice_id, days_late, effective_on, is_late from intermediate.int_cash_applied"
+    found = sample.built.con.execute(asked).fetchall()
     trifles = {number for number, days, _, is_late in found if days is None and is_late}
     settled = {number for number in sample.invoices if sample.day(number, "SettledDate") <= LAST_MORNING}
 

@@ -6,7 +6,7 @@ tampered with as a wrong model would have left them, and the models' own tests a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -15,17 +15,16 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project import dbt_build
 from dagster_project.contract import DATASETS
-from dagster_project.dbt_build import build_args
 from dagster_project.landing import Landing, LandingError
 from dagster_project.quality import facts_of, validate
 from dagster_project.sources import SourceError
 from dagster_project.sources.files import FilesSource
 from dagster_project.sources.rest import RestSource
+from tests import compiled
 
 from .books import Book
-from .proof import Desk, write_files
+from .proof import BUILT, Desk, write_files
 
 MORNING = date(2025, 6, 30)
 
@@ -167,19 +166,10 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 
 @pytest.fixture(scope="module")
-def controls(clean: Desk) -> Mapping[str, str]:
+def controls() -> Mapping[str, str]:
     """The tests of the models, as the queries dbt made of them: name to SQL."""
-    compiled = clean.warehouse.folder / "dbt" / "compiled"
-    return {
-        path.stem: path.read_text("utf-8")
-        for path in sorted(compiled.rglob("*.sql"))
-        if path.parent.name == "singular" or path.parent.suffix == ".yml"
-    }
-
-
-def tables_of(desk: Desk, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    con.execute(f"attach '{desk.warehouse.marts}' as published")
-    return con
+    nodes = compiled.needed_for(compiled.compiled(reporting_currency="EUR"), *BUILT)
+    return {node.name: compiled.at(node, MORNING) for node in nodes if node.kind == "test"}
 
 
 def named_by(con: duckdb.DuckDBPyConnection, controls: Mapping[str, str]) -> dict[str, str]:
@@ -221,13 +211,8 @@ def objections(controls: Mapping[str, str], tmp_path_factory: pytest.TempPathFac
     book["control_balances"][1] |= {"as_of": date(2025, 6, 29)}
     desk = Desk(tmp_path_factory.mktemp("dirty"), "EUR")
     desk.land(book, MORNING)
-    with pytest.MonkeyPatch.context() as patch:  # a test that fails would keep the models after it from being built
-        patch.setattr(
-            dbt_build, "build_args", lambda *told, **how: [*build_args(*told, **how), "--exclude-resource-type", "test"]
-        )
-        desk.build(MORNING)
-    with desk.warehouse.prepared() as con:
-        return named_by(tables_of(desk, con), controls)
+    desk.build(MORNING, test=False)
+    return named_by(desk.built.con, controls)
 
 
 @pytest.mark.parametrize(
@@ -270,9 +255,8 @@ OPEN_ITEMS, AGING, HISTORY = "published.marts.open_items", "published.marts.agin
 
 
 @pytest.fixture(scope="module")
-def tables(clean: Desk) -> Iterator[duckdb.DuckDBPyConnection]:
-    with clean.warehouse.prepared() as con:
-        yield tables_of(clean, con)
+def tables(clean: Desk) -> duckdb.DuckDBPyConnection:
+    return clean.built.con
 
 
 def test_nothing_is_objected_to_in_a_good_book(tables: duckdb.DuckDBPyConnection, controls: Mapping[str, str]) -> None:
