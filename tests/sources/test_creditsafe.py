@@ -340,7 +340,7 @@ def test_the_list_a_morning_publishes_is_worked_through_and_the_next_morning_kno
         office.landing.land(dataset, ledger.fetch(dataset, None), MADE, quarantine_share=Decimal(0))
     nodes = compiled.needed_for(compiled.compiled(), "bureau_reports_due", "customer_data_issues", "int_bureau_signals")
 
-    first = compiled.build(nodes, office.landing, MADE, tmp_path / "first", test=False, bureau="creditsafe")
+    first = compiled.build(nodes, office.landing, MADE, test=False, bureau="creditsafe")
     due = sorted(first.rows("bureau_reports_due"), key=lambda row: row["place"])
     office.publish(first.table("bureau_reports_due"), MADE)
     first.con.close()
@@ -350,7 +350,7 @@ def test_the_list_a_morning_publishes_is_worked_through_and_the_next_morning_kno
     office.night()
     assert server.billed == ["GB-0-1"]
 
-    second = compiled.build(nodes, office.landing, MORNING, tmp_path / "second", test=False, bureau="creditsafe")
+    second = compiled.build(nodes, office.landing, MORNING, test=False, bureau="creditsafe")
     states = {row["customer_id"]: row["state"] for row in second.rows("bureau_reports_due")}
     issues = [row["customer_id"] for row in second.rows("customer_data_issues") if row["issue"] == "bureau_match"]
     scored = second.con.sql(
