@@ -24,15 +24,21 @@ collectors as (
     select * from {{ ref('int_collectors') }}
 ),
 
+expected as (
+    select * from {{ ref('int_expected_payments') }}
+),
+
 open_invoices as (
     select
-        invoice_id,
-        reporting_currency,
-        sum(dunnable_amount) as amount,
-        sum(dunnable_amount_reporting) as amount_reporting
+        candidates.invoice_id,
+        candidates.reporting_currency,
+        sum(candidates.dunnable_amount) as amount,
+        sum(candidates.dunnable_amount_reporting) as amount_reporting,
+        max(expected.expected_on) as expected_on
     from candidates
-    group by invoice_id, reporting_currency
-    having sum(dunnable_amount) > 0
+    left join expected on candidates.item_key = expected.item_key
+    group by candidates.invoice_id, candidates.reporting_currency
+    having sum(candidates.dunnable_amount) > 0
 ),
 
 offers as (
@@ -41,6 +47,7 @@ offers as (
         open_invoices.amount,
         open_invoices.amount_reporting,
         open_invoices.reporting_currency,
+        open_invoices.expected_on,
         documents.customer_id,
         documents.company_id,
         documents.document_number,
@@ -55,6 +62,24 @@ offers as (
     inner join documents on open_invoices.invoice_id = documents.invoice_id
     inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
     left join currencies on documents.currency = currencies.currency
+),
+
+-- What we have of the money being there sooner than its customer's habit says: capital for as many days.
+weighed as (
+    select
+        offers.*,
+        {{ rounded('offers.amount_reporting * offers.discount_pct / 100', 'reporting_currencies.digits') }} as discount_amount_reporting,
+        reporting_currencies.digits as reporting_digits,
+        case when offers.expected_on is not null then greatest({{ dbt.datediff('offers.discount_until', 'offers.expected_on', 'day') }}, 0) end as days_sooner
+    from offers
+    left join currencies as reporting_currencies on offers.reporting_currency = reporting_currencies.currency
+),
+
+valued as (
+    select
+        weighed.*,
+        {{ rounded("(amount_reporting - discount_amount_reporting) * days_sooner * " ~ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') ~ " / 36500", 'reporting_digits') }} as worth_amount_reporting
+    from weighed
 )
 
 select
@@ -76,9 +101,12 @@ select
     cast(offers.amount - offers.discount_amount as decimal(18, 4)) as amount_if_paid_early,
     {{ ratio('offers.discount_pct * 36500', '(100 - offers.discount_pct) * greatest(offers.days_gained, 0)') }} as annualised_cost_pct,
     cast(offers.reporting_currency as varchar) as reporting_currency,
-    {{ rounded('offers.amount_reporting * offers.discount_pct / 100', 'reporting_currencies.digits') }} as discount_amount_reporting
-from offers
+    offers.discount_amount_reporting,
+    cast(offers.expected_on as date) as expected_on,
+    cast(offers.days_sooner as integer) as days_sooner,
+    offers.worth_amount_reporting,
+    cast(coalesce(offers.worth_amount_reporting > offers.discount_amount_reporting, false) as boolean) as is_worth_making
+from valued as offers
 left join customers on offers.customer_id = customers.customer_id
 left join collectors on offers.customer_id = collectors.customer_id
-left join currencies as reporting_currencies on offers.reporting_currency = reporting_currencies.currency
 where offers.discount_until >= {{ as_of() }}
