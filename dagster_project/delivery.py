@@ -19,6 +19,7 @@ from filelock import FileLock
 from dagster_project.contract import ISSUED_CUSTOMERS, ISSUED_FORECASTS, ISSUED_STEPS, Dataset
 from dagster_project.landing import Landing
 from dagster_project.outgoing import Manifest, export, recover, swap_into_place, write_no_worklist
+from dagster_project.outgoing.letters.letterhead import Letterheads
 from dagster_project.sources import Delivery, page_schema
 
 
@@ -43,9 +44,12 @@ def deliver(
     key: bytes,
     knew: Collection[str] | None = None,
     sends_itself: bool = False,
+    letterhead: Letterheads | None = None,
+    pages: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Write the worklists of a morning under `root` and remember the steps they issue and whom they are about. `key` seals their rows;
-    `knew`: the loads of issued steps that the marts were built on, where that is known. `sends_itself`: as in `export`.
+    `knew`: the loads of issued steps that the marts were built on, where that is known. The others are
+    `export`'s.
 
     The steps are remembered before the list is seen: a kill in between costs a reminder, which the next run of the morning
     brings back; the other way round it would be sent twice.
@@ -66,6 +70,8 @@ def deliver(
             warnings=warnings,
             key=key,
             sends_itself=sends_itself,
+            letterhead=letterhead,
+            pages=pages or {},
         )
         _remember(landing, marts, as_of, policy)
         swap_into_place(aside, root / as_of.isoformat())

@@ -86,6 +86,7 @@ class Settings(Receivers, KeptSettings):
     payment_link: str = Field(
         default="", pattern=r"^(https://[^\s{}]+\{customer_id\}[^\s{}]*)?$", examples=["https://pay.example/{customer_id}"]
     )
+    letterhead: Path | None = None
     environment: Literal["development", "production"] = "development"
     postgres_url: SecretStr | None = None
     mail_smtp: str | None = Field(default=None, pattern=_SERVER, examples=["mail.example:587"])
@@ -102,7 +103,7 @@ class Settings(Receivers, KeptSettings):
     mail_imap_user: str | None = None
     mail_imap_password: SecretStr | None = None
 
-    @field_validator("home", "mail_folder")
+    @field_validator("home", "mail_folder", "letterhead")
     @classmethod
     def _from_root(cls, path: Path | None) -> Path | None:
         return ROOT / path if path is not None else None

@@ -24,9 +24,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project import form, tables
+from dagster_project.amounts import digits_on
+from dagster_project.amounts import written as in_words
 from dagster_project.outgoing.facts import Listing, by, counts, gather, total
 from dagster_project.outgoing.letters import drafts
+from dagster_project.outgoing.letters.letterhead import Letterheads
 from dagster_project.outgoing.names import distinct_slugs
+from dagster_project.outgoing.workbook.book import COPY, LINE, PAGE
 from dagster_project.outgoing.workbook.mart_sheets import COLLECTOR, MART_SHEETS
 from dagster_project.outgoing.workbook.process import EVERYONE, of, workbooks
 from dagster_project.seals import seal
@@ -114,6 +118,8 @@ def export(
     warnings: Sequence[str] = (),
     key: bytes | None = None,
     sends_itself: bool = False,
+    letterhead: Letterheads | None = None,
+    pages: Mapping[str, str] = MappingProxyType({}),
 ) -> Manifest:
     """Write the morning's worklists into the new folder `target` and return what its manifest says.
 
@@ -122,6 +128,8 @@ def export(
     identifies the run and goes into the manifest as it is. `warnings`: what was found wrong with the morning and is passed by policy;
     a control account that does not tie, or is not verified, joins them. `key` seals the rows that are filled in (`seals.py`); without one
     nothing that comes back can be told from what somebody made up. `sends_itself`: the night sends the automatic ones, which workbooks say.
+    `letterhead`: who writes the statements, where they are to be PDFs as well. `pages`:
+    each customer's own page, by its path from `target`.
     Raises `WorklistError` where the call list and its items do not add up, before anything is written.
     """
     actions = marts["dunning_worklist"].sort_by([("rank", "ascending"), ("customer_id", "ascending")])
@@ -152,10 +160,13 @@ def export(
     names = file_names(_collectors(actions, items))
     others = {sheet.mart: marts[sheet.mart] for sheet in MART_SHEETS if sheet.mart in marts}
     calls, listed = (_sealed(table, key, as_of, policy) if key else table for table in (actions, acted))
+    calls = _for_people(calls, pages, as_of, policy)
+    if book is not None:
+        listed = _with_copies(listed, book)
     if sends_itself:
         calls = _said_to_go_by_itself(calls)
     with workbooks(target, facts, Listing(None, calls, listed, held, others), names):
-        actions = drafts.write_drafts(target, as_of, policy, actions, acted, book, payment_link)
+        actions = drafts.write_drafts(target, as_of, policy, actions, acted, book, payment_link, letterhead)
         written(f"{drafts.FOLDER}/{drafts.CHECKSUMS}", actions.num_rows)
         for_machines("worklist", actions)
         for_machines("worklist_items", items)
@@ -221,6 +232,41 @@ def _sealed(rows: pa.Table, key: bytes, as_of: date, policy: str) -> pa.Table:
     columns += [rows.column("item_id").to_pylist()] if "item_id" in rows.column_names else []
     made = [seal(key, as_of, policy, collector or "", *ids) for collector, *ids in zip(*columns, strict=True)]
     return rows.append_column(form.SEAL_HEADER, pa.chunked_array([pa.array(made, pa.string())]))
+
+
+def _for_people(calls: pa.Table, pages: Mapping[str, str], as_of: date, policy: str) -> pa.Table:
+    """The call list with what only a workbook has: each customer in a line to copy, and where their page lies."""
+    digits = digits_on(as_of, policy)
+    named = (
+        "customer_name",
+        "customer_id",
+        "past_due_amount",
+        "reporting_currency",
+        "oldest_days_past_due",
+        "item_count",
+        "step_label",
+    )
+    lines = []
+    for name, customer, amount, currency, days, count, step in zip(
+        *(calls.column(one).to_pylist() for one in named), strict=True
+    ):
+        late = f", the oldest {days} days" if days else ""
+        items = "1 item" if count == 1 else f"{count} items"
+        owed = f"{in_words(amount or Decimal(0), currency, digits)} {currency} past due"
+        lines.append(f"{drafts.one_line(name or customer)} (no. {customer}): {owed}, {items}{late}; {step}")
+    calls = calls.append_column(LINE, pa.chunked_array([pa.array(lines, pa.string())]))
+    found = [pages.get(customer) for customer in calls.column("customer_id").to_pylist()]
+    return calls.append_column(PAGE, pa.chunked_array([pa.array(found, pa.string())]))
+
+
+def _with_copies(items: pa.Table, book: pa.Table) -> pa.Table:
+    """The items with where each document's copy lies, as far as the source says."""
+    known = book.filter(pc.is_valid(book.column("document_url"))).select(["item_id", "document_url"])
+    copies = {row["item_id"]: drafts.copy_of(row) for row in known.to_pylist()} if known.num_rows else {}
+    found = (
+        [copies.get(item) for item in items.column("item_id").to_pylist()] if copies else pa.nulls(items.num_rows, pa.string())
+    )
+    return items.append_column(COPY, pa.chunked_array([pa.array(found, pa.string())]))
 
 
 def _said_to_go_by_itself(calls: pa.Table) -> pa.Table:

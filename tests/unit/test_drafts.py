@@ -8,6 +8,8 @@ import email.policy
 import hashlib
 import io
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -21,7 +23,8 @@ import pytest
 
 from dagster_project.outgoing.letters import drafts
 from dagster_project.outgoing.letters.drafts import ENGLISH, Draft, chosen, languages
-from dagster_project.paths import DBT_PROJECT
+from dagster_project.outgoing.letters.letterhead import LetterheadError, Letterheads, letterheads
+from dagster_project.paths import DBT_PROJECT, ROOT
 
 AS_OF = date(2026, 11, 22)
 STEPS = list(csv.DictReader((DBT_PROJECT / "seeds" / "policy" / "dunning_steps.csv").open(encoding="utf-8")))
@@ -82,10 +85,16 @@ ITEMS = (
 def drafted(mart: Callable[..., pa.Table]) -> Callable[..., Draft]:
     """The draft for one customer; what is said of it, its items or its open items can be changed."""
 
-    def made(items: tuple[dict[str, Any], ...] = ITEMS, book: pa.Table | None = None, link: str = "", **changes: Any) -> Draft:
+    def made(
+        items: tuple[dict[str, Any], ...] = ITEMS,
+        book: pa.Table | None = None,
+        link: str = "",
+        letterhead: Any = None,
+        **changes: Any,
+    ) -> Draft:
         actions = drafts.with_files(mart("dunning_worklist", {**ACTION, "item_count": len(items), **changes}))
         acted = mart("dunning_items", *items)
-        (draft,) = drafts.drafts(AS_OF, "net_terms", actions, acted, book, link)
+        (draft,) = drafts.drafts(AS_OF, "net_terms", actions, acted, book, link, letterhead)
         return draft
 
     return made
@@ -301,6 +310,139 @@ def test_the_statement_lists_everything_open_and_ties_to_the_balance(
         listed = sum(Decimal(line[-2].replace(comma, ".")) for line in lines if line[-1] == currency)
         assert listed == Decimal(balance.replace(comma, ".")) == {"EUR": Decimal("1234.56"), "USD": Decimal("50.1234")}[currency]
     assert ("liegt bei" if language == "de" else "is attached") in text_of(drafted(book=book, language=language))
+
+
+# --- the statement in print --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def letterhead() -> Letterheads:
+    return letterheads(ROOT / "dagster_project" / "demo" / "letterhead.toml")
+
+
+def printed(draft: Draft, tmp_path: Path) -> str:
+    """What a reader sees on the PDF of a draft."""
+    (pdf,) = [part for part in parsed(draft).iter_attachments() if part.get_content_type() == "application/pdf"]
+    (tmp_path / "statement.pdf").write_bytes(pdf.get_content())
+    if not shutil.which("pdftotext"):
+        pytest.skip("no pdftotext is installed (Debian: apt-get install poppler-utils)")
+    return subprocess.run(
+        ["pdftotext", "-layout", tmp_path / "statement.pdf", "-"], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["Κρόνος Ανώνυμη", "Żółć Łódź Sp. z o.o.", "İstanbul Şirketi Ğ", "Общество Ё", "Groß & Söhne – “x”"]
+)
+def test_a_printed_statement_says_who_owes_what_where_to_pay_and_where_copies_are(
+    name: str, letterhead: Letterheads, tmp_path: Path, mart: Callable[..., pa.Table], drafted: Callable[..., Draft]
+) -> None:
+    urls = pa.array(["https://copies.example/1?a=b&c=d", "javascript:alert(1)", *[None] * (len(OPEN) - 2)], pa.string())
+    book = book_of(mart, *OPEN)
+    book = book.set_column(book.column_names.index("document_url"), "document_url", urls)
+    given = {
+        "book": book,
+        "letterhead": letterhead,
+        "customer_name": name,
+        "language": "en",
+        "link": "https://pay.example/{customer_id}",
+    }
+    draft = drafted(**given)
+    text = printed(draft, tmp_path)
+
+    for told in (
+        name,
+        "Nordwind GmbH",
+        "20457 Hamburg",
+        "Customer no. 0001",
+        "1,234.56",
+        "50.1234",
+        "DE02 1203 0000",
+        "021000021",
+        "pay.example/0001",
+    ):
+        assert told in text, told
+    content = (tmp_path / "statement.pdf").read_bytes()
+    assert b"(https://copies.example/1?a=b&c=d)" in content
+    assert b"javascript" not in content
+    assert drafted(**given) == draft, "and the same every time"
+    (table,) = [part for part in parsed(draft).iter_attachments() if part.get_content_type() == "text/csv"]
+    assert [line.rsplit(",", 1)[-1] for line in str(table.get_content()).splitlines()[:3]] == [
+        "Copy",
+        "https://copies.example/1?a=b&c=d",
+        "",
+    ]
+
+
+def test_signs_that_no_font_has_are_boxes_and_said(
+    letterhead: Letterheads,
+    tmp_path: Path,
+    mart: Callable[..., pa.Table],
+    drafted: Callable[..., Draft],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    draft = drafted(book=book_of(mart, *OPEN), letterhead=letterhead, customer_name="株式会社 Sample", language="en")
+    assert "\N{REPLACEMENT CHARACTER}" * 4 + " Sample" in printed(draft, tmp_path)
+    assert "the statement of customer 0001 shows boxes" in caplog.text
+
+
+def test_a_statement_of_many_pages_has_every_document_and_its_heading_on_each(
+    letterhead: Letterheads, tmp_path: Path, mart: Callable[..., pa.Table], drafted: Callable[..., Draft]
+) -> None:
+    rows = [(f"I{number}", "invoice", "EUR", "1.0000") for number in range(200)]
+    text = printed(drafted(book=book_of(mart, *rows), letterhead=letterhead, language="en"), tmp_path)
+    assert all(f"=I{number} " in text for number in range(200))
+    pages = text.split("\f")[:-1]
+    assert len(pages) > 3
+    assert all("Document" in page for page in pages)
+
+
+def test_the_first_statements_are_printed_and_the_others_are_tables(
+    letterhead: Letterheads, mart: Callable[..., pa.Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "MOST_PRINTED", 2)
+    customers = [f"{number:04}" for number in range(3)]
+    actions = drafts.with_files(mart("dunning_worklist", *({**ACTION, "customer_id": one, "item_count": 1} for one in customers)))
+    acted = mart("dunning_items", *({**ITEMS[0], "customer_id": one} for one in customers))
+    book = pa.concat_tables([book_of(mart, OPEN[0], customer=one) for one in customers])
+    made = drafts.drafts(AS_OF, "net_terms", actions, acted, book, "", letterhead)
+    assert [[part.get_content_type() for part in parsed(draft).iter_attachments()] for draft in made] == [
+        ["application/pdf", "text/csv"],
+        ["application/pdf", "text/csv"],
+        ["text/csv"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("nmae = 'x'", "nmae is not known; there is name, address"),
+        ("name = ", "cannot be read"),
+        ("address = 'one line'", "address is to be a list"),
+        ("logo = 'none.png'", "the logo none.png cannot be read: No such file"),
+        ("logo = 'letterhead.toml'", "is to be a PNG or JPEG"),
+        ("font = 'letterhead.toml'", "is to be a TrueType file"),
+        ("[[bank]]\niban = 1", "bank is to be tables"),
+        ("[entities]\n0100 = 'x'", "entities is to be tables"),
+        ("[entities.0100]\nbnak = 'x'", "entity 0100: bnak is not known"),
+    ],
+)
+def test_a_letterhead_that_cannot_be_used_says_what_of_it(text: str, why: str, tmp_path: Path) -> None:
+    file = tmp_path / "letterhead.toml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(LetterheadError, match=why):
+        letterheads(file)
+
+
+def test_an_entity_writes_with_what_is_its_own_and_else_with_what_is_common(tmp_path: Path) -> None:
+    file = tmp_path / "letterhead.toml"
+    file.write_text('address = ["A"]\n[entities.0200]\nname = "Two"', "utf-8")
+    heads = letterheads(file)
+    assert (heads.of("0100", "One Ltd").name, heads.of("0200", "2").name, heads.of("0200", "2").address) == (
+        "One Ltd",
+        "Two",
+        ("A",),
+    )
 
 
 # --- the message -------------------------------------------------------------------------------------------------------

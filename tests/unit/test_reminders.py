@@ -73,7 +73,14 @@ def deliver(settings: Settings, as_of: date = AS_OF, warnings: tuple[str, ...] =
     rows = []
     for rank, (customer, (name, collector, address)) in enumerate(CUSTOMERS.items(), 1):
         (folder / "drafts" / f"{customer}.eml").write_bytes(
-            _mail(f"{customer}{as_of}", address, f"Overdue: {rank}00.00 EUR", "Please pay.\n", ("statement.csv", b"a,b\r\n"))
+            _mail(
+                f"{customer}{as_of}",
+                address,
+                f"Overdue: {rank}00.00 EUR",
+                "Please pay.\n",
+                [("statement.csv", "text/csv", b"a,b\r\n")],
+                "",
+            )
         )
         rows.append(
             {

@@ -21,6 +21,7 @@ from xml.sax.saxutils import unescape
 
 import pyarrow as pa
 import pytest
+from openpyxl import load_workbook
 from python_calamine import CalamineWorkbook
 from xlsxwriter.utility import xl_col_to_name
 
@@ -103,7 +104,7 @@ OPEN = pa.schema(
             (name, pa.string())
             for name in ("customer_id", "item_id", "company_id", "document_number", "item_type", "aging_bucket")
         ],
-        *[(name, pa.string()) for name in ("currency", "reporting_currency")],
+        *[(name, pa.string()) for name in ("currency", "reporting_currency", "document_url")],
         *[(name, pa.date32()) for name in ("document_date", "due_date")],
         ("days_past_due", pa.int32()),
         *[(name, MONEY) for name in ("original_amount", "open_amount", "open_amount_reporting")],
@@ -291,7 +292,11 @@ def marts(customers: int = 12, per_customer: int = 3, held: int = 10, **changes:
     if actions:
         actions[0].update(changes)
     book = [
-        *({name: item.get(name, item["open_amount"]) for name in OPEN.names} for item in items),
+        *(
+            {name: item.get(name, item["open_amount"]) for name in OPEN.names}
+            | {"document_url": f"https://copies.example/{item['item_id']}?a=1&b=2" if item["item_id"].endswith("1") else None}
+            for item in items
+        ),
         *({"open_amount_reporting": Decimal(40_000 + 5 * n), "days_past_due": -9, "aging_bucket": "current"} for n in range(20)),
         {"open_amount_reporting": Decimal("-7250.50")},
         {"open_amount_reporting": Decimal("310.00"), "aging_bucket": "no_due_date"},
@@ -839,6 +844,31 @@ def test_links_lead_to_the_customers_first_item_and_back(folder: Path) -> None:
     for row, target in there.items():
         assert actions[int(row) - 1][key] == items[int(target) - 1][1] != items[int(target) - 2][1]
         assert back[target] == row
+
+
+def test_rows_lead_to_the_customers_page_and_documents_to_their_copies(tmp_path: Path) -> None:
+    tables = marts()
+    listed = tables["dunning_worklist"].column("customer_id").to_pylist()
+    write(tmp_path / "out", tables, pages={listed[0]: "../../reports/2026-11-20/customers/c-0.html"})
+    book = load_workbook(tmp_path / "out" / "worklist.xlsx")  # a second reader: what calamine passes over, this one refuses
+
+    assert book.active.title == form.CALL_LIST
+    calls, items = book[form.CALL_LIST], book["Items"]
+    header = [cell.value for cell in calls[4]]
+    pages = {row[1].hyperlink.target: row[2].value for row in calls.iter_rows(5) if row[1].hyperlink}
+    assert pages == {"../../reports/2026-11-20/customers/c-0.html": listed[0]}
+    assert all(f"(no. {row[2].value}): " in row[header.index("To copy into a mail")].value for row in calls.iter_rows(5))
+    number = [cell.value for cell in items[3]].index("Document")
+    key = [cell.value for cell in items[3]].index(form.ITEM_KEY_HEADER)
+    copies = {row[key].value: row[number].hyperlink.target for row in items.iter_rows(4) if row[number].hyperlink}
+    assert copies
+    assert all(url == f"https://copies.example/{item}?a=1&b=2" and item.endswith("1") for item, url in copies.items())
+
+    areas = {sheet.title: sheet.print_area for sheet in book if sheet.sheet_state == "visible"}
+    assert all(areas.values()), areas
+    last = calls.max_row
+    coloured = {str(rule.sqref).split(":")[-1].lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for rule in calls.conditional_formatting}
+    assert coloured == {str(last)}, "each over all rows, so that a row keeps its colours wherever it is sorted to"
 
 
 def test_sheets_print_on_one_page_width_with_their_header_repeated(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What leaves the house: the published marts, the morning's worklists, the letters with them. None exists where a blocking check failed."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 
@@ -16,7 +16,8 @@ from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.delivery import deliver
 from dagster_project.landing import Landing
 from dagster_project.outgoing import MARTS
-from dagster_project.outgoing.page import write_page
+from dagster_project.outgoing.letters.letterhead import LetterheadError, Letterheads, letterheads
+from dagster_project.outgoing.page import pages_from, write_page
 from dagster_project.policy import PolicyError
 from dagster_project.seals import SealError, key_in
 from dagster_project.settings import Settings
@@ -104,6 +105,8 @@ def delivery_assets(mornings: dg.PartitionsDefinition, marts: list[dg.AssetKey])
             key=key_in(settings.home),
             knew=built.knew_issued,
             sends_itself=mail.sends(settings),
+            letterhead=_letterhead(settings),
+            pages=_pages(settings, as_of),
         )
         totals, folder = manifest.totals, settings.worklists / as_of.isoformat()
         currency = manifest.reporting_currency
@@ -258,6 +261,25 @@ def _tell_chat(settings: Settings, as_of: date) -> None:
         told = [f"no chat room was told: {printable(str(failed)[:200])}"]
     for line in told:
         log.warning("%s", line)
+
+
+def _pages(settings: Settings, as_of: date) -> Mapping[str, str]:
+    """Where the workbooks' rows lead; without it they lead nowhere, and the list goes out."""
+    try:
+        folder = settings.worklists / as_of.isoformat()
+        return pages_from(folder, published_as(settings.published, as_of), settings.reports, as_of)
+    except Exception as failed:  # as below, where the pages are written
+        log.warning("the workbooks do not lead to customers' pages: %s", notice.in_words(f"{type(failed).__name__}: {failed}"))
+        return {}
+
+
+def _letterhead(settings: Settings) -> Letterheads | None:
+    """Who writes statements; a file that cannot be read costs the PDFs, not the list."""
+    try:
+        return letterheads(settings.letterhead) if settings.letterhead else None
+    except LetterheadError as unusable:
+        log.warning("statements are there as CSV alone: %s", printable(str(unusable)))
+        return None
 
 
 def _built(settings: Settings, mine: Warehouse, as_of: date) -> Warehouse:

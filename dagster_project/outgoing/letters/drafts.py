@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import logging
 import re
 import tomllib
 from collections import Counter
@@ -33,7 +34,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from dagster_project import amounts, tables
 from dagster_project.amounts import Digits, digits_in
+from dagster_project.outgoing.letters.letterhead import Letterheads
 from dagster_project.outgoing.names import distinct_slugs
+
+log = logging.getLogger("arrears.delivery")
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 ENGLISH: Final = "en"
@@ -47,17 +51,31 @@ CHECKSUMS: Final = "SHA256SUMS"
 MOST: Final = 500
 """Drafts a collector gets, from the top of the list: more than anybody sends in a day. The actions after them have none."""
 
+MOST_PRINTED: Final = 1_000
+"""Statements that are there as PDF, from the top of the list: a hundredth of a second each."""
+
 SENIOR: Final = ("senior", "executive")
 LONGEST_NAME, LONGEST_SUBJECT = 120, 200
 
 STATEMENT: Final = (
     *("company_id", "document_number", "item_type", "document_date", "due_date", "days_past_due"),
-    *("currency", "original_amount", "open_amount", "open_amount_reporting"),
+    *("currency", "original_amount", "open_amount", "open_amount_reporting", "document_url"),
 )
 """What a statement of account needs of `open_items`, besides customer and item."""
 
 _ACTION: Final = (
-    *("customer_id", "customer_name", "collector", "step_label", "channel", "audience", "tone", "template", "effect"),
+    *(
+        "customer_id",
+        "customer_name",
+        "company_id",
+        "collector",
+        "step_label",
+        "channel",
+        "audience",
+        "tone",
+        "template",
+        "effect",
+    ),
     *("contact_name", "contact_email", "contact_phone", "oldest_days_past_due", "late_fee_rate_pct", "item_count"),
     "has_earlier_notice",
     *("language", "company_name", "draft_file"),
@@ -172,19 +190,27 @@ def with_files(actions: pa.Table) -> pa.Table:
 
 
 def write_drafts(
-    target: Path, as_of: date, policy: str, actions: pa.Table, acted: pa.Table, book: pa.Table | None, payment_link: str = ""
+    target: Path,
+    as_of: date,
+    policy: str,
+    actions: pa.Table,
+    acted: pa.Table,
+    book: pa.Table | None,
+    payment_link: str = "",
+    letterhead: Letterheads | None = None,
 ) -> pa.Table:
     """Write the drafts that actions have a file for (`with_files`) into `target/drafts/` with their checksums; the actions come back
     with `draft_subject`.
 
     `acted` are the items in the actions' order. `book` has the open items statements of account are made of; without it there are
-    none. `payment_link` is an address in which `{customer_id}` stands for the customer's number; empty: no link is offered.
+    none. `payment_link` is an address in which `{customer_id}` stands for the customer's number; empty: no link is offered. With a
+    `letterhead` the statements of the first `MOST_PRINTED` are there as PDF as well.
     """
     folder = target / FOLDER
     folder.mkdir()
     subjects: dict[str, str] = {}
     with (folder / CHECKSUMS).open("w", encoding="utf-8", newline="\n") as sums:
-        for draft in drafts(as_of, policy, *_only(actions, acted), book, payment_link):
+        for draft in drafts(as_of, policy, *_only(actions, acted), book, payment_link, letterhead):
             path = target / draft.file
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(draft.content)
@@ -221,12 +247,18 @@ def _only(actions: pa.Table, acted: pa.Table) -> tuple[pa.Table, pa.Table]:
 
 
 def drafts(
-    as_of: date, policy: str, actions: pa.Table, acted: pa.Table, book: pa.Table | None, payment_link: str
+    as_of: date,
+    policy: str,
+    actions: pa.Table,
+    acted: pa.Table,
+    book: pa.Table | None,
+    payment_link: str,
+    letterhead: Letterheads | None = None,
 ) -> Iterator[Draft]:
     """The drafts in the order of the actions, all of which have a file, a batch of customers in memory at a time."""
     needed = [name for name in _ACTION if name in actions.column_names]
     opened, counts = _by_customer(book, actions) if book is not None else (None, [0] * actions.num_rows)
-    first_item = first_open = 0
+    first_item = first_open = printed = 0
     for start in range(0, actions.num_rows, tables.BATCH):
         batch = actions.select(needed).slice(start, tables.BATCH).to_pylist()
         count = sum(action["item_count"] for action in batch)
@@ -238,7 +270,11 @@ def drafts(
         for action, open_count in zip(batch, counted, strict=True):
             mine = list(itertools.islice(items, action["item_count"]))
             statement = list(itertools.islice(rows, open_count)) if opened is not None else None
-            yield _draft(as_of, policy, action, mine, statement, payment_link)
+            prints = letterhead if printed < MOST_PRINTED and statement is not None and _by_mail(action["channel"]) else None
+            printed += prints is not None
+            yield _draft(as_of, policy, action, mine, statement, payment_link, prints)
+    if letterhead is not None and printed == MOST_PRINTED:
+        log.info("the first %s statements are there as PDF, the others as CSV alone", f"{MOST_PRINTED:,}")
 
 
 def _draft(
@@ -248,6 +284,7 @@ def _draft(
     items: Sequence[Mapping[str, Any]],
     statement: Sequence[Mapping[str, Any]] | None,
     payment_link: str,
+    letterhead: Letterheads | None,
 ) -> Draft:
     by_mail = _by_mail(action["channel"])
     language, template = chosen(action.get("language"), action["template"] if by_mail else CALL)
@@ -260,10 +297,20 @@ def _draft(
     if not by_mail:
         return Draft(action["draft_file"], subject, f"{subject}\n\n{body}".encode())
     identity = hashlib.sha256("\0".join((as_of.isoformat(), policy, action["customer_id"])).encode()).hexdigest()[:32]
-    attached = None
+    attached = []
     if has_statement:
-        attached = (f"{language.words['statement']}-{as_of}.csv", statement_of_account(language, statement or (), digits))
-    return Draft(action["draft_file"], subject, _mail(identity, recipients(action), subject, body, attached))
+        name = f"{language.words['statement']}-{as_of}"
+        if letterhead is not None:
+            printed = _printed(letterhead, language, as_of, action, statement or (), digits, payment_link)
+            attached.append((f"{name}.pdf", "application/pdf", printed))
+        attached.append((f"{name}.csv", "text/csv; charset=utf-8", statement_of_account(language, statement or (), digits)))
+    # Who is on the PDF, where forgetting looks: in the file itself it is written in the font's own numbers.
+    about = (
+        ", ".join(filter(None, (one_line(action["customer_name"]), one_line(action["contact_name"]))))
+        if len(attached) > 1
+        else ""
+    )
+    return Draft(action["draft_file"], subject, _mail(identity, recipients(action), subject, body, attached, about))
 
 
 def _words(
@@ -369,7 +416,9 @@ def statement_of_account(language: Language, rows: Iterable[Mapping[str, Any]], 
     of the language open it."""
     words = language.words["columns"]
     head = [words[name] for name in ("entity", "document", "type", "date", "due", "days", "original", "open", "currency")]
-    lines = [head]
+    rows = list(rows)
+    copies = any(copy_of(row) for row in rows)
+    lines = [[*head, words["copy"]] if copies else head]
     balances: dict[str, Decimal] = {}
     for row in rows:
         after = digits_in(row["currency"], digits)
@@ -385,15 +434,88 @@ def statement_of_account(language: Language, rows: Iterable[Mapping[str, Any]], 
                 "" if row["original_amount"] is None else language.plain_amount(row["original_amount"], after),
                 language.plain_amount(row["open_amount"], after),
                 _guarded(row["currency"]),
+                *([copy_of(row) or ""] if copies else []),
             ]
         )
     lines += [
-        [words["balance"], *[""] * 6, language.plain_amount(amount, digits_in(name, digits)), _guarded(name)]
+        [
+            words["balance"],
+            *[""] * 6,
+            language.plain_amount(amount, digits_in(name, digits)),
+            _guarded(name),
+            *([""] if copies else []),
+        ]
         for name, amount in sorted(balances.items())
     ]
     separator = language.words["separator"]
     text = "".join(separator.join(_cell(cell, separator) for cell in line) + "\r\n" for line in lines)
     return b"\xef\xbb\xbf" + text.encode()  # the mark by which spreadsheets know UTF-8
+
+
+COPY: Final = re.compile(r"https?://[!-~]{1,2000}")
+"""An address that a statement may lead to; whatever else a source says is none."""
+
+
+def copy_of(row: Mapping[str, Any]) -> str | None:
+    """Where a document's copy lies."""
+    url = (row.get("document_url") or "").strip()
+    return url if COPY.fullmatch(url) else None
+
+
+def _printed(
+    letterhead: Letterheads,
+    language: Language,
+    as_of: date,
+    action: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    digits: Digits,
+    payment_link: str,
+) -> bytes:
+    """The statement as a PDF; a name with signs that its fonts do not have is said."""
+    from dagster_project.outgoing.letters.statement_pdf import (
+        statement_pdf,
+        unknown_signs,
+    )  # costs what a night without it does not pay
+
+    who = letterhead.of(action["company_id"], action["company_name"])
+    name = one_line(action["customer_name"])
+    if unknown_signs(name, who.font):
+        log.warning(
+            "the statement of customer %s shows boxes: its fonts lack signs of the name (font, in the letterhead)",
+            one_line(action["customer_id"]),
+        )
+    columns = {**language.words["columns"], **language.words["print"]}
+    cells, balances = [], dict[str, Decimal]()
+    for row in rows:
+        after = digits_in(row["currency"], digits)
+        balances[row["currency"]] = balances.get(row["currency"], Decimal(0)) + row["open_amount"]
+        cells.append(
+            [
+                one_line(row["document_number"]),
+                language.date(row["document_date"]),
+                language.date(row["due_date"]),
+                "" if row["days_past_due"] is None else str(row["days_past_due"]),
+                "" if row["original_amount"] is None else language.amount(row["original_amount"], after),
+                language.amount(row["open_amount"], after),
+                one_line(row["currency"]),
+                one_line(row["company_id"]),
+            ]
+        )
+    return statement_pdf(
+        who,
+        language.words,
+        language.words["print"]["title"],
+        language.date(as_of),
+        [name, one_line(action["contact_name"]), f"{language.words['print']['customer']} {one_line(action['customer_id'])}"],
+        [columns[heading] for heading in ("document", "date", "due", "days", "original", "open", "currency", "entity")],
+        cells,
+        [copy_of(row) for row in rows],
+        [
+            (language.amount(amount, digits_in(currency, digits)), one_line(currency))
+            for currency, amount in sorted(balances.items())
+        ],
+        payment_link.replace("{customer_id}", quote(action["customer_id"], safe="")),
+    )
 
 
 def _guarded(text: str | None) -> str:
@@ -467,21 +589,20 @@ def recipients(action: Mapping[str, Any]) -> str:
     return formataddr((one_line(action["contact_name"], 60), addresses[0]))
 
 
-def _mail(identity: str, to: str, subject: str, body: str, attached: tuple[str, bytes] | None) -> bytes:
+def _mail(identity: str, to: str, subject: str, body: str, attached: Sequence[tuple[str, str, bytes]], about: str) -> bytes:
     """A message that mail programs open as a draft (`X-Unsent`): no sender, no date, and the same bytes for the same words.
 
     Put together here because a night writes tens of thousands; every part is base64, and each header went through the `email` package.
     """
     boundary = f"=_{identity}"
     parts = [("text/plain; charset=utf-8", "inline", body.replace("\n", "\r\n").encode())]
-    if attached:
-        name, content = attached
-        parts.append((f'text/csv; charset=utf-8; name="{name}"', f'attachment; filename="{name}"', content))
+    parts += [(f'{kind}; name="{name}"', f'attachment; filename="{name}"', content) for name, kind, content in attached]
     lines = [
         "X-Unsent: 1",
         *([f"To: {to}"] if to else []),
         f"Subject: {_header(subject)}",
         f"Message-ID: <{identity}@arrears.invalid>",
+        *([f"Comments: {_header(about)}"] if about else []),
         "MIME-Version: 1.0",
         f'Content-Type: multipart/mixed; boundary="{boundary}"',
         "",

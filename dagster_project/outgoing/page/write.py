@@ -10,6 +10,7 @@ Each file is whole in itself: style and pictures are within, there is no script,
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -59,6 +60,14 @@ def write_page(published: Path, reports: Path) -> Path:
                 (aside / "customers" / f"{pages[customer.customer_id]}.html").write_text(text, "utf-8")
             swap_into_place(aside, target)
     return target / "index.html"
+
+
+def pages_from(folder: Path, published: Path, reports: Path, as_of: date) -> Mapping[str, str]:
+    """Where each customer's page will lie, as a path from a folder, by the marts that are published."""
+    with published_marts(published) as con:
+        slugs = distinct_slugs(chosen(con))
+    beside = Path(os.path.relpath(reports / as_of.isoformat() / "customers", folder)).as_posix()
+    return {customer: f"{beside}/{slug}.html" for customer, slug in slugs.items()}
 
 
 def _environment() -> Environment:

@@ -55,6 +55,12 @@ def write_workbook(path: Path, facts: Facts, listing: Listing) -> None:
     _Book(path, facts, listing).write()
 
 
+LINE: Final = "line"
+"""A column of the actions: the customer in a line, to copy into a mail."""
+
+PAGE: Final = "page"
+"""A column of the actions: the customer's own page, from where the workbook lies; null where there is none."""
+
 # ---- columns
 
 
@@ -106,6 +112,7 @@ def _background_columns(currency: str) -> tuple[Column, ...]:
         Column("If asked for time", "suggested_arrangement", Kind.CODE, 22),
         Column("Because", "arrangement_reason", Kind.WRAPPED, 46),
         Column("Entity", "company_id", Kind.TEXT, 10),
+        Column("To copy into a mail", LINE, Kind.TEXT, 60),
     )
 
 
@@ -201,6 +208,9 @@ _FIRST_ITEM: Final = 3
 AGENCY_EFFECT: Final = "agency_placement"
 """The effect of the step that hands a customer over."""
 
+COPY: Final = "copy"
+"""A column of the items: where the document's copy lies, checked to be an address of the web."""
+
 FIRST: Final = "first of its customer"
 """A column of the items that says which row carries the customer's link."""
 
@@ -232,7 +242,7 @@ class _Book:
                 rows[plan.name] = plan.rows.num_rows
             write_summary(summary, self.look, self.facts, self.listing, rows)
             self._identity_sheet()
-            summary.activate()
+            call_list.activate()  # the day begins there
 
     def _identify(self) -> None:
         """Properties that say which workbook this is, and none that say when it was written."""
@@ -441,6 +451,11 @@ class _Book:
         for row, file in enumerate(self.listing.actions.column("draft_file").to_pylist(), first + 1):
             if file is not None:
                 sheet.opens(f"{letter}{row}", file)
+        if PAGE in self.listing.actions.column_names:
+            letter = xl_col_to_name([column.source for column in call].index("customer_name"))
+            for row, page in enumerate(self.listing.actions.column(PAGE).to_pylist(), first + 1):
+                if page is not None:
+                    sheet.opens(f"{letter}{row}", page)
 
     def _colour(self, sheet: Sheet, places: Mapping[str, int], first: int, last: int) -> None:
         tone = places["tone"]
@@ -559,9 +574,12 @@ class _Book:
             sheet.write_string(_FIRST_ITEM, 0, "Nothing here this morning.", self.look(font_color=GREY, italic=True))
         if plan.name == form.ITEM_LIST:
             self._links_to_calls(sheet)
+            self._links_to_copies(sheet, plan)
         sheet.autofilter(head, 0, max(last, _FIRST_ITEM), width - 1)  # sorted by it, a row keeps what was written into it
         sheet.freeze_panes(_FIRST_ITEM, 2)
         sheet.repeat_rows(head)
+        shown = [index for index, column in enumerate(plan.columns) if column.header != form.SEAL_HEADER]
+        sheet.print_area(0, 0, max(last, _FIRST_ITEM), (width if plan.questions else len(shown)) - 1)
         sheet.ignore_errors({"number_stored_as_text": f"A1:{xl_col_to_name(len(plan.columns) - 1)}{last + 2}"})
 
     def _links_to_calls(self, sheet: Sheet) -> None:
@@ -569,6 +587,15 @@ class _Book:
         for target, count in enumerate(self.listing.actions.column("item_count").to_pylist(), _FIRST_CALL + 1):
             sheet.link(f"A{row}", form.CALL_LIST, f"A{target}")
             row += count
+
+    def _links_to_copies(self, sheet: Sheet, plan: _List) -> None:
+        """Each document's number leads to its copy, where the source has one."""
+        if COPY not in plan.rows.column_names:
+            return
+        letter = xl_col_to_name([column.source for column in plan.columns].index("document_number"))
+        copies = plan.rows.column(COPY).slice(0, MAX_ROWS)
+        for row in pc.indices_nonzero(pc.is_valid(copies)).to_pylist():
+            sheet.opens(f"{letter}{_FIRST_ITEM + 1 + row}", copies[row].as_py())
 
     def _mart_lists(self) -> Iterator[_List]:
         everyone = self.listing.collector is None

@@ -274,6 +274,7 @@ class _Grid:
                 self._sheet.link(f"{xl_col_to_name(column + index)}{row + 1}", str(value), "A1")
 
     def write(self) -> None:
+        self._sheet.print_area(0, 0, max(row for row, _ in self._cells), max(column for _, column in self._cells) + 1)
         for row, height in self.heights.items():
             self._sheet.set_row(row, height)
         for (row, column), (value, span, look) in sorted(self._cells.items(), key=lambda cell: cell[0]):

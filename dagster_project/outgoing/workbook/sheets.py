@@ -171,7 +171,7 @@ class Sheet(Worksheet):  # type: ignore[misc]
             self.internal_links += f'<hyperlink ref="{cell}" location="\'{sheet}\'!{target}"/>'.encode()
 
     def opens(self, cell: str, path: str) -> None:
-        """Make the text of `cell` open a file beside the workbook, under a name that needs no escaping."""
+        """Make the text of `cell` open a file, by its path from where the workbook lies, or an address of the web."""
         if self.links < MAX_LINKS:
             self.links += 1
             self.file_links.append((cell, path))

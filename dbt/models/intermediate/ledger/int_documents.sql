@@ -40,6 +40,7 @@ documents as (
         invoices.product_line,
         invoices.corrects_invoice_id,
         invoices.delivery_channel,
+        invoices.document_url,
         invoices.open_amount_reported,
         invoices.known_at,
         invoices.first_known_at
@@ -127,6 +128,7 @@ select
     dated.product_line,
     dated.corrects_invoice_id,
     dated.delivery_channel,
+    dated.document_url,
     dated.open_amount_reported,
     dated.calendar,
     dated.base_currency,

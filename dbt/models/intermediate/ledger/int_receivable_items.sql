@@ -53,6 +53,7 @@ select
     documents.reporting_currency,
     documents.product_line,
     documents.delivery_channel,
+    documents.document_url,
     documents.sales_rep,
     documents.known_at,
     documents.first_known_at
@@ -83,6 +84,7 @@ select
     reporting_currency,
     cast(null as varchar) as product_line,
     cast(null as varchar) as delivery_channel,
+    cast(null as varchar) as document_url,
     sales_rep,
     known_at,
     first_known_at
@@ -111,6 +113,7 @@ select
     reporting_currency,
     cast(null as varchar) as product_line,
     cast(null as varchar) as delivery_channel,
+    cast(null as varchar) as document_url,
     sales_rep,
     known_at,
     known_at as first_known_at

@@ -62,7 +62,8 @@ select
     cast(items.product_line as varchar) as product_line,
     cast(items.sales_rep as varchar) as sales_rep,
     cast(customers.region as varchar) as region,
-    cast(customers.industry as varchar) as industry
+    cast(customers.industry as varchar) as industry,
+    cast(items.document_url as varchar) as document_url
 from snapshot
 inner join items on snapshot.item_key = items.item_key
 left join customers on snapshot.customer_id = customers.customer_id
