@@ -79,7 +79,8 @@ def connect(settings: Settings, name: str, say: Say, *, anew: bool = False, answ
     for line in _settings_of(connector, own):
         say(line)
     with ExitStack() as stack:
-        opening = Opening(settings.today(), settings.home, stack, policy=settings.policy, is_trial=True)
+        production = settings.environment == "production"
+        opening = Opening(settings.today(), settings.home, stack, policy=settings.policy, is_trial=True, production=production)
         try:
             if connector.consent and (consent := connector.consent(own, opening)):
                 own = _with(_consented(consent, say, anew, answers or sys.stdin), connector, own, settings, say)

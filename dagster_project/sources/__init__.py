@@ -121,7 +121,8 @@ class ConnectorSettings(KeptSettings):
 @dataclass(frozen=True)
 class Opening:
     """What a connector is opened for: a morning, the folder it may keep a memory of its own under, and who closes what it opened. `demo` is
-    the demo's server where one was started early, `policy` the pack. `is_trial`: it is only tried on, and buys nothing that costs money."""
+    the demo's server where one was started early, `policy` the pack. `is_trial`: it is only tried on, and buys nothing that costs money.
+    `production`: nothing of a vendor's test mode counts."""
 
     as_of: date
     home: Path
@@ -129,6 +130,7 @@ class Opening:
     demo: Demo | None = None
     policy: str = EVERY_PACK
     is_trial: bool = False
+    production: bool = False
 
 
 @dataclass(frozen=True)

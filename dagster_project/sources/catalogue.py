@@ -25,6 +25,7 @@ from dagster_project.sources import (
     rest,
     sap_files,
     sql,
+    stripe,
     tryton,
     xero,
 )
@@ -52,6 +53,7 @@ CONNECTORS: dict[str, Connector] = {
         rest.CONNECTOR,
         sap_files.CONNECTOR,
         sql.CONNECTOR,
+        stripe.CONNECTOR,
         tryton.CONNECTOR,
         xero.CONNECTOR,
     )
@@ -86,7 +88,10 @@ class Sources:
             return None
         if name not in self._opened:
             connector = CONNECTORS[name]
-            opening = Opening(self._as_of, self._settings.home, self._stack, self._demo, self._settings.policy, self._is_trial)
+            own = self._settings
+            opening = Opening(
+                self._as_of, own.home, self._stack, self._demo, own.policy, self._is_trial, own.environment == "production"
+            )
             self._opened[name] = Understood(connector.opened(self._settings.own(connector), opening), name)
         return self._opened[name]
 
