@@ -23,7 +23,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from sys import intern
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -69,13 +70,35 @@ _MODELS: Final = {
 
 _INVOICE: Final = (
     "number", "party", "invoice_date", "currency.code", "currency.digits", "total_amount", "tax_amount", "payment_term.name", "reference",
-    "state", "move", "cancel_move.date", "lines_to_pay", "amount_to_pay", "write_date", "create_date",
+    "state", "move", "cancel_move.date", "amount_to_pay", "write_date", "create_date",
 )  # fmt: skip
 _LINE: Final = (
     "date", "maturity_date", "party", "debit", "credit", "amount_second_currency", "second_currency.code", "reconciliation.date", "origin",
     "description", "invoice_payment", "move", "move.number", "move.origin", "move.journal.name", "move.journal.type", "write_date",
     "create_date",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A customer invoice, or a credit note, whose `total` is negative. `cancelled_by` is the move that cancels it, on a day; `left` what
+    Tryton says is to be paid, `step` the smallest amount of its currency."""
+
+    number: str | None
+    party: int
+    on: date | None
+    currency: str
+    step: Decimal
+    total: Decimal
+    tax: Decimal
+    left: Decimal
+    terms: str | None
+    reference: str | None
+    state: str
+    move: int
+    cancelled_by: int | None
+    cancelled_on: date | None
+    changed: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +248,17 @@ class TrytonSource:
     # --- what is walked once -----------------------------------------------------------------------------------------
 
     @cached_property
-    def documents(self) -> Mapping[int, Mapping[str, Any]]:
+    def documents(self) -> Mapping[int, Document]:
         """Customer invoices and credit notes that were posted, by id."""
-        states = ("posted", "paid", "cancelled")
-        walked_over = list(self._all("account.invoice", _INVOICE, [["type", "=", "out"]]))
-        kept = {record["id"]: record for record in walked_over if record["state"] in states and record["move"]}
+        kept: dict[int, Document] = {}
+        drafts = 0
+        for record in self._all("account.invoice", _INVOICE, [["type", "=", "out"]]):
+            if record["state"] in ("posted", "paid", "cancelled") and record["move"]:
+                kept[record["id"]] = _document(record)
+            else:
+                drafts += 1
         self._left_out["invoices"] |= {
-            "drafts and cancelled drafts": len(walked_over) - len(kept),
+            "drafts and cancelled drafts": drafts,
             "documents of suppliers": sum(1 for _ in self._all("account.invoice", ["type"], [["type", "=", "in"]])),
         }
         return kept
@@ -259,9 +286,9 @@ class TrytonSource:
             due=record["maturity_date"],
             amount=Decimal(record["amount_second_currency"] or 0) if foreign else own,
             base=own,
-            currency=foreign["code"] if foreign else self.company["currency"]["code"],
-            journal=record["move"]["journal"]["type"],
-            journal_name=record["move"]["journal"]["name"],
+            currency=intern(foreign["code"]) if foreign else self.company["currency"]["code"],
+            journal=intern(record["move"]["journal"]["type"]),
+            journal_name=intern(record["move"]["journal"]["name"]),
             move=record["move"]["id"],
             text=record["description"] or record["move"]["number"],
             pays=record["invoice_payment"],
@@ -273,14 +300,14 @@ class TrytonSource:
     @cached_property
     def _of_documents(self) -> Mapping[int, int]:
         """The invoice of each line of an invoice's own move."""
-        moves = {record["move"]: number for number, record in self.documents.items()}
+        moves = {document.move: number for number, document in self.documents.items()}
         return {line.id: moves[line.move] for line in self.lines if line.move in moves and line.journal not in _CASH}
 
     @cached_property
     def _voids(self) -> set[int]:
         """Moves that cancel an invoice without a credit note of their own: the invoice is void from that day, and they are no documents."""
-        own = {record["move"] for record in self.documents.values()}
-        return {record["cancel_move"]["id"] for record in self.documents.values() if record["cancel_move"]} - own
+        own = {document.move for document in self.documents.values()}
+        return {document.cancelled_by for document in self.documents.values() if document.cancelled_by} - own
 
     @cached_property
     def _undone(self) -> Mapping[int, Line]:
@@ -320,7 +347,7 @@ class TrytonSource:
         }
 
     def _customers(self) -> Iterator[Mapping[str, Any]]:
-        owing = {record["party"] for record in self.documents.values()} | {line.party for line in self.lines}
+        owing = {document.party for document in self.documents.values()} | {line.party for line in self.lines}
         limit = ["credit_limit_amount"] if self._has("party.party", "credit_limit_amount") else []
         ways: dict[tuple[int, str], str] = {}
         for way in self._all("party.contact_mechanism", ("party", "type", "value")):
@@ -372,29 +399,26 @@ class TrytonSource:
                 yield {"payment_terms": name, "net_days": sum((d["days"] or 0) + 7 * (d["weeks"] or 0) for d in deltas)}
 
     def _invoices(self) -> Iterator[Mapping[str, Any]]:
-        credit_notes = {record["move"] for record in self.documents.values()}
         dues = self._due
-        for number, record in self.documents.items():
-            total = Decimal(record["total_amount"])
-            cancelled = record["cancel_move"]
-            voided = cancelled and record["state"] == "cancelled" and cancelled["id"] not in credit_notes
-            due = dues.get(number)
+        for number, document in self.documents.items():
+            memo, due = document.total < 0, dues.get(number)
+            voided = document.state == "cancelled" and document.cancelled_by in self._voids
             yield {
                 "invoice_id": number,
-                "invoice_number": record["number"],
-                "customer_id": record["party"],
+                "invoice_number": document.number,
+                "customer_id": document.party,
                 "company_id": self.company["id"],
-                "document_type": "credit_memo" if total < 0 else "invoice",
-                "invoice_date": record["invoice_date"],
-                "due_date": max(day for day, _ in due) if due and total >= 0 else None,
-                "currency": record["currency"]["code"],
-                "amount": abs(total),
-                "tax_amount": abs(Decimal(record["tax_amount"])),
-                "payment_terms": (record["payment_term"] or {}).get("name"),
-                "po_number": record["reference"],
-                "voided_on": cancelled["date"] if voided else None,
-                "open_amount_reported": abs(Decimal(record["amount_to_pay"])) if record["state"] == "posted" else ZERO,
-                "updated_at": record["write_date"] or record["create_date"],
+                "document_type": "credit_memo" if memo else "invoice",
+                "invoice_date": document.on,
+                "due_date": max(day for day, _ in due) if due and not memo else None,
+                "currency": document.currency,
+                "amount": abs(document.total),
+                "tax_amount": abs(document.tax),
+                "payment_terms": document.terms,
+                "po_number": document.reference,
+                "voided_on": document.cancelled_on if voided else None,
+                "open_amount_reported": abs(document.left) if document.state == "posted" else ZERO,
+                "updated_at": document.changed,
             }
         for kind in ("debit_memo", "credit_memo"):
             for line in self._others[kind]:
@@ -422,7 +446,7 @@ class TrytonSource:
 
     def _instalments(self) -> Iterator[Mapping[str, Any]]:
         for number, parts in self._due.items():
-            whole = Decimal(self.documents[number]["total_amount"])
+            whole = self.documents[number].total
             if len(parts) > 1 and whole > 0 and whole == sum(amount for _, amount in parts):
                 for place, (due, amount) in enumerate(parts, 1):
                     yield {"invoice_id": number, "instalment_number": place, "due_date": due, "amount": amount}
@@ -484,25 +508,42 @@ class TrytonSource:
             yield from self._reconciled(number, lines)
 
     def _same_currency(self, line: Line, invoice: int) -> bool:
-        return bool(self.documents[invoice]["currency"]["code"] == line.currency)
+        return self.documents[invoice].currency == line.currency
 
     def _in_currency_of(self, invoice: int, line: Line) -> Decimal:
         """What a payment in another currency settles of an invoice: at the rate the invoice itself was posted with."""
-        own = [each for each in self.lines if self._of_documents.get(each.id) == invoice]
-        posted, base = sum((each.amount for each in own), ZERO), sum((each.base for each in own), ZERO)
-        digit = Decimal(1).scaleb(-self.documents[invoice]["currency"]["digits"])
-        return (-line.base * posted / base).quantize(digit, ROUND_HALF_UP) if base else ZERO
+        posted, base = self._posted.get(invoice, (ZERO, ZERO))
+        return (-line.base * posted / base).quantize(self.documents[invoice].step, ROUND_HALF_UP) if base else ZERO
+
+    @cached_property
+    def _posted(self) -> Mapping[int, tuple[Decimal, Decimal]]:
+        """What each invoice was posted with, in its currency and in the company's."""
+        found: dict[int, tuple[Decimal, Decimal]] = {}
+        for line in self.lines:
+            if number := self._of_documents.get(line.id):
+                amount, base = found.get(number, (ZERO, ZERO))
+                found[number] = (amount + line.amount, base + line.base)
+        return found
+
+    @cached_property
+    def _taken_back(self) -> set[int]:
+        """Lines that were taken back, and those that took them."""
+        return {line.id for line in self._undone.values()} | set(self._undone)
+
+    @cached_property
+    def _kinds(self) -> Mapping[int, str]:
+        """What each line is that is no invoice's."""
+        return {line.id: kind for kind, others in self._others.items() for line in others}
 
     def _reconciled(self, group: int, lines: Sequence[Line]) -> Iterator[Mapping[str, Any]]:
         """What of a reconciliation no payment says by itself: credit notes, money on account and write-offs against invoices."""
-        taken_back = {line.id for line in self._undone.values()} | set(self._undone)
+        taken_back, kinds = self._taken_back, self._kinds
         named: dict[int, Decimal] = defaultdict(Decimal)
         for line in lines:
             if line.pays is None or line.pays not in self.documents or line.id in taken_back:
                 continue
             if line.amount < 0 and self._same_currency(line, line.pays):
                 named[line.pays] -= line.amount
-        kinds = {line.id: kind for kind, others in self._others.items() for line in others}
         owed: list[_Open] = []
         paid: list[_Open] = []
         for line in sorted(lines, key=lambda line: (line.on, line.id)):
@@ -583,6 +624,38 @@ def _dated(day: date) -> dict[str, Any]:
     return {"__class__": "date", "year": day.year, "month": day.month, "day": day.day}
 
 
+@lru_cache(maxsize=1 << 16)
+def _decimal(text: str) -> Decimal:
+    """The same amount is the same object, as is the same day: a ledger that is held has few of them, and each many times."""
+    return Decimal(text)
+
+
+@lru_cache(maxsize=1 << 16)
+def _date(year: int, month: int, day: int) -> date:
+    return date(year, month, day)
+
+
+def _document(record: Mapping[str, Any]) -> Document:
+    cancelled = record["cancel_move"] or {}
+    return Document(
+        number=record["number"],
+        party=record["party"],
+        on=record["invoice_date"],
+        currency=intern(record["currency"]["code"]),
+        step=_decimal(f"1E-{record['currency']['digits']}"),
+        total=Decimal(record["total_amount"]),
+        tax=Decimal(record["tax_amount"]),
+        left=Decimal(record["amount_to_pay"]),
+        terms=(record["payment_term"] or {}).get("name"),
+        reference=record["reference"],
+        state=intern(record["state"]),
+        move=record["move"],
+        cancelled_by=cancelled.get("id"),
+        cancelled_on=cancelled.get("date"),
+        changed=record["write_date"] or record["create_date"],
+    )
+
+
 def _plain(value: Any) -> Any:
     """Tryton's JSON as values: decimals, dates and times are objects that name their class, times are UTC."""
     if isinstance(value, list):
@@ -591,9 +664,9 @@ def _plain(value: Any) -> Any:
         return value
     match value.get("__class__"):
         case "Decimal":
-            return Decimal(value["decimal"])
+            return _decimal(value["decimal"])
         case "date":
-            return date(value["year"], value["month"], value["day"])
+            return _date(value["year"], value["month"], value["day"])
         case "datetime":
             clock = (value["hour"], value["minute"], value["second"], value["microsecond"])
             return datetime.combine(date(value["year"], value["month"], value["day"]), time(*clock, tzinfo=UTC))
