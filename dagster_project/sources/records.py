@@ -38,7 +38,13 @@ def pages(dataset: Dataset, records: Iterable[Record], size: int = PAGE_ROWS) ->
     schema = page_schema(dataset)
     rows: list[dict[str, str | None]] = []
     for record in records:
-        rows.append({name: as_text(value) for name, value in record.items() if value is not None})
+        rows.append(
+            {
+                name: value if type(value) is str and value.isascii() and value else as_text(value)  # most are: no call for those
+                for name, value in record.items()
+                if value is not None
+            }
+        )
         if len(rows) >= size:
             yield pa.Table.from_pylist(rows, schema=schema)
             rows = []
@@ -58,7 +64,8 @@ def as_text(value: Any) -> str | None:
         case Decimal():
             return f"{value:f}" if abs(value.adjusted()) < MOST_DIGITS else str(value)
         case datetime():
-            return (value.astimezone(UTC) if value.tzinfo else value).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+            return f"{moment.isoformat(timespec='microseconds')}Z"
         case date():
             return value.isoformat()
     return str(value)

@@ -58,6 +58,9 @@ CALLS_A_MINUTE: Final = 60
 WALKS: Final = 3
 """How often an endpoint is walked where fewer records come than it announces: they move between pages while somebody works."""
 
+UNREAD: Final = frozenset(("LineItems", "Payments", "CreditNotes", "Prepayments", "Overpayments", "Balances", "ContactGroups"))
+"""Parts of records that nothing here reads, and most of their size: they are not kept until the last dataset was asked for."""
+
 STANDING: Final = ("AUTHORISED", "PAID", "VOIDED")
 REFUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "ARCREDITPAYMENT": ("credit_memo", "CreditNote"),
@@ -210,7 +213,9 @@ class XeroSource:
             )
             for answer in answers:
                 announced = (answer.get("pagination") or {}).get("itemCount", announced)
-                records = _list(answer, endpoint)
+                records = [
+                    {part: value for part, value in record.items() if part not in UNREAD} for record in _list(answer, endpoint)
+                ]
                 self._spool.put(key, ((record[name], record) for record in records))
                 seen.update(record[name] for record in records)
                 yield from records
