@@ -138,8 +138,9 @@ def refuse_foreseen(con: duckdb.DuckDBPyConnection, ledger: Ledger, day: date) -
     """
     for name in (name for name in ledger.names if name in DATED):
         dataset = DATASETS[name]
-        told = [column for column in (*dataset.key, DATED[name], *UNDONE.get(name, {})) if column in dataset.by_name]
-        asked = ", ".join(f"cast({column} as varchar) as {column}" for column in told)
+        told = [*dict.fromkeys((*dataset.key, DATED[name], *UNDONE.get(name, {})))]
+        days = {DATED[name], *UNDONE.get(name, {})}  # a time is written in more than one way
+        asked = ", ".join(f"left(cast({column} as varchar), {10 if column in days else 1_000}) as {column}" for column in told)
         con.register("known_then", ledger.known_on(dataset, day))
         found = con.execute(
             f"select {asked} from arrears.{dataset.group}.{name} where not _deleted "
