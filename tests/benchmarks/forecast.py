@@ -143,8 +143,9 @@ def refuse_foreseen(con: duckdb.DuckDBPyConnection, ledger: Ledger, day: date) -
         asked = ", ".join(f"left(cast({column} as varchar), {10 if column in days else 1_000}) as {column}" for column in told)
         con.register("known_then", ledger.known_on(dataset, day))
         found = con.execute(
-            f"select {asked} from arrears.{dataset.group}.{name} where not _deleted "
-            f"except select {asked} from known_then order by all limit 1"
+            f"select {asked} from (from arrears.{dataset.group}.{name} where true "
+            f"qualify row_number() over (partition by {', '.join(dataset.key)} order by _as_of desc, _loaded_at desc) = 1) "
+            f"where not _deleted except select {asked} from known_then order by all limit 1"
         ).fetchall()
         con.unregister("known_then")
         if found:
@@ -191,20 +192,27 @@ class Walk:
 WEEKS_AHEAD = "select * from published.marts.cash_forecast_weekly where scope = 'total' order by week"
 ITEMS = "select * from published.marts.expected_payments where curve <> 'none' order by item_id"
 ORDERS = """
-select item_id, cast(open_amount_reporting as double),
-    cast(open_amount_reporting * coalesce(of_tier.loss_pct, of_any.loss_pct) as double),
-    cast(open_amount_reporting * chance_gone_bad * coalesce(last_of_tier.loss_pct, last_of_any.loss_pct) as double)
-from published.marts.expected_payments
-join arrears.intermediate.int_open_items using (invoice_id, customer_id, open_amount_reporting, days_past_due)
-join arrears.intermediate.int_expected_payments using (item_key)
-left join arrears.intermediate.int_risk_tiers as tiers on tiers.customer_id = expected_payments.customer_id
-left join rates as of_tier on of_tier.tier = tiers.tier_in_force and of_tier.aging_bucket = int_open_items.aging_bucket
-left join rates as of_any on of_any.tier = '*' and of_any.aging_bucket = int_open_items.aging_bucket
+select item_id, amount, amount * coalesce(of_tier.loss_pct, of_any.loss_pct),
+    amount * chance_gone_bad * coalesce(last_of_tier.loss_pct, last_of_any.loss_pct)
+from (
+    select item_id, open_items.customer_id, aging_bucket, cast(open_amount_reporting as double) as amount,
+        cast(chance_gone_bad as double) as chance_gone_bad
+    from arrears.intermediate.int_open_items as open_items
+    join arrears.intermediate.int_expected_payments using (item_key)
+    join arrears.intermediate.int_receivable_items using (item_key)
+    where days_past_due > 0
+) as past_due
+left join arrears.intermediate.int_risk_tiers as tiers using (customer_id)
+left join rates as of_tier on of_tier.tier = tiers.tier_in_force and of_tier.aging_bucket = past_due.aging_bucket
+left join rates as of_any on of_any.tier = '*' and of_any.aging_bucket = past_due.aging_bucket
 left join rates as last_of_tier on last_of_tier.tier = tiers.tier_in_force and last_of_tier.aging_bucket = '90+'
 left join rates as last_of_any on last_of_any.tier = '*' and last_of_any.aging_bucket = '90+'
-where days_past_due > 0 order by item_id
+order by item_id
 """
-RATES = "create temp table rates as select * from arrears.policy.worklist_priority where policy in ('*', 'net_terms')"
+RATES = """
+create temp table rates as select tier, aging_bucket, cast(loss_pct as double) as loss_pct
+from arrears.policy.worklist_priority where policy in ('*', 'net_terms')
+"""
 MEANS = """
 select items.customer_id, avg(days), quantile_cont(days, 0.8)
 from (select *, least(days_late, 365) as days from (

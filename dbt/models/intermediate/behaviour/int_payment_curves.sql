@@ -105,44 +105,53 @@ expected as (
         ), {{ first_step }}) = shape.step
 ),
 
-expected_chances as (
-    select
-        customer_id,
-        days_late,
-        1 - still_open / coalesce(lag(still_open) over (partition by customer_id order by days_late), 1) as chance
-    from expected
-),
-
+-- One order of the rows for both: what was expected the day before, and who had left by then.
 counted as (
     select
-        expected_chances.customer_id,
-        expected_chances.days_late,
-        expected_chances.chance,
-        cast(coalesce(exits.paid, 0) as double) as paid,
+        expected.customer_id,
+        expected.days_late,
+        expected.still_open,
+        lag(expected.still_open) over (partition by expected.customer_id order by expected.days_late) as open_before,
+        coalesce(exits.paid, 0) as paid,
+        coalesce(exits.ended, 0) as ended,
         sum(coalesce(exits.ended, 0)) over (
-            partition by expected_chances.customer_id
-            order by expected_chances.days_late desc
-            rows between unbounded preceding and current row
-        ) as at_risk
-    from expected_chances
+            partition by expected.customer_id order by expected.days_late rows between unbounded preceding and current row
+        ) as ended_by_then
+    from expected
     left join exits
-        on expected_chances.customer_id = exits.customer_id
-        and expected_chances.days_late = exits.days_late
+        on expected.customer_id = exits.customer_id
+        and expected.days_late = exits.days_late
+),
+
+customers as (
+    select
+        customer_id,
+        sum(ended) as items
+    from exits
+    group by customer_id
 ),
 
 chances as (
     select
-        customer_id,
-        days_late,
-        (paid + {{ policy_value('forecast_policy', 'curve_shrinkage') }} * greatest(chance, 0))
-        / (cast(at_risk as double) + {{ policy_value('forecast_policy', 'curve_shrinkage') }}) as chance
+        counted.customer_id,
+        counted.days_late,
+        (
+            cast(counted.paid as double)
+            + {{ policy_value('forecast_policy', 'curve_shrinkage') }}
+            * greatest(1 - counted.still_open / coalesce(counted.open_before, 1), 0)
+        )
+        / (
+            cast(customers.items - counted.ended_by_then + counted.ended as double)
+            + {{ policy_value('forecast_policy', 'curve_shrinkage') }}
+        ) as chance
     from counted
+    inner join customers on counted.customer_id = customers.customer_id
 )
 
 select
     customer_id,
     days_late,
-    sum(cast(ln(1 - least(chance, 0.999)) as decimal(28, 12))) over (
+    sum(cast(ln(1 - least(chance, 0.999)) as decimal(18, 12))) over (
         partition by customer_id order by days_late rows between unbounded preceding and current row
     ) as log_still_open
 from chances

@@ -31,6 +31,10 @@ aging_buckets as (
     select * from {{ policy_rows('aging_buckets') }} as aging_buckets
 ),
 
+expected_payments as (
+    select * from {{ ref('int_expected_payments') }}
+),
+
 -- The chance of a loss goes by how long an item is past due, whatever the aging counts from. An amount times a rate or days needs room.
 priced as (
     select
@@ -42,7 +46,17 @@ priced as (
         steps_due.severity,
         -- Wide enough for what it is multiplied by: a book in yen or rupiah has amounts that an eighteen-digit product does not hold.
         cast(case when candidates.days_past_due > 0 then candidates.dunnable_amount_reporting else 0 end as decimal(28, 4)) as past_due,
-        coalesce(tier_loss.loss_pct, any_loss.loss_pct) as loss_pct
+        -- By its own chance an item goes bad as often as it grows older than the oldest bucket begins, and is lost then as that bucket is.
+        case
+            when
+                {{ policy_value('dunning_policy', 'priority_chance', 'varchar') }} = 'item'
+                and expected_payments.chance_gone_bad is not null
+                then cast(
+                    cast(expected_payments.chance_gone_bad as double)
+                    * cast(coalesce(oldest_tier_loss.loss_pct, oldest_any_loss.loss_pct) as double) as decimal(9, 4)
+                )
+            else coalesce(tier_loss.loss_pct, any_loss.loss_pct)
+        end as loss_pct
     from candidates
     inner join holds on candidates.item_id = holds.item_id
     inner join steps_due on candidates.item_id = steps_due.item_id
@@ -55,6 +69,15 @@ priced as (
     left join loss_rates as any_loss
         on any_loss.tier = '*'
         and aging_buckets.bucket = any_loss.aging_bucket
+    left join expected_payments on candidates.item_key = expected_payments.item_key
+    cross join (select max(from_days) as from_days from aging_buckets) as oldest
+    left join aging_buckets as oldest_bucket on oldest.from_days = oldest_bucket.from_days
+    left join loss_rates as oldest_tier_loss
+        on candidates.tier = oldest_tier_loss.tier
+        and oldest_bucket.bucket = oldest_tier_loss.aging_bucket
+    left join loss_rates as oldest_any_loss
+        on oldest_any_loss.tier = '*'
+        and oldest_bucket.bucket = oldest_any_loss.aging_bucket
 ),
 
 -- Sums are kept as exact decimals; each figure is divided and rounded once, at the end.
