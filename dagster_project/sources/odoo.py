@@ -631,21 +631,32 @@ class OdooSource:
 
     def _told(self, page: Sequence[Record]) -> Iterator[Record]:
         """Lines as what they are: of a document, money, or an entry's, which its other accounts tell."""
-        money = {_id(each["move_id"]) for each in page if _is_money(each)}
-        moves = self._moves({_id(each["move_id"]) for each in page} - money)
+        of_page = [_id(each["move_id"]) for each in page]
+        money = {move for move, each in zip(of_page, page, strict=True) if _is_money(each)}
+        moves = self._moves(set(of_page) - money)
         others = self._others(id_ for id_, move in moves.items() if not move["document"])
         undoes = self._money({move["reverses"] for move in moves.values() if not move["document"]} - {0})
         deducted = self._deductions(money)
-        for each in page:
-            what, currency, move = f"Odoo line {each['id']}", _name(each["currency_id"]), _id(each["move_id"])
+        for move, each in zip(of_page, page, strict=True):
+            what, currency = f"Odoo line {each['id']}", _name(each["currency_id"])
             if not (whole := amount(each["amount_currency"], currency, what)):
                 continue
-            left, of = abs(amount(each["amount_residual_currency"], currency, what)), moves.get(move, {})
-            customer, by_line = self._debtor(each["partner_id"]), not of.get("document")
+            of, customer = moves.get(move, {}), self._debtor(each["partner_id"])
+            if of.get("document"):
+                kind = of["document"] if customer else "nobody"
+                yield {
+                    "id": each["id"],
+                    "kind": kind,
+                    "by_line": False,
+                    "document": str(move),
+                    "move": move,
+                    "currency": currency,
+                    "deducted": None,
+                }
+                continue
+            left = abs(amount(each["amount_residual_currency"], currency, what))
             if not customer:
                 kind = "nobody"
-            elif not by_line:
-                kind = of["document"]
             elif move in money:
                 kind = "payment" if whole < 0 else "refund"
             elif of.get("reverses") in undoes and not left:
@@ -655,8 +666,8 @@ class OdooSource:
             yield {
                 "id": each["id"],
                 "kind": kind,
-                "by_line": by_line,
-                "document": f"aml:{each['id']}" if by_line else str(move),
+                "by_line": True,
+                "document": f"aml:{each['id']}",
                 "move": move,
                 "number": _name(each["move_id"]),
                 "customer": str(customer),
