@@ -16,9 +16,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from dagster_project.words import shown
 
@@ -115,7 +117,9 @@ class Load:
         Raises:
             UnreadableError: the file is no manifest.
         """
-        return self.pack.told_of(self.load_id) if self.pack else read_json(self.folder / MANIFEST)
+        return (
+            self.pack.told_of(self.load_id) if self.pack else _of_kinds(self.folder / MANIFEST, read_json(self.folder / MANIFEST))
+        )
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -193,11 +197,42 @@ def _read_pack(folder: Path, written: int) -> Pack:
     told = read_json(folder / PACK)
     try:
         pack = Pack(folder, told)
-        _ = (pack.first, pack.last, pack.loads, told["generation"], told["rows"])
-    except (KeyError, TypeError, ValueError) as broken:
+        if not all(isinstance(told[name], int) for name in ("first", "last", "generation", "rows")) or not told["loads"]:
+            raise TypeError
+        for manifest in told["loads"]:
+            _of_kinds(folder / PACK, manifest)
+        _ = pack.loads
+    except (KeyError, TypeError, ValueError, AttributeError) as broken:
         missing = f"it has no {broken.args[0]}" if isinstance(broken, KeyError) else "something in it is of another kind"
         raise UnreadableError(folder / PACK, f"is no description of a pack: {shown(missing, 100)}") from None
     return pack
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    name: tuple(get_origin(part) or part for part in (get_args(hint) if isinstance(hint, UnionType) else (hint,)))
+    for name, hint in get_type_hints(Manifest).items()
+}
+_DAYS, _TIMES = ("as_of", "newest_on"), ("loaded_at", "cursor", "since")
+
+
+def _of_kinds(path: Path, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A manifest whose every field is of the kind it was written as: an altered one that was sealed again shows here, not where it is used.
+
+    Raises:
+        UnreadableError: one is not; the message names it.
+    """
+    for name, value in told.items():
+        kinds = _KINDS.get(name, (object,))
+        try:
+            if not isinstance(value, (*kinds, int) if float in kinds else kinds):
+                raise TypeError
+            if value is not None and name in (*_DAYS, *_TIMES):
+                _ = date.fromisoformat(value) if name in _DAYS else datetime.fromisoformat(value)
+            if name == "sums":
+                _ = [Decimal(amount) for amount in value.values()]
+        except (TypeError, ValueError, ArithmeticError):
+            raise UnreadableError(path, f"is damaged: its {shown(name, 40)} is not of the kind it was written as") from None
+    return told
 
 
 def _named(load_id: str, folder: Path, pack: Pack | None = None) -> Load:
