@@ -498,7 +498,7 @@ class _Report:
     @cached_property
     def before_policy(self) -> tuple[int, int]:
         invoices, customers = self.rows(
-            "select count(*), count(distinct customer_id) from arrears.intermediate.int_exceptions_of_any_day where is_before_policy"
+            "select count(*), count(distinct customer_id) from arrears.intermediate.int_credit_exceptions where is_before_policy"
         )[0]
         return invoices, customers
 
@@ -527,7 +527,7 @@ class _Report:
             """
             select tier, cast(any_value(allowed) as integer), count(*), count(distinct customer_id), cast(median(granted) as integer),
                    cast(max(granted) as integer), max(dated_on)
-            from arrears.intermediate.int_exceptions_of_any_day where is_before_policy group by 1 order by 3 desc, 1
+            from arrears.intermediate.int_credit_exceptions where is_before_policy group by 1 order by 3 desc, 1
             """
         )
         if terms:

@@ -228,7 +228,8 @@ class _Listener:
         self.broken: list[str] = []
         self.running: dict[str, float] = {}
         self.done: Counter[str] = Counter()
-        self.all = Counter(str(node.resource_type) for node in project.nodes.values())
+        nodes = project.nodes.values()  # but for those that stand within their readers and are never run
+        self.all = Counter(str(node.resource_type) for node in nodes if node.config.materialized != "ephemeral")
 
     def __call__(self, event: Any) -> None:
         if event.info.name not in ("NodeStart", "NodeFinished"):

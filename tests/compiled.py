@@ -81,15 +81,22 @@ def _compile(policy: str) -> list[Node]:
     }
     ordered: dict[str, Node] = {}
 
+    def parents_of(node: Any) -> list[str]:
+        """What it reads; of an ephemeral model, which stands within it, what that one reads."""
+        found = []
+        for parent in node.depends_on.nodes if node.resource_type != "seed" else ():
+            inner = parsed.nodes.get(parent)
+            within = inner is not None and inner.resource_type == "model" and inner.config.materialized == "ephemeral"
+            found += parents_of(inner) if within else [parent] if parent in nodes else []
+        return list(dict.fromkeys(found))
+
     def visit(unique_id: str) -> None:
         node = nodes[unique_id]
         if unique_id in ordered:
             return
-        parents = node.depends_on.nodes if node.resource_type != "seed" else ()
-        for parent in parents:
-            if parent in nodes:
-                visit(parent)
-        ordered[unique_id] = _node(node, [nodes[parent].name for parent in parents if parent in nodes])
+        for parent in parents_of(node):
+            visit(parent)
+        ordered[unique_id] = _node(node, [nodes[parent].name for parent in parents_of(node)])
 
     for unique_id in sorted(nodes, key=lambda each: (each.startswith("test."), each)):
         visit(unique_id)

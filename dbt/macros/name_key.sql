@@ -13,3 +13,8 @@
     {%- set key.sql = "translate(translate(" ~ key.sql ~ ", 'éèêëáàâãíìîïóòôõúùûñç,;:/-_()\"', 'eeeeaaaaiiiioooouuunc         '), '.''', '')" -%}
     replace(regexp_replace({{ key.sql }}, '( +({{ legal_forms | join("|") }}))+ *$', ''), ' ', '')
 {%- endmacro %}
+
+{#- A customer's number as a key: without case, punctuation, spaces and leading zeros. Null where nothing is left. -#}
+{% macro number_key(id) -%}
+    nullif(trim(leading '0' from translate(upper({{ id }}), ' .-/_', '')), '')
+{%- endmacro %}

@@ -44,7 +44,7 @@ INSIDE: Mapping[str, Mapping[str, pa.DataType]] = {
     "staging.stg_erp__contacts": {"customer_id": pa.string(), "email": pa.string(), "phone": pa.string()},
     "intermediate.int_risk_signals": {"customer_id": pa.string(), "is_as_of": pa.bool_(), "bureau_score": pa.decimal128(18, 4)},
     "intermediate.int_review_plan": {"customer_id": pa.string(), "planned_on": pa.date32()},
-    "intermediate.int_exceptions_of_any_day": {
+    "intermediate.int_credit_exceptions": {
         "customer_id": pa.string(),
         "tier": pa.string(),
         "allowed": pa.decimal128(18, 4),
@@ -158,7 +158,7 @@ def test_first_reviews_are_told_by_week_and_exceptions_of_before_by_tier(told: C
         "policy.policy_adopted": [{"adopted_on": MONDAY}],
         "intermediate.int_customers": [{"customer_id": f"C{n}", "email": "a@b.example" if n else None} for n in range(4)],
         "intermediate.int_review_plan": [{"customer_id": f"C{n}", "planned_on": day} for n, day in enumerate(planned)],
-        "intermediate.int_exceptions_of_any_day": [
+        "intermediate.int_credit_exceptions": [
             {"customer_id": "C1", "tier": "2", "allowed": 45, "granted": days, "dated_on": MONDAY, "is_before_policy": before}
             for days, before in ((60, True), (60, True), (90, True), (120, False))
         ],

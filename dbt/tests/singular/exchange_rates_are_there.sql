@@ -49,9 +49,7 @@ missing_for_movements as (
         movement_needs.needed_on
     from movement_needs
     left join exchange_rates
-        on movement_needs.currency = exchange_rates.from_currency
-        and movement_needs.to_currency = exchange_rates.to_currency
-        and {{ spans('movement_needs.needed_on', 'exchange_rates') }}
+        on {{ rate_on('movement_needs.needed_on', 'movement_needs.currency', 'movement_needs.to_currency') }}
     where
         exchange_rates.rate is null
         and (movement_needs.to_currency is null or movement_needs.currency <> movement_needs.to_currency)

@@ -7,7 +7,7 @@ with payments as (
 
 documents as (
     select * from {{ ref('int_documents') }}
-    where document_type in ('invoice', 'debit_memo') and voided_on is null
+    where {{ is_receivable('document_type') }} and voided_on is null
 ),
 
 gates as (

@@ -46,16 +46,11 @@ believed as (
 
 latest as (
     select *
-    from (
-        select
-            believed.*,
-            row_number() over (
-                partition by matched_customer_id, bureau, score_code, coalesce(model_code, ''), scored_on
-                order by fetched_at desc nulls last, matched_by, known_at desc, raw_score
-            ) as version
-        from believed
-    ) as versions
-    where version = 1
+    from {{ first_of(
+        'believed',
+        "matched_customer_id, bureau, score_code, coalesce(model_code, ''), scored_on",
+        'fetched_at desc nulls last, matched_by, known_at desc, raw_score'
+    ) }} as versions
 ),
 
 scaled as (

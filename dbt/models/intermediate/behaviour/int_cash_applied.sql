@@ -24,7 +24,7 @@ balances as (
 
 items as (
     select * from {{ ref('int_receivable_items') }}
-    where item_type in ('invoice', 'debit_memo')
+    where {{ is_receivable('item_type') }}
 ),
 
 dated as (
@@ -77,10 +77,7 @@ rates as (
         exchange_rates.to_digits
     from days
     inner join exchange_rates
-        on days.currency = exchange_rates.from_currency
-        and days.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= days.allocation_effective_on
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > days.allocation_effective_on)
+        on {{ rate_on('days.allocation_effective_on', 'days.currency', 'days.reporting_currency') }}
 ),
 
 weighed as (
@@ -119,13 +116,9 @@ past_due_before as (
         and little_paid_late.payment_date > items.due_date
     inner join balances
         on items.item_key = balances.item_key
-        and balances.valid_from < little_paid_late.payment_date
-        and (balances.valid_to is null or balances.valid_to >= little_paid_late.payment_date)
+        and {{ spans(days_after('little_paid_late.payment_date', -1), 'balances') }}
     left join exchange_rates
-        on items.currency = exchange_rates.from_currency
-        and items.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from < little_paid_late.payment_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to >= little_paid_late.payment_date)
+        on {{ rate_on(days_after('little_paid_late.payment_date', -1), 'items.currency', 'items.reporting_currency') }}
     group by little_paid_late.company_id, little_paid_late.customer_id, little_paid_late.payment_date
 ),
 

@@ -44,9 +44,7 @@ past_due_before as (
         on {{ spans('older_month_ends.month_end', 'balances') }}
     inner join items on balances.item_key = items.item_key
     left join exchange_rates
-        on items.currency = exchange_rates.from_currency
-        and items.reporting_currency = exchange_rates.to_currency
-        and {{ spans('older_month_ends.month_end', 'exchange_rates') }}
+        on {{ rate_on('older_month_ends.month_end', 'items.currency', 'items.reporting_currency') }}
     where items.due_date < older_month_ends.month_end and balances.open_amount > 0
 ),
 

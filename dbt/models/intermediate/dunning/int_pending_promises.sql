@@ -22,21 +22,7 @@ promises_told as (
 ),
 
 next_promises as (
-    select
-        customer_id,
-        promised_date,
-        amount,
-        currency
-    from (
-        select
-            customer_id,
-            promised_date,
-            amount,
-            currency,
-            row_number() over (partition by customer_id order by promised_date, promise_id) as nearness
-        from promises
-    ) as by_date
-    where nearness = 1
+    select * from {{ first_of('promises', 'customer_id', 'promised_date, promise_id') }} as nearest
 )
 
 select

@@ -67,13 +67,9 @@ payment_terms as (
     select * from {{ ref('stg_erp__payment_terms') }}
 ),
 
-review_cycles as (
-    select * from {{ ref('int_review_cycles') }}
-),
-
-credit_exceptions as (
-    select * from {{ ref('int_credit_exceptions') }}
-    where declared and is_counted and kind = 'terms'
+approved_terms as (
+    select * from {{ ref('int_declared_exceptions') }}
+    where approved_on is not null and kind = 'terms'
 ),
 
 exchange_rates as (
@@ -149,10 +145,7 @@ in_instalments as (
 
 -- The source keeps no history of a customer's terms: those of today are held against what was invoiced since the last review.
 last_reviews as (
-    select
-        customer_id,
-        reviewed_on
-    from review_cycles
+    select * from {{ ref('int_reviews') }}
     where next_reviewed_on is null
 ),
 
@@ -160,11 +153,11 @@ excepted as (
     select distinct documents.invoice_id
     from documents
     inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
-    inner join credit_exceptions
-        on documents.customer_id = credit_exceptions.customer_id
-        and documents.document_date >= credit_exceptions.dated_on
-        and (credit_exceptions.expires_on is null or credit_exceptions.expires_on >= documents.document_date)
-        and (credit_exceptions.granted is null or credit_exceptions.granted >= payment_terms.net_days)
+    inner join approved_terms
+        on documents.customer_id = approved_terms.customer_id
+        and documents.document_date >= approved_terms.dated_on
+        and (approved_terms.expires_on is null or approved_terms.expires_on >= documents.document_date)
+        and (approved_terms.granted is null or approved_terms.granted >= payment_terms.net_days)
 ),
 
 facts as (

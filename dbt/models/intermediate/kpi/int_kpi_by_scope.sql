@@ -7,13 +7,12 @@ months as (
     select * from {{ ref('int_kpi_months') }}
 ),
 
-review_cycles as (
-    select * from {{ ref('int_review_cycles') }}
+reviews as (
+    select * from {{ ref('int_reviews') }}
 ),
 
-credit_exceptions as (
-    select * from {{ ref('int_credit_exceptions') }}
-    where declared
+declared_exceptions as (
+    select * from {{ ref('int_declared_exceptions') }}
 ),
 
 adopted as (
@@ -58,10 +57,10 @@ select
     scoped.{{ measure }},
     {%- endfor %}
     months.days_in_month,
-    (select count(*) from review_cycles) > 0 as has_reviews,
+    (select count(*) from reviews) > 0 as has_reviews,
     scoped.month < adopted.adopted_on as began_before_policy,
     months.snapshot_date < adopted.adopted_on as ended_before_policy,
-    (select count(*) from credit_exceptions) > 0 as has_declared_exceptions,
+    (select count(*) from declared_exceptions) > 0 as has_declared_exceptions,
     months.window_days,
     {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') }} as cost_of_capital_pct
 from scoped

@@ -1,6 +1,6 @@
 with credit_exceptions as (
     select * from {{ ref('int_credit_exceptions') }}
-    where is_counted
+    where is_counted and not is_before_policy
 ),
 
 months as (

@@ -45,9 +45,7 @@ inner join before_first
     on {{ spans('before_first.balance_date', 'balances') }}
 inner join items on balances.item_key = items.item_key
 left join exchange_rates
-    on items.currency = exchange_rates.from_currency
-    and items.reporting_currency = exchange_rates.to_currency
-    and {{ spans('before_first.balance_date', 'exchange_rates') }}
+    on {{ rate_on('before_first.balance_date', 'items.currency', 'items.reporting_currency') }}
 group by before_first.month, items.company_id, items.customer_id
 union all
 select

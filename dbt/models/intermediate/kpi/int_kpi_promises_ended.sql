@@ -43,7 +43,5 @@ left join documents on promises.invoice_id = documents.invoice_id
 left join customers on promises.customer_id = customers.customer_id
 inner join companies on coalesce(documents.company_id, customers.company_id) = companies.company_id
 left join exchange_rates
-    on promises.currency = exchange_rates.from_currency
-    and companies.reporting_currency = exchange_rates.to_currency
-    and {{ spans('promises.promised_date', 'exchange_rates') }}
+    on {{ rate_on('promises.promised_date', 'promises.currency', 'companies.reporting_currency') }}
 group by months.month, coalesce(documents.company_id, customers.company_id), promises.customer_id

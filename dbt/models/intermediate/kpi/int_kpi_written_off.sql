@@ -28,7 +28,5 @@ inner join months
     and movements.moved_on >= months.quarter_start
 left join companies on movements.company_id = companies.company_id
 left join exchange_rates
-    on movements.currency = exchange_rates.from_currency
-    and companies.reporting_currency = exchange_rates.to_currency
-    and {{ spans('movements.moved_on', 'exchange_rates') }}
+    on {{ rate_on('movements.moved_on', 'movements.currency', 'companies.reporting_currency') }}
 group by months.month, movements.company_id, movements.customer_id

@@ -48,9 +48,7 @@ rates as (
         exchange_rates.to_digits
     from days
     inner join exchange_rates
-        on days.currency = exchange_rates.from_currency
-        and days.reporting_currency = exchange_rates.to_currency
-        and {{ spans('days.moved_on', 'exchange_rates') }}
+        on {{ rate_on('days.moved_on', 'days.currency', 'days.reporting_currency') }}
 ),
 
 billed as (

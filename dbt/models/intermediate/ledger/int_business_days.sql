@@ -1,7 +1,11 @@
+-- Those of entities and customers; NONE is that of a customer whom neither gives one.
 with calendars as (
     select calendar from {{ ref('int_companies') }}
     union
-    select calendar from {{ ref('int_customers') }}
+    select country as calendar from {{ ref('stg_erp__customers') }}
+    where country is not null
+    union
+    select 'NONE' as calendar
 ),
 
 known_weekends as (

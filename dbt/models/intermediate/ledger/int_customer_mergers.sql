@@ -30,14 +30,11 @@ left_behind as (
     inner join moved on documents.customer_id = moved.merged_customer_id
 ),
 
-ranked as (
+taken_over as (
     select
         moved.merged_customer_id,
         moved.customer_id,
-        moved.document_count,
-        row_number() over (
-            partition by moved.merged_customer_id order by moved.document_count desc, moved.customer_id
-        ) as place
+        moved.document_count
     from moved
     left join customers on moved.merged_customer_id = customers.customer_id
     left join left_behind on moved.merged_customer_id = left_behind.customer_id
@@ -48,5 +45,4 @@ select
     merged_customer_id,
     customer_id,
     cast(document_count as integer) as document_count
-from ranked
-where place = 1
+from {{ first_of('taken_over', 'merged_customer_id', 'document_count desc, customer_id') }} as by_documents

@@ -4,7 +4,7 @@ with disputes as (
 
 items as (
     select * from {{ ref('int_receivable_items') }}
-    where item_type in ('invoice', 'debit_memo')
+    where {{ is_receivable('item_type') }}
 ),
 
 balances as (
@@ -54,13 +54,9 @@ open_on as (
     inner join items on disputed_on.invoice_id = items.invoice_id
     inner join balances
         on items.item_key = balances.item_key
-        and balances.valid_from <= disputed_on.snapshot_date
-        and (balances.valid_to is null or balances.valid_to > disputed_on.snapshot_date)
+        and {{ spans('disputed_on.snapshot_date', 'balances') }}
     left join exchange_rates
-        on items.currency = exchange_rates.from_currency
-        and items.reporting_currency = exchange_rates.to_currency
-        and exchange_rates.valid_from <= disputed_on.snapshot_date
-        and (exchange_rates.valid_to is null or exchange_rates.valid_to > disputed_on.snapshot_date)
+        on {{ rate_on('disputed_on.snapshot_date', 'items.currency', 'items.reporting_currency') }}
     left join customer_balances
         on disputed_on.snapshot_date = customer_balances.snapshot_date
         and items.company_id = customer_balances.company_id

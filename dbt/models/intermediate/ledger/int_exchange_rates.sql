@@ -31,9 +31,8 @@ preferred as (
         rate_date,
         from_currency,
         to_currency,
-        rate,
-        row_number() over (partition by from_currency, to_currency, rate_date order by preference) as place
-    from pairs
+        rate
+    from {{ first_of('pairs', 'from_currency, to_currency, rate_date', 'preference') }} as by_preference
     where from_currency <> to_currency
 )
 
@@ -49,4 +48,3 @@ select
     coalesce(currencies.digits, 2) as to_digits
 from preferred
 left join currencies on preferred.to_currency = currencies.currency
-where preferred.place = 1

@@ -1,5 +1,5 @@
-with items as (
-    select * from {{ ref('int_receivable_items') }}
+with scheduled as (
+    select * from {{ ref('int_instalments') }}
     where instalment_number > 0
 ),
 
@@ -12,10 +12,10 @@ instalments as (
         item_id,
         invoice_id,
         instalment_number,
-        original_amount,
+        amount as original_amount,
         row_number() over (partition by invoice_id order by due_date nulls last, instalment_number) as position,
         row_number() over (partition by invoice_id order by due_date desc nulls first, instalment_number desc) = 1 as is_last
-    from items
+    from scheduled
 ),
 
 last_instalments as (

@@ -1,3 +1,5 @@
+{#- No more documents than that: an instalment's key is its document's and as many of these as its number. -#}
+{%- set keys_of_documents = 'cast(1000000000000 as bigint)' -%}
 with instalments as (
     select * from {{ ref('stg_erp__instalments') }}
 ),
@@ -17,6 +19,7 @@ business_days as (
 
 scheduled as (
     select
+        documents.document_key,
         instalments.invoice_id,
         instalments.instalment_number,
         instalments.due_date as own_due_date,
@@ -43,6 +46,8 @@ placed as (
 
 -- Thirds of 100 come to 99.99: what their rounding leaves, at most the smallest amount of their currency each, is the last one's.
 select
+    placed.document_key + placed.instalment_number * {{ keys_of_documents }} as item_key,
+    placed.invoice_id || '/' || cast(placed.instalment_number as varchar) as item_id,
     placed.invoice_id,
     placed.instalment_number,
     {{ off_days_off('placed.believed_due_date', 'due_day') }} as due_date,

@@ -5,7 +5,7 @@ with allocations as (
 ),
 
 instalments as (
-    select * from {{ ref('int_receivable_items') }}
+    select * from {{ ref('int_instalments') }}
     where instalment_number > 0
 ),
 

@@ -34,7 +34,7 @@ judged as (
     from allocations
     left join documents as invoices
         on allocations.invoice_id = invoices.invoice_id
-        and invoices.document_type in ('invoice', 'debit_memo')
+        and {{ is_receivable('invoices.document_type') }}
     left join payments
         on allocations.source_type = 'payment'
         and allocations.source_id = payments.payment_id

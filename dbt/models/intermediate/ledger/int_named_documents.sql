@@ -6,7 +6,7 @@ with payments as (
 documents as (
     select * from {{ ref('int_documents') }}
     where
-        document_type in ('invoice', 'debit_memo')
+        {{ is_receivable('document_type') }}
         and length(document_number) >= {{ policy_value('cash_application_policy', 'shortest_number') }}
 ),
 

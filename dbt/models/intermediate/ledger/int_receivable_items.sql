@@ -1,7 +1,5 @@
 {#- A view: documents and payments are tables already, and what reads this reads a few columns of it. -#}
 {{ config(materialized='view') }}
-{#- No more documents than that: an instalment's key is its document's and as many of these as its number. -#}
-{%- set keys_of_documents = 'cast(1000000000000 as bigint)' %}
 with documents as (
     select * from {{ ref('int_documents') }}
 ),
@@ -24,11 +22,8 @@ refund_pieces as (
 )
 
 select
-    documents.document_key + coalesce(instalments.instalment_number, 0) * {{ keys_of_documents }} as item_key,
-    case
-        when instalments.instalment_number is null then documents.invoice_id
-        else documents.invoice_id || '/' || cast(instalments.instalment_number as varchar)
-    end as item_id,
+    coalesce(instalments.item_key, documents.document_key) as item_key,
+    coalesce(instalments.item_id, documents.invoice_id) as item_id,
     documents.document_type as item_type,
     documents.invoice_id,
     cast(null as varchar) as payment_id,

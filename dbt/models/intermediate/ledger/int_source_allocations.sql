@@ -53,7 +53,7 @@ dated as (
     from allocations
     inner join documents
         on allocations.invoice_id = documents.invoice_id
-        and documents.document_type in ('invoice', 'debit_memo')
+        and {{ is_receivable('documents.document_type') }}
     left join payments
         on allocations.source_type = 'payment'
         and allocations.source_id = payments.payment_id

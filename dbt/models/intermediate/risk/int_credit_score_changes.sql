@@ -7,8 +7,8 @@ customers as (
     select * from {{ ref('int_customers') }}
 ),
 
-review_cycles as (
-    select * from {{ ref('int_review_cycles') }}
+last_reviews as (
+    select * from {{ ref('int_reviews') }}
     where next_reviewed_on is null
 ),
 
@@ -24,9 +24,9 @@ alert as (
 latest as (
     select
         answers.*,
-        review_cycles.reviewed_on
+        last_reviews.reviewed_on
     from answers
-    left join review_cycles on answers.customer_id = review_cycles.customer_id
+    left join last_reviews on answers.customer_id = last_reviews.customer_id
     where
         answers.speaks
         and answers.score_until is null

@@ -1,11 +1,5 @@
 with reviews as (
-    select
-        customer_id,
-        reviewed_on,
-        upper(trim(tier)) as tier,
-        row_number() over (partition by customer_id, reviewed_on order by known_at desc, review_id desc) as recency
-    from {{ ref('stg_erp__credit_reviews') }}
-    where reviewed_on <= {{ as_of() }}
+    select * from {{ ref('int_reviews') }}
 ),
 
 tier_terms as (
@@ -22,7 +16,7 @@ select
     reviews.customer_id,
     reviewed_terms.tier,
     reviews.reviewed_on,
-    lead(reviews.reviewed_on) over (partition by reviews.customer_id order by reviews.reviewed_on) as next_reviewed_on,
+    reviews.next_reviewed_on,
     cast({{ dbt.dateadd(
         'month', 'coalesce(reviewed_terms.review_months, indicated_terms.review_months)', 'reviews.reviewed_on'
     ) }} as date) as next_review_due
@@ -30,4 +24,3 @@ from reviews
 left join indicated on reviews.customer_id = indicated.customer_id
 left join tier_terms as reviewed_terms on reviews.tier = upper(reviewed_terms.tier)
 left join tier_terms as indicated_terms on indicated.tier_indicated = indicated_terms.tier
-where reviews.recency = 1

@@ -17,17 +17,8 @@ tier_terms as (
 ),
 
 last_reviews as (
-    select *
-    from (
-        select
-            customer_id,
-            reviewed_on,
-            upper(trim(tier)) as tier,
-            row_number() over (partition by customer_id order by reviewed_on desc, known_at desc, review_id desc) as recency
-        from {{ ref('stg_erp__credit_reviews') }}
-        where reviewed_on <= {{ as_of() }}
-    ) as reviews
-    where recency = 1
+    select * from {{ ref('int_reviews') }}
+    where next_reviewed_on is null
 ),
 
 review_plan as (

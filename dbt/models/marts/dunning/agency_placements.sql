@@ -190,19 +190,7 @@ debtor_contacts as (
         name,
         email,
         phone
-    from (
-        select
-            customer_id,
-            name,
-            email,
-            phone,
-            row_number() over (
-                partition by customer_id
-                order by case role when 'executive' then 0 when 'senior' then 1 else 2 end, contact_id
-            ) as preference
-        from contacts
-    ) as by_role
-    where preference = 1
+    from {{ first_of('contacts', 'customer_id', "case role when 'executive' then 0 when 'senior' then 1 else 2 end, contact_id") }} as by_role
 )
 
 select

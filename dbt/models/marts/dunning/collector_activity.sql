@@ -40,9 +40,7 @@ promised as (
     from promises
     cross join reporting
     left join exchange_rates
-        on promises.currency = exchange_rates.from_currency
-        and reporting.currency = exchange_rates.to_currency
-        and {{ spans('promises.made_on', 'exchange_rates') }}
+        on {{ rate_on('promises.made_on', 'promises.currency', 'reporting.currency') }}
 ),
 
 activity as (

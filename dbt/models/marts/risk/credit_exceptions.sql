@@ -1,5 +1,6 @@
 with credit_exceptions as (
     select * from {{ ref('int_credit_exceptions') }}
+    where not is_before_policy
 )
 
 select
