@@ -81,9 +81,10 @@ faults: setup ## Run the nights that are killed, starved and lied to: minutes ea
 	@$(BIN)/python -m dagster_project prepare
 	@$(BIN)/python -m pytest tests/faults tests/e2e/test_operations.py -m "faults or not faults"
 
-lint: setup ## Check style and types
+lint: setup ## Check style and types, of Python and SQL
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/sqruff lint --library-path .ci/dbt_words dbt/models dbt/tests
 	@$(BIN)/mypy
 
 docs: setup ## Build the site into docs/_build: marts, policy tables, decisions, models, settings
