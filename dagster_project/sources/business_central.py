@@ -178,14 +178,18 @@ class BusinessCentralSource:
     def _have(self, company: str, kind: str, numbers: Iterable[int]) -> None:
         """Ask for entries that are not there yet, by number."""
         key = f"{company}\x1f{kind}"
-        missing = sorted({each for each in numbers if each and self._spool.get(key, f"{each:012}") is None})
+        known = self._spool.keys(key)
+        missing = sorted({each for each in numbers if each and f"{each:012}" not in known})
         for start in range(0, len(missing), BY_NUMBER):
             asked = " or ".join(f"entryNumber eq {each}" for each in missing[start : start + BY_NUMBER])
             self._keep(key, self._of(company, kind, OURS, filter=asked))
 
     def _one(self, company: str, kind: str, entry: int) -> Record:
-        self._have(company, kind, [entry])
-        return self._spool.get(f"{company}\x1f{kind}", f"{entry:012}") or {}
+        key, number_ = f"{company}\x1f{kind}", f"{entry:012}"
+        if (found := self._spool.get(key, number_)) is None and entry:
+            self._have(company, kind, [entry])
+            found = self._spool.get(key, number_)
+        return found or {}
 
     def aged(self, day: date) -> Iterator[Aged]:
         """The aged receivables of each company, which it works out for today alone: a customer's balance, in the company's currency.
@@ -357,8 +361,8 @@ class BusinessCentralSource:
 
     def _allocations(self, company: str, since: datetime | None, left_out: Counter[str]) -> Iterator[Record]:
         details = list(self._ledger(company, DETAILS, since))
-        self._have(company, ENTRIES, (_int(each, "customerLedgerEntryNumber") for each in details))
-        self._have(company, ENTRIES, (_int(each, "appliedCustomerLedgerEntryNumber") for each in details))
+        sides = ("customerLedgerEntryNumber", "appliedCustomerLedgerEntryNumber")
+        self._have(company, ENTRIES, (_int(each, side) for each in details for side in sides))
         self._have(company, DETAILS, (_int(each, "unappliedByEntryNumber") for each in details))
         mirrors: dict[tuple[str, int], list[Record]] = defaultdict(list)
         for each in details:
