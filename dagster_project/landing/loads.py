@@ -250,7 +250,10 @@ def read_json(path: Path) -> Mapping[str, Any]:
         UnreadableError: it is not there, or holds something else.
     """
     try:
-        told = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        told = json.loads(text)
+        if r"\ud" in text.lower():
+            json.dumps(told, ensure_ascii=False).encode()  # half a character, which nothing of ours writes
     except OSError as gone:
         raise UnreadableError(path, f"cannot be read: {gone.strerror}") from None
     except (ValueError, RecursionError):
@@ -263,4 +266,6 @@ def read_json(path: Path) -> Mapping[str, Any]:
 def seal_of(told: Mapping[str, Any]) -> str:
     """The fingerprint of everything a manifest says but its own seal."""
     said = {name: value for name, value in told.items() if name != "seal"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    ).hexdigest()

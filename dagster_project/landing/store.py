@@ -48,7 +48,7 @@ from dagster_project.landing.loads import MANIFEST, ROWS, STAMP, LandingError, L
 from dagster_project.landing.read import empty_select, rows_select
 from dagster_project.settings import MEMORY_LIMIT
 from dagster_project.sources import EXTRA, Delivery, Hand
-from dagster_project.words import shown
+from dagster_project.words import printable, shown
 
 log = logging.getLogger("arrears.ingestion")
 
@@ -232,7 +232,7 @@ class Landing:
                 dataset=dataset.name,
                 as_of=as_of.isoformat(),
                 loaded_at=loaded_at.isoformat(),
-                origin=delivery.origin if delivery else "",
+                origin=printable(delivery.origin) if delivery else "",
                 absent=delivery is None,
                 full=bool(delivery and delivery.full),
                 since=since.isoformat() if since and delivery and not delivery.full else None,
