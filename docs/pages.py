@@ -38,7 +38,7 @@ def write(folder: Path) -> None:
         "models.md": _models(nodes),
         "policy.md": _policy(nodes),
         "decisions.md": _decisions(nodes),
-        "readme.md": (ROOT / "README.md").read_text("utf-8"),
+        "readme.md": (ROOT / "README.md").read_text("utf-8").replace("](docs/pictures/", "](../pictures/"),
         "contributing.md": (ROOT / "CONTRIBUTING.md").read_text("utf-8"),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8"),
         "settings.md": _settings(),
