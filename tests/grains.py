@@ -14,12 +14,14 @@ from dagster_project import dbt_build
 
 
 def declared() -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Every model with a grain: its relation and the columns that name one row of it."""
+    """Every model with a grain that stands somewhere, as an ephemeral one does not: its relation and the columns that name a row of it."""
     nodes = json.loads(dbt_build.MANIFEST.read_text("utf-8"))["nodes"].values()
     return {
         node["name"]: (f'"{node["database"]}"."{node["schema"]}"."{node["name"]}"', tuple(node["config"]["meta"]["grain"]))
         for node in nodes
-        if node["resource_type"] == "model" and node["config"]["meta"].get("grain")
+        if node["resource_type"] == "model"
+        and node["config"]["materialized"] != "ephemeral"
+        and node["config"]["meta"].get("grain")
     }
 
 

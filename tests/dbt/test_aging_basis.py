@@ -32,6 +32,10 @@ def marts(landing: Landing, seeds: Path) -> Mapping[str, list[dict[str, Any]]]:
     return {name: built.rows(name) for name in names}
 
 
+BY_BUCKET = ("credit_loss_provision",)
+"""Marts with a row per bucket: what is provided for follows the aging that is reported."""
+
+
 def acting(rows: list[dict[str, Any]]) -> list[str]:
     """Rows without what a basis may change, in an order of their own."""
     return sorted(
@@ -54,5 +58,5 @@ def test_a_basis_moves_buckets_and_nobody(landing: Landing, tmp_path: Path) -> N
 
     moved = [name for name, rows in by_due_date.items() if rows != by_invoice_date[name]]
     assert {"open_items", "aging_by_customer", "aging_history", "kpi_monthly"} <= set(moved)
-    for name in moved:
+    for name in (name for name in moved if name not in BY_BUCKET):
         assert acting(by_due_date[name]) == acting(by_invoice_date[name]), name
