@@ -46,7 +46,7 @@ def small_company() -> Iterator[None]:
 def day_by_day(tmp_path_factory: pytest.TempPathFactory) -> House:
     house = House(tmp_path_factory.mktemp("day-by-day") / "home", {"source": "demo", "reporting_currency": "EUR"})
     for day in DAYS:
-        night = house.run(day)
+        night = house.run(day, as_sql=day != DAYS[0])
         assert night.success, night.reasons
     return house
 
@@ -66,7 +66,7 @@ def over_the_network(tmp_path_factory: pytest.TempPathFactory) -> House:
                 "reporting_currency": "EUR",
             },
         )
-        night = house.run(DAYS[-1])
+        night = house.run(DAYS[-1], as_sql=True)
     assert night.success, night.reasons
     return house
 

@@ -123,7 +123,7 @@ def first(house: House, tools: dict[str, Tool]) -> Seen:
 @pytest.fixture(scope="module")
 def again(first: Seen) -> Seen:
     """The same morning once more, with the source asked once more."""
-    night = first.house.run(AS_OF, refresh=True)
+    night = first.house.run(AS_OF, refresh=True, as_sql=True)
     assert night.success, night.reasons
     return seen(first.house)
 
@@ -169,7 +169,7 @@ def following(corrected: House, killed: object) -> Seen:
 @pytest.fixture(scope="module")
 def replayed(following: Seen) -> Seen:
     """The first morning, as it was known then."""
-    night = following.house.run(AS_OF)
+    night = following.house.run(AS_OF, as_sql=True)
     assert night.success, night.reasons
     return seen(following.house, following.house.published / "history" / AS_OF.isoformat())
 
@@ -177,7 +177,7 @@ def replayed(following: Seen) -> Seen:
 @pytest.fixture(scope="module")
 def known_now(replayed: Seen) -> Seen:
     """The first morning, with everything learned since."""
-    night = replayed.house.run(AS_OF, known="now")
+    night = replayed.house.run(AS_OF, known="now", as_sql=True)
     assert night.success, night.reasons
     return seen(replayed.house, replayed.house.published / "history" / AS_OF.isoformat())
 

@@ -38,7 +38,7 @@ def test_a_home_restored_into_an_empty_folder_gives_the_same_bytes(first_morning
         shutil.rmtree(restored.home / rebuilt)
     loads = len(restored.loads("invoices"))
 
-    night = restored.run(AS_OF)
+    night = restored.run(AS_OF, as_sql=True)
 
     assert night.success, night.reasons
     assert len(restored.loads("invoices")) == loads, "the source was not asked"

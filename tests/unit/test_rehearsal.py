@@ -3,7 +3,6 @@ which it is tried on: what the page says is what is said."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from datetime import date
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dagster_project import adoption, dbt_build, rehearsal, warehouse
+from dagster_project import adoption, dbt_build, rehearsal
 from dagster_project.contract import DATASETS
 from dagster_project.dbt_build import NodeResult
 from dagster_project.landing import Landing
@@ -77,28 +76,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The project as plain SQL in dbt's place, all of it or only the models named here; models first, then the tests."""
     names: list[str] = []
 
-    def build(folder: Path, variables: str, *_: Any, through: bool = False, **how: Any) -> list[NodeResult]:
-        told = json.loads(variables)
-        ids = {node["name"]: unique_id for unique_id, node in json.loads(dbt_build.MANIFEST.read_text("utf-8"))["nodes"].items()}
+    def build(*given: Any, through: bool = False, **how: Any) -> list[NodeResult]:
         assert through, "everything is built, whatever tests say"
-        nodes = compiled.compiled(told["policy"], told["reporting_currency"])
-        nodes = compiled.needed_for(nodes, *names) if names else nodes
-        con = warehouse.connect(str(folder / "arrears.duckdb"))
-        con.execute(f"attach '{folder / 'marts.duckdb'}' as published; set timezone = 'UTC'")
-        for schema in sorted({node.relation.rpartition(".")[0] for node in nodes if node.relation}):
-            con.execute(f"create schema if not exists {schema}")
-        results = []
-        for node in nodes:
-            sql, failures = compiled.at(node, date.fromisoformat(told["as_of"])), 0
-            if node.kind == "test":
-                failures = len(con.sql(sql).fetchall())
-            else:
-                con.execute(f"create {node.kind if node.kind == 'view' else 'table'} {node.relation} as {sql}")
-            status = "success" if node.kind != "test" else "pass" if not failures else "fail" if node.blocking else "warn"
-            layer = "test" if node.kind == "test" else "marts"
-            results.append(NodeResult(ids[node.name], node.name, layer, status, "", 0.0, failures, sql))
-        con.close()
-        return results
+        return compiled.build_in_dbts_place(*given, names=names, **how)
 
     monkeypatch.setattr(dbt_build, "build", build)
     return names
