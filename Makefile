@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run adopt connect reconcile send remind datadocs verify forget compact compare scenario backtest policy postgres test live faults lint docs dev serve demo bench audit lock clean
+.PHONY: help setup run adopt connect reconcile send remind datadocs verify forget compact compare scenario backtest policy postgres test live faults mutants lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ live: setup ## Run the tests that need a server on this machine; each says what 
 faults: setup ## Run the nights that are killed, starved and lied to: minutes each, beside the quick half in `make test`
 	@$(BIN)/python -m dagster_project prepare
 	@$(BIN)/python -m pytest tests/faults tests/e2e/test_operations.py -m "faults or not faults"
+
+mutants: setup ## Alter the predicates of MODELS="int_promises …", by default the deciding ones, and see who notices [MUTANTS=20 SEED=1 BOOKS=40]
+	@$(BIN)/python tests/benchmarks/mutants.py $(MODELS) --mutants $(or $(MUTANTS),0) --seed $(or $(SEED),1) --books $(or $(BOOKS),40)
 
 lint: setup ## Check style and types, of Python and SQL
 	@$(BIN)/ruff format --check .
