@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -182,7 +183,7 @@ class NoSuchModel(Exception):
 
 def cases_of(model: str, nodes: dict[str, Node], typed: duckdb.DuckDBPyConnection) -> Iterator[Case]:
     """The cases that stand beside a model. `typed`: a built morning, which knows the types of all tables."""
-    for case in json.loads(dbt_build.MANIFEST.read_text("utf-8"))["unit_tests"].values():
+    for case in _cases():
         if case["model"] != model:
             continue
         con = connect(threads="1")
@@ -196,6 +197,12 @@ def cases_of(model: str, nodes: dict[str, Node], typed: duckdb.DuckDBPyConnectio
         _fill(con, "expected", _columns(typed, nodes[model]), rows)
         columns = list(rows[0]) if rows else list(_columns(typed, nodes[model]))
         yield Case(case["name"], con, str(variables.get("as_of", AS_OF)), variables.get("policy", POLICY), columns)
+
+
+@cache
+def _cases() -> list[dict[str, Any]]:
+    """All of them, read once: whoever edits a model meanwhile changes the manifest."""
+    return list(json.loads(dbt_build.MANIFEST.read_text("utf-8"))["unit_tests"].values())
 
 
 def _columns(con: duckdb.DuckDBPyConnection, node: Node) -> dict[str, str]:
@@ -380,6 +387,7 @@ def main() -> int:
     parser.add_argument("--books", type=int, default=40, help="random books the reference is asked about; 0 for none")
     given = parser.parse_args()
     every = compiled.compiled(POLICY, CURRENCY)
+    _cases()
     nodes = {node.name: node for node in every if node.kind != "test"}
     folders = json.loads(dbt_build.MANIFEST.read_text("utf-8"))["nodes"].values()
     deciding = [
