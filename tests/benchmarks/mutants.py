@@ -6,7 +6,8 @@ reference, the tests, the grains), and is killed by the first that objects. What
 `mutants.toml` with its reason.
 
 Belongs here: altering compiled SQL and asking the judges. Does not belong here: what is right (the cases, the golden files, the reference).
-Conditions that macros write for policy rows are left alone: they are the same in every model and have tests of their own. The cases are
+Conditions that macros write for policy rows are left alone: they are the same in every model and have tests of their own. So are
+the conditions of parts that dbt writes into a model (ephemeral): their cases stand beside the part. The cases are
 run here as dbt runs them but without dbt; one that does not hold for the model as it stands judges nothing and is named.
 """
 
@@ -47,6 +48,8 @@ from tests.reference.test_random_books import MORNINGS  # noqa: E402
 LISTED = Path(__file__).with_suffix(".toml")
 LEDGER, AS_OF = ROOT / "tests" / "fixtures" / "ledger", date(2025, 6, 30)
 POLICY, CURRENCY = "net_terms", "EUR"
+PART = "__dbt__cte__"
+"""What dbt calls a part that is written into a model (ephemeral)."""
 FOLDERS = ("dunning", "risk")
 DECIDING = (
     *("int_reference_matches", "int_named_documents", "int_possible_payments", "int_source_allocations", "int_allocations"),
@@ -101,7 +104,7 @@ def _alterations(tree: exp.Expression) -> list[tuple[exp.Expression, exp.Express
     return [
         (node, altered)
         for node in tree.walk(bfs=False)
-        if isinstance(node, (*OTHER, exp.Is, exp.In, exp.Coalesce, exp.Ordered)) and not _is_a_macro_s(node)
+        if isinstance(node, (*OTHER, exp.Is, exp.In, exp.Coalesce, exp.Ordered)) and not _is_not_its_own(node)
         for altered in _altered(node)
     ]
 
@@ -136,10 +139,15 @@ def _other_value(value: exp.Expression) -> exp.Expression | None:
     return None
 
 
-def _is_a_macro_s(node: exp.Expression) -> bool:
-    """Whether it stands in what `policy_rows` and `policy_value` write."""
+def _is_not_its_own(node: exp.Expression) -> bool:
+    """Whether it stands in what `policy_rows` and `policy_value` write, or in a part."""
     if any(column.name == "policy_precedence" for column in node.find_all(exp.Column)):
         return not isinstance(node, exp.And | exp.Or)
+    part = node.find_ancestor(exp.CTE)
+    while part:
+        if part.alias.startswith(PART):
+            return True
+        part = part.find_ancestor(exp.CTE)
     select = node.find_ancestor(exp.Select)
     while select:
         source = select.args.get("from_") or select.args.get("from")
@@ -161,8 +169,10 @@ class Case:
     as_of: str
     policy: str
     columns: Sequence[str]
+    has_parts: bool
 
     def objects(self, sql: str) -> bool:
+        sql = _without_parts(sql) if self.has_parts else sql
         sql = sql.replace(compiled.STAND_IN.isoformat(), self.as_of).replace(f"'{POLICY}'", f"'{self.policy}'")
         names = ", ".join(f'"{name}"' for name in self.columns)
         sides = (f"select {names} from ({sql}) as actual", f"select {names} from expected")
@@ -188,15 +198,20 @@ def cases_of(model: str, nodes: dict[str, Node], typed: duckdb.DuckDBPyConnectio
             continue
         con = connect(threads="1")
         con.execute("attach ':memory:' as arrears; attach ':memory:' as published; set timezone = 'UTC'; use arrears")
+        parts = []
         for given in case["given"]:
-            node = nodes[given["input"].split("'")[1]]
-            con.execute(f"create schema if not exists {node.relation.rpartition('.')[0]}")
-            _fill(con, node.relation, _columns(typed, node), given["rows"])
+            name = given["input"].split("'")[1]
+            if name not in nodes:  # a part of the model, written into it
+                parts.append(PART + name)
+                _fill(con, parts[-1], _described(typed, _part(nodes[model].sql, parts[-1])), given["rows"])
+                continue
+            con.execute(f"create schema if not exists {nodes[name].relation.rpartition('.')[0]}")
+            _fill(con, nodes[name].relation, _columns(typed, nodes[name]), given["rows"])
         variables = (case["overrides"] or {}).get("vars", {})
         rows = case["expect"]["rows"]
         _fill(con, "expected", _columns(typed, nodes[model]), rows)
         columns = list(rows[0]) if rows else list(_columns(typed, nodes[model]))
-        yield Case(case["name"], con, str(variables.get("as_of", AS_OF)), variables.get("policy", POLICY), columns)
+        yield Case(case["name"], con, str(variables.get("as_of", AS_OF)), variables.get("policy", POLICY), columns, bool(parts))
 
 
 @cache
@@ -206,7 +221,26 @@ def _cases() -> list[dict[str, Any]]:
 
 
 def _columns(con: duckdb.DuckDBPyConnection, node: Node) -> dict[str, str]:
-    return {row[0]: str(row[1]) for row in con.execute(f"describe select * from {node.relation}").fetchall()}
+    return _described(con, f"select * from {node.relation}")
+
+
+def _described(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
+    return {row[0]: str(row[1]) for row in con.execute(f"describe {sql}").fetchall()}
+
+
+def _part(sql: str, name: str) -> str:
+    """A part of a model, as a statement of its own."""
+    parts = [each.sql("duckdb") for each in sqlglot.parse_one(sql, read="duckdb").ctes if each.alias.startswith(PART)]
+    return f"with {', '.join(parts)} select * from {name}"
+
+
+def _without_parts(sql: str) -> str:
+    """The model over given rows instead of its parts."""
+    tree = sqlglot.parse_one(sql, read="duckdb")
+    for each in tree.ctes:
+        if each.alias.startswith(PART):
+            each.pop()
+    return tree.sql("duckdb")
 
 
 def _fill(con: duckdb.DuckDBPyConnection, table: str, columns: dict[str, str], rows: Any) -> None:
