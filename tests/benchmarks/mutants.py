@@ -141,13 +141,13 @@ def _other_value(value: exp.Expression) -> exp.Expression | None:
 
 def _is_not_its_own(node: exp.Expression) -> bool:
     """Whether it stands in what `policy_rows` and `policy_value` write, or in a part."""
-    if any(column.name == "policy_precedence" for column in node.find_all(exp.Column)):
-        return not isinstance(node, exp.And | exp.Or)
     part = node.find_ancestor(exp.CTE)
     while part:
         if part.alias.startswith(PART):
             return True
         part = part.find_ancestor(exp.CTE)
+    if any(column.name == "policy_precedence" for column in node.find_all(exp.Column)):
+        return not isinstance(node, exp.And | exp.Or)
     select = node.find_ancestor(exp.Select)
     while select:
         source = select.args.get("from_") or select.args.get("from")
@@ -237,7 +237,7 @@ def _part(sql: str, name: str) -> str:
 def _without_parts(sql: str) -> str:
     """The model over given rows instead of its parts."""
     tree = sqlglot.parse_one(sql, read="duckdb")
-    for each in tree.ctes:
+    for each in list(tree.ctes):
         if each.alias.startswith(PART):
             each.pop()
     return tree.sql("duckdb")
