@@ -38,6 +38,7 @@ _STRICTER = re.compile(r"(?<!lesser )(?<!library )general public license|\b(a?gp
 
 LOOKED_AT: dict[str, str] = {
     "docutils": "nearly all public domain; only builds the documentation",
+    "sqruff": "Apache-2.0 by its workspace manifest, which the wheel does not repeat; only lints SQL",
     "text-unidecode": "Artistic or GPL, whichever one likes; comes with python-slugify",
 }
 """Packages whose licence was looked at and found fine, with why."""
