@@ -116,7 +116,7 @@ def test_there_is_nothing_to_compare_before_the_first_morning(tmp_path: Path) ->
 
 def test_a_source_is_tried_on_by_name_and_there_is_nothing_to_reconcile_before_a_night(tmp_path: Path) -> None:
     unknown = command("connect", "--source", "nowhere", home=tmp_path)
-    assert (unknown.returncode, "'nowhere' is none of business_central, " in unknown.stderr) == (2, True)
+    assert (unknown.returncode, "'nowhere' is none of bureau_file, business_central, " in unknown.stderr) == (2, True)
 
     nobody = command("connect", "--source", "files", home=tmp_path, FILES_DIR=str(tmp_path / "gone"))
     assert (nobody.returncode, "there is no folder" in nobody.stdout) == (1, True)
