@@ -23,6 +23,8 @@ REMEMBERS = {
     "dunning_items": "which steps went out on the first morning",
     "dunning_worklist": "the same",
     "dunning_changes": "what was asked for on the morning before",
+    "collector_day": "how many minutes the steps of this morning take",
+    "bureau_reports_due": "what the bureau is called: the embedded one, or the server that is asked",
     "watch_list": "with which step somebody is written to this morning",
     "due_date_shifts": "due dates that moved between two mornings, which a first look cannot see",
     "roll_forward": "when each posting was first seen, which tells the back-dated ones",

@@ -60,8 +60,10 @@ def test_elsewhere_there_are_plain_lines_alone(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_build_says_how_many_models_and_tests_are_done_and_what_takes_longest() -> None:
+    built = SimpleNamespace(materialized="table")
+
     def node(kind: str, name: str) -> Any:
-        return SimpleNamespace(resource_type=kind, unique_id=f"{kind}.arrears.{name}", node_status="success")
+        return SimpleNamespace(resource_type=kind, unique_id=f"{kind}.arrears.{name}", node_status="success", config=built)
 
     nodes = [node("model", "quick"), node("model", "slow"), node("test", "holds")]
     listener = dbt_build._Listener(SimpleNamespace(nodes={each.unique_id: each for each in nodes}))
