@@ -90,9 +90,9 @@ def test_every_document_is_as_open_as_tryton_says(source: TrytonSource, ours: Bu
     )
 
     theirs = {
-        str(number): abs(Decimal(record["amount_to_pay"]))
-        for number, record in source.documents.items()
-        if record["state"] == "posted" and Decimal(record["amount_to_pay"])
+        str(number): abs(document.left)
+        for number, document in source.documents.items()
+        if document.state == "posted" and document.left
     }
 
     assert len(theirs) > 50
