@@ -6,7 +6,10 @@ customer, and what that would mean, are the mart's columns; here they are counte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,8 +24,20 @@ class NothingToCompare(Exception):
     """No morning with a comparison was published, or it does not have the pack asked for."""
 
 
-def comparison_of(published: Path, beside: str | None = None) -> str:
-    """The packs tier by tier, and who would move most; only the selected pack and `beside` where that is named.
+@dataclass(frozen=True)
+class PublishedPacks:
+    """The published morning's `policy_comparison`, open to be asked: its packs by name, which of them the night ran by, its currency."""
+
+    con: duckdb.DuckDBPyConnection
+    as_of: date
+    packs: Sequence[str]
+    selected: str
+    currency: str
+
+
+@contextmanager
+def published_packs(published: Path, purpose: str) -> Iterator[PublishedPacks]:
+    """What was published, for as long as the `with`; `purpose` is what its customers are wanted for, in words.
 
     Raises:
         NothingToCompare: the message says what to do.
@@ -34,14 +49,25 @@ def comparison_of(published: Path, beside: str | None = None) -> str:
         packs = dict(con.execute("select policy, bool_or(is_selected) from policy_comparison group by 1 order by 1").fetchall())
         selected = next((name for name, is_selected in packs.items() if is_selected), None)
         if selected is None:
-            raise NothingToCompare(f"the book of {as_of} has no customers to compare the policy packs on")
-        others = [name for name in packs if name != selected]
+            raise NothingToCompare(f"the book of {as_of} has no customers to {purpose}")
+        (currency,) = con.execute("select any_value(reporting_currency) from policy_comparison").fetchall()[0]
+        yield PublishedPacks(con, as_of, list(packs), selected, currency)
+
+
+def comparison_of(published: Path, beside: str | None = None) -> str:
+    """The packs tier by tier, and who would move most; only the selected pack and `beside` where that is named.
+
+    Raises:
+        NothingToCompare: the message says what to do.
+    """
+    with published_packs(published, "compare the policy packs on") as book:
+        con, as_of, selected, currency = book.con, book.as_of, book.selected, book.currency
+        others = [name for name in book.packs if name != selected]
         if beside is not None and beside not in others:
             raise NothingToCompare(
                 f"{beside!r} cannot be held beside {selected}, the pack of {as_of}; there is: {', '.join(others) or 'no other'}"
             )
         others = [beside] if beside else others
-        (currency,) = con.execute("select any_value(reporting_currency) from policy_comparison").fetchall()[0]
         parts = [
             f"The policy packs on the book of {as_of}, which runs by {selected}; amounts in {currency}",
             _tiers(con, [selected, *others]),

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.comparison import NothingToCompare, laid_out
+from dagster_project.comparison import NothingToCompare, laid_out, published_packs
 from dagster_project.policy import row_in_force
-from dagster_project.warehouse import published_as_of, published_marts
 
 
 @dataclass(frozen=True)
@@ -38,21 +37,14 @@ def scenario_of(published: Path, question: Question) -> str:
     Raises:
         NothingToCompare: the message says what to do.
     """
-    as_of = published_as_of(published)
-    if as_of is None or not (published / "parquet" / "policy_comparison.parquet").exists():
-        raise NothingToCompare("no morning with a comparison of the policy packs is published yet: make run")
-    with published_marts(published) as con:
-        packs = dict(con.execute("select policy, bool_or(is_selected) from policy_comparison group by 1 order by 1").fetchall())
-        selected = next((name for name, is_selected in packs.items() if is_selected), None)
-        if selected is None:
-            raise NothingToCompare(f"the book of {as_of} has no customers to ask about")
+    with published_packs(published, "ask about") as book:
+        con, as_of, selected, currency = book.con, book.as_of, book.selected, book.currency
         pack = question.pack or selected
-        if pack not in packs:
-            raise NothingToCompare(f"{pack!r} is no policy pack of {as_of}; there is: {', '.join(packs)}")
+        if pack not in book.packs:
+            raise NothingToCompare(f"{pack!r} is no policy pack of {as_of}; there is: {', '.join(book.packs)}")
         now, then = _tiers(con, selected, Question()), _tiers(con, pack, question)
         if missing := [tier for tier in question.tiers if tier not in then]:
             raise NothingToCompare(f"{pack} has no tier {', '.join(missing)}; there is: {', '.join(then)}")
-        (currency,) = con.execute("select any_value(reporting_currency) from policy_comparison").fetchall()[0]
         (moved,) = con.execute(
             f"""
             select sum(there.billed_amount * (({_NET_DAYS}) - here.net_days + $late_days))
