@@ -9,10 +9,7 @@ habits as (
 ),
 
 digits as (
-    {%- for digit in range(10) %}
-    select {{ digit }} as digit
-    {%- if not loop.last %} union all {%- endif %}
-    {%- endfor %}
+    {{ ten_digits() }}
 ),
 
 numbers as (

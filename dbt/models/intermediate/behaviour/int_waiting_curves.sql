@@ -7,10 +7,7 @@ promised_items as (
 ),
 
 digits as (
-    {%- for digit in range(10) %}
-    select {{ digit }} as digit
-    {%- if not loop.last %} union all {%- endif %}
-    {%- endfor %}
+    {{ ten_digits() }}
 ),
 
 curve_days as (

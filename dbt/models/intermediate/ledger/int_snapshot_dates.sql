@@ -1,8 +1,5 @@
 with digits as (
-    {%- for digit in range(10) %}
-    select {{ digit }} as digit
-    {%- if not loop.last %} union all {%- endif %}
-    {%- endfor %}
+    {{ ten_digits() }}
 ),
 
 months_back as (
