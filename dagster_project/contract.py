@@ -35,7 +35,7 @@ DECIMALS: Mapping[Type, tuple[int, int]] = MappingProxyType({Type.AMOUNT: (18, 4
 
 SQL_TYPES: Mapping[Type, str] = MappingProxyType(
     {
-        Type.TEXT: "varchar",
+        Type.TEXT: "string",
         Type.DATE: "date",
         Type.TIMESTAMP: "timestamp",
         Type.INTEGER: "integer",

@@ -220,5 +220,5 @@ def _arrow(kind: str) -> pa.DataType:
     if kind.startswith("decimal"):
         precision, scale = kind.removeprefix("decimal(").rstrip(")").split(",")
         return pa.decimal128(int(precision), int(scale))
-    plain = {"varchar": pa.string(), "date": pa.date32(), "integer": pa.int32(), "bigint": pa.int64()}
+    plain = {"string": pa.string(), "date": pa.date32(), "integer": pa.int32(), "bigint": pa.int64()}
     return {**plain, "boolean": pa.bool_(), "timestamp": pa.timestamp("us")}[kind]

@@ -37,7 +37,7 @@
 {#- A due date, on to the next business day where policy says that lateness counts from that. `day` is its row of int_business_days. -#}
 {% macro off_days_off(due_date, day) -%}
     case
-        when {{ policy_value('aging_policy', 'due_on_day_off', 'varchar') }} = 'next_business_day'
+        when {{ policy_value('aging_policy', 'due_on_day_off', 'string') }} = 'next_business_day'
             then coalesce({{ day }}.next_business_day, {{ due_date }})
         else {{ due_date }}
     end

@@ -2,7 +2,7 @@
 {% macro for_people(number, unit) -%}
     case
         when {{ unit }} = 'percent' then
-            regexp_replace(cast(cast(round(100 * {{ number }}, 1) as decimal(18, 1)) as varchar), '[.]0$', '') || ' %'
-        else regexp_replace(cast(cast(round({{ number }}, 1) as decimal(18, 1)) as varchar), '[.]0$', '')
+            regexp_replace(cast(cast(round(100 * {{ number }}, 1) as decimal(18, 1)) as string), '[.]0$', '') || ' %'
+        else regexp_replace(cast(cast(round({{ number }}, 1) as decimal(18, 1)) as string), '[.]0$', '')
     end
 {%- endmacro %}

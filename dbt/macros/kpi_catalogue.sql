@@ -10,7 +10,7 @@
     `difference_of`: the first of two other figures less the second. `counted_in`: the model that counts it, which no ratio does.
 -#}
 {% macro kpi_catalogue() -%}
-    {%- set window = "concat_ws('', 'trailing_', cast(window_days as varchar), '_days')" -%}
+    {%- set window = "concat_ws('', 'trailing_', cast(window_days as string), '_days')" -%}
     {%- set bands = "'of_the_whole_book_trailing_12_months'" -%}
     {{ return({
         'dso': {
@@ -82,7 +82,7 @@
         'concentration_rest': {'numerator': 'billed_rest', 'denominator': 'billed_year', 'variant': bands},
         'customer_retention': {
             'numerator': 'customers_kept', 'denominator': 'customers_year_before',
-            'variant': "concat_ws('', 'billed_in_', cast(window_days as varchar), '_days')",
+            'variant': "concat_ws('', 'billed_in_', cast(window_days as string), '_days')",
             'moved_by': ('billed', 'customers_year_before - customers_kept'),
         },
         'recovered_past_due': {'of_documents': true, 'numerator': 'paid_past_due', 'variant': "'past_due_when_paid'"},

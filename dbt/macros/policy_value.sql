@@ -8,7 +8,7 @@
             case
                 when count(*) = 1 and try_cast(max(value) as {{ data_type }}) is not null then cast(max(value) as {{ data_type }})
                 else {{ refused(
-                    seed ~ ".csv: " ~ parameter ~ " must stand there once, with a " ~ ("text" if data_type == "varchar" else "number") ~ ", for the pack " ~ var("policy")
+                    seed ~ ".csv: " ~ parameter ~ " must stand there once, with a " ~ ("text" if data_type == "string" else "number") ~ ", for the pack " ~ var("policy")
                     ~ " or for every pack (*) on " ~ as_of_text()
                 ) }}
             end

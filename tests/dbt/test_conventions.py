@@ -183,7 +183,7 @@ def test_no_mart_holds_a_float_and_money_has_four_places(marts: dict[str, Node])
 def test_the_types_of_marts_are_those_that_readers_of_every_engine_have(marts: dict[str, Node]) -> None:
     kinds = {c["data_type"].lower().replace(" ", "") for node in marts.values() for c in node["columns"].values()}
 
-    assert kinds <= {"varchar", "date", "timestamp", "boolean", "integer", "bigint", "decimal(18,4)"}
+    assert kinds <= {"string", "date", "timestamp", "boolean", "integer", "bigint", "decimal(18,4)"}
 
 
 # --- which way the arrows run -----------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def fill(database: str, folder: Path) -> list[Dataset]:
             with path.open(encoding="utf-8", newline="") as file:
                 header, *rows = csv.reader(file)
             kinds = {name: SQL_TYPES[dataset.by_name[name].type] for name in header}
-            kinds |= {name: "timestamptz" for name, kind in kinds.items() if kind == "timestamp"}
+            kinds = {name: {"string": "text", "timestamp": "timestamptz"}.get(kind, kind) for name, kind in kinds.items()}
             connection.exec_driver_sql(f"create table {dataset.name} ({', '.join(f'{n} {k}' for n, k in kinds.items())})")
             connection.exec_driver_sql("set time zone 'UTC'")
             values = ", ".join(f"cast(%s as {kind})" for kind in kinds.values())

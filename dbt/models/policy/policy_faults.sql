@@ -35,7 +35,7 @@ dated as (
     select
         '{{ seed }}.csv' as file,
         policy,
-        concat_ws(' '{% for column in key %}, '{{ column }}', coalesce(cast({{ column }} as varchar), 'without a name'){% endfor %}) as subject,
+        concat_ws(' '{% for column in key %}, '{{ column }}', coalesce(cast({{ column }} as string), 'without a name'){% endfor %}) as subject,
         valid_from,
         valid_to,
         approved_by,

@@ -3,14 +3,14 @@
 {%- set among = [
     ('customers', 'customer_id', ['credit_limit'], ''),
     ('invoices', 'invoice_id', ['amount', 'tax_amount', 'open_amount_reported'], ''),
-    ('instalments', "concat_ws('/', records.invoice_id, cast(records.instalment_number as varchar))", ['amount'], 'invoices.invoice_id = records.invoice_id'),
-    ('invoice_lines', "concat_ws('/', records.invoice_id, cast(records.line_number as varchar))", ['amount', 'tax_amount'], 'invoices.invoice_id = records.invoice_id'),
+    ('instalments', "concat_ws('/', records.invoice_id, cast(records.instalment_number as string))", ['amount'], 'invoices.invoice_id = records.invoice_id'),
+    ('invoice_lines', "concat_ws('/', records.invoice_id, cast(records.line_number as string))", ['amount', 'tax_amount'], 'invoices.invoice_id = records.invoice_id'),
     ('payments', 'payment_id', ['amount'], ''),
     ('refunds', 'refund_id', ['amount'], ''),
     ('allocations', 'allocation_id', ['amount'], 'invoices.invoice_id = records.invoice_id'),
     ('allocations', 'allocation_id', ['source_amount'], 'payments.payment_id = records.source_id'),
     ('disputes', 'dispute_id', ['amount'], 'invoices.invoice_id = records.invoice_id'),
-    ('control_balances', "concat_ws('/', records.company_id, cast(records.as_of as varchar))", ['balance'], 'companies.company_id = records.company_id'),
+    ('control_balances', "concat_ws('/', records.company_id, cast(records.as_of as string))", ['balance'], 'companies.company_id = records.company_id'),
 ] -%}
 with currencies as (
     select * from {{ policy_rows('currencies') }} as currencies

@@ -100,6 +100,6 @@ select
         when to_currency is null
             then 'say which currency the books are kept in: a companies file, or ARREARS_REPORTING_CURRENCY'
         else concat_ws('', 'deliver exchange_rates with ', currency, ' as currency, ', to_currency, ' as base_currency and a rate_date of ',
-            cast(needed_from as varchar), ' or shortly before, and those that changed since; or set ARREARS_RATES=ecb')
+            cast(needed_from as string), ' or shortly before, and those that changed since; or set ARREARS_RATES=ecb')
     end as what_to_do
 from pairs

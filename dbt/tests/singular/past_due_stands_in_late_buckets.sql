@@ -14,4 +14,4 @@ select
 from aging_history
 where
     d1_30 + d31_60 + d61_90 + d90_plus <> past_due
-    and {{ policy_value('aging_policy', 'basis', 'varchar') }} = 'due_date'
+    and {{ policy_value('aging_policy', 'basis', 'string') }} = 'due_date'

@@ -105,7 +105,7 @@ on_paydex_scale as (
 )
 
 select
-    cast(customer_id as varchar) as customer_id,
+    cast(customer_id as string) as customer_id,
     cast(dbt_days_3m as decimal(18, 4)) as dbt_days_3m,
     cast(dbt_days_6m as decimal(18, 4)) as dbt_days_6m,
     cast(dbt_days_12m as decimal(18, 4)) as dbt_days_12m,
@@ -117,8 +117,8 @@ select
     cast(dbt_days_recent as decimal(18, 4)) as dbt_days_recent,
     cast(dbt_days_prior as decimal(18, 4)) as dbt_days_prior,
     cast(paydex_equivalent as decimal(18, 4)) as paydex_equivalent,
-    cast(direction as varchar) as direction,
-    cast(payer_pattern as varchar) as payer_pattern,
+    cast(direction as string) as direction,
+    cast(payer_pattern as string) as payer_pattern,
     cast(paid_amount_12m as decimal(18, 4)) as paid_amount_12m,
     cast(past_due_amount as decimal(18, 4)) as past_due_amount,
     cast(days_to_pay_12m as decimal(18, 4)) as days_to_pay_12m,

@@ -21,16 +21,16 @@ promises as (
         made_on,
         promised_date,
         amount,
-        cast(null as varchar) as currency,
-        cast(null as varchar) as collector,
+        cast(null as string) as currency,
+        cast(null as string) as collector,
         false as is_noted
     from recorded
     union all
     select
         outcome_id as promise_id,
         customer_id,
-        cast(null as varchar) as invoice_id,
-        cast(null as varchar) as plan_id,
+        cast(null as string) as invoice_id,
+        cast(null as string) as plan_id,
         worklist_date as made_on,
         promised_date,
         promised_amount as amount,

@@ -15,7 +15,7 @@ wrong_contacts as (
 addresses as (
     select
         customer_id,
-        cast(null as varchar) as contact_id,
+        cast(null as string) as contact_id,
         email,
         phone
     from customers
@@ -52,7 +52,7 @@ reachable as (
 select
     customers.customer_id,
     {{ policy_name('customer_data_rules', 'no_contact') }} as rule,
-    cast(null as varchar) as other_customer_id,
+    cast(null as string) as other_customer_id,
     'No e-mail address and no telephone number, here or at a contact' as detail
 from customers
 cross join reachable
@@ -64,7 +64,7 @@ union all
 select
     customers.customer_id,
     {{ policy_name('customer_data_rules', 'malformed_email') }} as rule,
-    cast(null as varchar) as other_customer_id,
+    cast(null as string) as other_customer_id,
     concat_ws('', 'Nobody can write to ', reached.malformed) as detail
 from customers
 inner join reached on customers.customer_id = reached.customer_id
@@ -75,8 +75,8 @@ union all
 select
     customers.customer_id,
     {{ policy_name('customer_data_rules', 'wrong_contact') }} as rule,
-    cast(null as varchar) as other_customer_id,
-    concat_ws('', 'Reported wrong on ', cast(wrong_contacts.wrong_on as varchar), '; nobody was reached since') as detail
+    cast(null as string) as other_customer_id,
+    concat_ws('', 'Reported wrong on ', cast(wrong_contacts.wrong_on as string), '; nobody was reached since') as detail
 from customers
 inner join wrong_contacts on customers.customer_id = wrong_contacts.customer_id
 where customers.status <> 'closed'

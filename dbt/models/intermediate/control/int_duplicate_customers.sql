@@ -63,7 +63,7 @@ select
             else ' is also that of '
         end,
         other_customer_id,
-        case when records > 2 then concat_ws('', ' and ', cast(records - 2 as varchar), ' more') else '' end
+        case when records > 2 then concat_ws('', ' and ', cast(records - 2 as string), ' more') else '' end
     ) as detail
 from alike
 where records > 1

@@ -41,7 +41,7 @@ known_terms as (
 select
     customers.customer_id,
     {{ policy_name('customer_data_rules', 'unknown_terms') }} as rule,
-    cast(null as varchar) as other_customer_id,
+    cast(null as string) as other_customer_id,
     concat_ws('', 'Payment terms ', customers.payment_terms, ' are not among the terms the source has') as detail
 from customers
 cross join known_terms
@@ -53,7 +53,7 @@ union all
 select
     customers.customer_id,
     {{ policy_name('customer_data_rules', 'unknown_company') }} as rule,
-    cast(null as varchar) as other_customer_id,
+    cast(null as string) as other_customer_id,
     concat_ws('', 'Entity ', customers.company_id, ' is not among the entities the source has') as detail
 from customers
 left join companies on customers.company_id = companies.company_id
@@ -70,7 +70,7 @@ select
     parent_customer_id as other_customer_id,
     case
         when members = 1 then 'It is its own parent'
-        when members is not null then concat_ws('', 'Its parent is ', parent_customer_id, ', and ', cast(members as varchar), ' steps up it is its own')
+        when members is not null then concat_ws('', 'Its parent is ', parent_customer_id, ', and ', cast(members as string), ' steps up it is its own')
         else concat_ws('', 'Its parent ', parent_customer_id, ' is not in the list')
     end as detail
 from parents

@@ -32,7 +32,7 @@ in_question as (
 select
     customers.customer_id,
     {{ policy_name('customer_data_rules', 'bureau_match') }} as rule,
-    cast(null as varchar) as other_customer_id,
+    cast(null as string) as other_customer_id,
     concat_ws('', case when in_question.accepted > 1 then 'More than one is accepted: ' else 'It may be: ' end, in_question.companies) as detail
 from customers
 inner join in_question on customers.customer_id = in_question.customer_id

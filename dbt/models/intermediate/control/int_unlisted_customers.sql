@@ -36,7 +36,7 @@ select
     {{ policy_name('customer_data_rules', 'unknown_customer') }} as rule,
     numbered.customer_id as other_customer_id,
     concat_ws('',
-        cast(strangers.records as varchar), case when strangers.records = 1 then ' document or payment (' else ' documents or payments (first ' end,
+        cast(strangers.records as string), case when strangers.records = 1 then ' document or payment (' else ' documents or payments (first ' end,
         strangers.first_item_id, ') name a customer that is not in the list',
         coalesce(
             '; ' || numbered.customer_id || ' has the same number but for ' || {{ but_for('strangers.customer_id', 'numbered.customer_id') }}, ''

@@ -26,7 +26,7 @@ ways_to_reach as (
         customer_id,
         'customer' as role,
         '' as contact_id,
-        cast(null as varchar) as name,
+        cast(null as string) as name,
         email,
         phone
     from customers

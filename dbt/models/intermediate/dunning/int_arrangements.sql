@@ -49,12 +49,12 @@ select
     end as arrangement,
     case
         when insolvency_looms
-            then concat_ws('', 'The bureau scores it ', cast(cast(bureau_score as decimal(18, 0)) as varchar), ' of 100: insolvency looms.')
+            then concat_ws('', 'The bureau scores it ', cast(cast(bureau_score as decimal(18, 0)) as string), ' of 100: insolvency looms.')
         when cannot_cover_current
-            then concat_ws('', 'Liquidity is failing: current ratio ', cast(cast(current_ratio as decimal(18, 2)) as varchar), '.')
+            then concat_ws('', 'Liquidity is failing: current ratio ', cast(cast(current_ratio as decimal(18, 2)) as string), '.')
         when cannot_cover_quick
-            then concat_ws('', 'Liquidity is failing: quick ratio ', cast(cast(quick_ratio as decimal(18, 2)) as varchar), '.')
-        else concat_ws('', 'Late this once, and the bureau scores it ', cast(cast(bureau_score as decimal(18, 0)) as varchar), ' of 100.')
+            then concat_ws('', 'Liquidity is failing: quick ratio ', cast(cast(quick_ratio as decimal(18, 2)) as string), '.')
+        else concat_ws('', 'Late this once, and the bureau scores it ', cast(cast(bureau_score as decimal(18, 0)) as string), ' of 100.')
     end as reason
 from judged
 where insolvency_looms or cannot_cover_current or cannot_cover_quick or is_late_this_once

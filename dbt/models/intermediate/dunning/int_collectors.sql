@@ -25,7 +25,7 @@ listed as (
         customers.collector,
         case
             when
-                concat_ws('', ',', {{ policy_value('dunning_policy', 'senior_tiers', 'varchar') }}, ',')
+                concat_ws('', ',', {{ policy_value('dunning_policy', 'senior_tiers', 'string') }}, ',')
                 like concat_ws('', '%,', accounts.tier, ',%')
                 or accounts.past_due >= {{ policy_value('dunning_policy', 'large_account_amount', 'decimal(18, 4)') }}
                 then 'senior'

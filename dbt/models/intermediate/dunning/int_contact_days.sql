@@ -23,11 +23,11 @@ quiet_dates as (
         on quiet_days.calendar in ('*', business_days.calendar)
         and case
             when length(quiet_days.first_day) > 5
-                then cast(business_days.date_day as varchar) between quiet_days.first_day and quiet_days.last_day
+                then cast(business_days.date_day as string) between quiet_days.first_day and quiet_days.last_day
             when quiet_days.first_day <= quiet_days.last_day
-                then substr(cast(business_days.date_day as varchar), 6, 5) between quiet_days.first_day and quiet_days.last_day
-            else substr(cast(business_days.date_day as varchar), 6, 5) >= quiet_days.first_day
-                or substr(cast(business_days.date_day as varchar), 6, 5) <= quiet_days.last_day
+                then substr(cast(business_days.date_day as string), 6, 5) between quiet_days.first_day and quiet_days.last_day
+            else substr(cast(business_days.date_day as string), 6, 5) >= quiet_days.first_day
+                or substr(cast(business_days.date_day as string), 6, 5) <= quiet_days.last_day
         end
 ),
 

@@ -21,7 +21,7 @@ recent_contacts as (
         customer_id,
         max(case when recency = 1 then contacted_on end) as last_contact_on,
         max(case when recency = 1 then outcome end) as last_contact_outcome,
-        {{ dbt.listagg("concat_ws('', cast(contacted_on as varchar), ' ', replace(outcome, '_', ' '))", "'; '", 'order by recency') }} as told
+        {{ dbt.listagg("concat_ws('', cast(contacted_on as string), ' ', replace(outcome, '_', ' '))", "'; '", 'order by recency') }} as told
     from contacts_by_recency
     where recency <= 3
     group by customer_id

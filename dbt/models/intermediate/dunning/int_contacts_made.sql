@@ -60,7 +60,7 @@ filled_rows as (
 ),
 
 not_reached as (
-    select {{ policy_value('dunning_policy', 'outcomes_not_reached', 'varchar') }} as value
+    select {{ policy_value('dunning_policy', 'outcomes_not_reached', 'string') }} as value
 ),
 
 contacts as (
@@ -73,16 +73,16 @@ contacts as (
         coalesce(outcome, channel, 'contacted') as outcome,
         'activity' as source,
         actor as collector,
-        cast(null as varchar) as contacted
+        cast(null as string) as contacted
     from reported
     where contacted_on < {{ as_of() }}
     union all
     select
         outcome_id as contact_id,
         customer_id,
-        cast(null as varchar) as invoice_id,
+        cast(null as string) as invoice_id,
         worklist_date as contacted_on,
-        cast(null as varchar) as step,
+        cast(null as string) as step,
         outcome,
         'collector' as source,
         collector,
@@ -119,9 +119,9 @@ select
     issued_steps.step,
     issued_steps.step as outcome,
     'issued' as source,
-    cast(null as varchar) as contact_id,
+    cast(null as string) as contact_id,
     coalesce(dunning_steps.in_cadence, true) as in_cadence,
-    cast(null as varchar) as collector,
+    cast(null as string) as collector,
     false as is_reached
 from issued_steps
 left join dunning_steps on issued_steps.step = dunning_steps.step
@@ -130,7 +130,7 @@ union all
 select
     coalesce(mergers.customer_id, judged.customer_id) as customer_id,
     judged.invoice_id,
-    cast(null as varchar) as item_id,
+    cast(null as string) as item_id,
     judged.contacted_on,
     judged.step,
     judged.outcome,

@@ -34,7 +34,7 @@ mornings as (
         calendar,
         customer_calendar,
         case
-            when is_open or {{ policy_value('dunning_policy', 'missed_steps_on_days_off', 'varchar') }} = 'go_out' then date_day
+            when is_open or {{ policy_value('dunning_policy', 'missed_steps_on_days_off', 'string') }} = 'go_out' then date_day
             else next_open_day
         end as acts_on
     from contact_days

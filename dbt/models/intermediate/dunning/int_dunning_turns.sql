@@ -49,7 +49,7 @@ priced as (
         -- By its own chance an item goes bad as often as it grows older than the oldest bucket begins, and is lost then as that bucket is.
         case
             when
-                {{ policy_value('dunning_policy', 'priority_chance', 'varchar') }} = 'item'
+                {{ policy_value('dunning_policy', 'priority_chance', 'string') }} = 'item'
                 and expected_payments.chance_gone_bad is not null
                 then cast(
                     cast(expected_payments.chance_gone_bad as double)

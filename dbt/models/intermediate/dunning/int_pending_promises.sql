@@ -12,7 +12,7 @@ promises_told as (
     select
         promises.customer_id,
         {{ dbt.listagg(
-            "concat_ws('', " ~ amount_for_people('promises.amount', 'coalesce(currencies.digits, 2)') ~ ", ' ', promises.currency, ' on ', cast(promises.promised_date as varchar))",
+            "concat_ws('', " ~ amount_for_people('promises.amount', 'coalesce(currencies.digits, 2)') ~ ", ' ', promises.currency, ' on ', cast(promises.promised_date as string))",
             "'; '",
             'order by promises.promised_date, promises.promise_id'
         ) }} as told

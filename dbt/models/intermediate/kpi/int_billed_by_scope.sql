@@ -66,7 +66,7 @@ lasting_scopes as (
     {%- for scope, member in kpi_scopes().items() if scope != 'tier' %}
     select
         '{{ scope }}' as scope,
-        {{ member or 'cast(null as varchar)' }} as scope_value,
+        {{ member or 'cast(null as string)' }} as scope_value,
         billed_month,
         sum(billed) as billed
     from attributed

@@ -16,19 +16,19 @@
     ),
     (
         'due_date_off', 'own_due_date not in (due_by_terms, next_due_by_terms) and not has_instalments',
-        "concat_ws('', 'Due on ', cast(own_due_date as varchar), ', terms ', payment_terms, ' make it ', cast(due_by_terms as varchar))"
+        "concat_ws('', 'Due on ', cast(own_due_date as string), ', terms ', payment_terms, ' make it ', cast(due_by_terms as string))"
     ),
     (
         'due_before_issued', 'first_due_date < document_date',
-        "concat_ws('', 'Due on ', cast(first_due_date as varchar), ', issued on ', cast(document_date as varchar))"
+        "concat_ws('', 'Due on ', cast(first_due_date as string), ', issued on ', cast(document_date as string))"
     ),
     (
         'due_too_late', 'is_due_date_refused and first_due_date >= document_date',
-        "concat_ws('', 'Due on ', cast(last_due_date as varchar), ', issued on ', cast(document_date as varchar), ': nobody can mean that')"
+        "concat_ws('', 'Due on ', cast(last_due_date as string), ', issued on ', cast(document_date as string), ': nobody can mean that')"
     ),
     (
         'before_delivery', 'delivered_on > document_date',
-        "concat_ws('', 'Invoiced on ', cast(document_date as varchar), ', delivered on ', cast(delivered_on as varchar))"
+        "concat_ws('', 'Invoiced on ', cast(document_date as string), ', delivered on ', cast(delivered_on as string))"
     ),
     ('duplicate_number', 'is_repeated', "concat_ws('', 'Number ', document_number, ' was used before')"),
     ('no_email', 'emails_expected and not has_email', "'Nobody at the customer has an e-mail address'"),
@@ -210,13 +210,13 @@ facts as (
 
 {% for rule, fails, detail in rules -%}
 select
-    cast(invoice_id as varchar) as invoice_id,
-    cast(document_number as varchar) as document_number,
-    cast(company_id as varchar) as company_id,
-    cast(customer_id as varchar) as customer_id,
+    cast(invoice_id as string) as invoice_id,
+    cast(document_number as string) as document_number,
+    cast(company_id as string) as company_id,
+    cast(customer_id as string) as customer_id,
     cast(document_date as date) as document_date,
-    cast('{{ rule }}' as varchar) as rule,
-    cast({{ detail }} as varchar) as detail
+    cast('{{ rule }}' as string) as rule,
+    cast({{ detail }} as string) as detail
 from facts
 where {{ fails }}
 {% if not loop.last -%}

@@ -28,7 +28,7 @@ scoped as (
     select
         month,
         '{{ scope }}' as scope,
-        {{ member or 'cast(null as varchar)' }} as scope_value,
+        {{ member or 'cast(null as string)' }} as scope_value,
         sum({{ 'company_customers' if scope == 'company' else 'customers' }}) as n
         {%- for measure in kpi_measures() %},
         sum({{ measure }}) as {{ measure }}

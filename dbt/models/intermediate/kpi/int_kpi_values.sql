@@ -15,7 +15,7 @@ ratios as (
         n,
         {{ policy_name('kpi_definitions', kpi) }} as kpi,
         {{ figure.variant }} as variant,
-        cast({{ figure.variant_above or 'null' }} as varchar) as variant_above,
+        cast({{ figure.variant_above or 'null' }} as string) as variant_above,
         cast({{ figure.numerator }} as decimal(24, 4)) as numerator,
         cast({{ figure.denominator or 'null' }} as decimal(24, 4)) as denominator,
         cast({{ figure.factor or '1' }} as double) as factor

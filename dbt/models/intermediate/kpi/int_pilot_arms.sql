@@ -5,7 +5,7 @@ with customers as (
 drawn as (
     select
         customer_id,
-        substr(md5(concat_ws('', {{ policy_value('kpi_policy', 'pilot_salt', 'varchar') }}, '/', customer_id)), 1, 4) as digits
+        substr(md5(concat_ws('', {{ policy_value('kpi_policy', 'pilot_salt', 'string') }}, '/', customer_id)), 1, 4) as digits
     from customers
 ),
 

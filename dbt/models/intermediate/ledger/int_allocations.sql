@@ -38,7 +38,7 @@ select
     source_allocations.ended_on,
     source_allocations.payment_date,
     source_allocations.instalment_number,
-    cast(null as varchar) as matched_by,
+    cast(null as string) as matched_by,
     source_allocations.known_at,
     source_allocations.end_known_at
 from source_allocations
@@ -56,7 +56,7 @@ select
     'payment' as source_type,
     payment_id as source_id,
     payment_id,
-    cast(null as varchar) as credit_memo_id,
+    cast(null as string) as credit_memo_id,
     document_key,
     source_key,
     source_company_id,

@@ -41,9 +41,9 @@ entities as (
         'MAIN' as company_id,
         'MAIN' as name,
         coalesce((select currency from only_invoice_currency), nullif('{{ var("reporting_currency") }}', '')) as currency,
-        cast(null as varchar) as country,
-        cast(null as varchar) as timezone,
-        cast(null as varchar) as calendar,
+        cast(null as string) as country,
+        cast(null as string) as timezone,
+        cast(null as string) as calendar,
         true as is_assumed
     from landed
     where companies = 0

@@ -47,7 +47,7 @@ placed as (
 -- Thirds of 100 come to 99.99: what their rounding leaves, at most the smallest amount of their currency each, is the last one's.
 select
     placed.document_key + placed.instalment_number * {{ keys_of_documents }} as item_key,
-    placed.invoice_id || '/' || cast(placed.instalment_number as varchar) as item_id,
+    placed.invoice_id || '/' || cast(placed.instalment_number as string) as item_id,
     placed.invoice_id,
     placed.instalment_number,
     {{ off_days_off('placed.believed_due_date', 'due_day') }} as due_date,

@@ -61,7 +61,7 @@ aged as (
         {{ is_receivable('items.item_type') }} as is_receivable,
         case
             when not {{ is_receivable('items.item_type') }} then null
-            when {{ policy_value('aging_policy', 'basis', 'varchar') }} = 'invoice_date'
+            when {{ policy_value('aging_policy', 'basis', 'string') }} = 'invoice_date'
                 then {{ dbt.datediff('items.document_date', 'open_at.snapshot_date', 'day') }}
             else {{ dbt.datediff('items.due_date', 'open_at.snapshot_date', 'day') }}
         end as aging_days,

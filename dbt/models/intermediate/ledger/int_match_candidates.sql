@@ -42,7 +42,7 @@ named as (
     from named_documents
     inner join payments on named_documents.source_key = payments.document_key
     inner join documents on named_documents.document_key = documents.document_key
-    where {{ policy_value('cash_application_policy', 'counted_matches', 'varchar') }} = 'reference'
+    where {{ policy_value('cash_application_policy', 'counted_matches', 'string') }} = 'reference'
 ),
 
 paid_back as (

@@ -31,7 +31,7 @@ candidates as (
         exception_id,
         customer_id,
         company_id,
-        cast(null as varchar) as invoice_id,
+        cast(null as string) as invoice_id,
         kind,
         true as declared,
         dated_on,
@@ -43,7 +43,7 @@ candidates as (
     from declared
     union all
     select
-        cast(null as varchar) as exception_id,
+        cast(null as string) as exception_id,
         customer_id,
         company_id,
         invoice_id,
@@ -52,9 +52,9 @@ candidates as (
         document_date as dated_on,
         credit_days as granted,
         cast(null as date) as approved_on,
-        cast(null as varchar) as approved_by,
+        cast(null as string) as approved_by,
         cast(null as date) as expires_on,
-        cast(null as varchar) as reason
+        cast(null as string) as reason
     from documents
 ),
 
@@ -115,30 +115,30 @@ covered as (
 )
 
 select
-    cast(coalesce(judged.exception_id, 'terms/' || judged.invoice_id) as varchar) as exception_id,
-    cast(judged.customer_id as varchar) as customer_id,
-    cast(judged.company_id as varchar) as company_id,
-    cast(judged.invoice_id as varchar) as invoice_id,
-    cast(judged.kind as varchar) as kind,
+    cast(coalesce(judged.exception_id, 'terms/' || judged.invoice_id) as string) as exception_id,
+    cast(judged.customer_id as string) as customer_id,
+    cast(judged.company_id as string) as company_id,
+    cast(judged.invoice_id as string) as invoice_id,
+    cast(judged.kind as string) as kind,
     cast(judged.declared as boolean) as declared,
     cast(judged.approved_on is not null or not judged.declared as boolean) as is_counted,
     cast(judged.dated_on as date) as dated_on,
     cast(judged.expires_on as date) as expires_on,
-    cast(judged.tier as varchar) as tier,
+    cast(judged.tier as string) as tier,
     cast(judged.granted as decimal(18, 4)) as granted,
     cast(judged.allowed as decimal(18, 4)) as allowed,
-    cast(judged.approved_by as varchar) as approved_by,
+    cast(judged.approved_by as string) as approved_by,
     cast(
         concat_ws('',
             case
                 when judged.granted is null then 'Neither days nor an amount'
-                when judged.kind = 'terms' then concat_ws('', cast(cast(judged.granted as integer) as varchar), ' days of credit')
+                when judged.kind = 'terms' then concat_ws('', cast(cast(judged.granted as integer) as string), ' days of credit')
                 else concat_ws('', 'Credit limit ', {{ amount_for_people('judged.granted', reporting_digits()) }})
             end,
             case
                 when judged.tier is null then ', no tier was in force'
                 when judged.kind = 'terms'
-                    then concat_ws('', ', tier ', judged.tier, ' allows ', cast(cast(judged.allowed as integer) as varchar))
+                    then concat_ws('', ', tier ', judged.tier, ' allows ', cast(cast(judged.allowed as integer) as string))
                 else concat_ws('', ', tier ', judged.tier, ' allows ', {{ amount_for_people('judged.allowed', reporting_digits()) }})
             end,
             case
@@ -147,7 +147,7 @@ select
                 else ''
             end,
             case when judged.reason is null then '' else concat_ws('', '; ', judged.reason) end
-        ) as varchar
+        ) as string
     ) as detail,
     not judged.declared and judged.dated_on < adopted.adopted_on as is_before_policy
 from judged

@@ -139,11 +139,11 @@ judged as (
 )
 
 select
-    cast(customer_id as varchar) as customer_id,
-    cast(status as varchar) as status,
-    cast(tier_in_force as varchar) as tier_in_force,
-    cast(reporting_currency as varchar) as reporting_currency,
-    cast(limit_source as varchar) as limit_source,
+    cast(customer_id as string) as customer_id,
+    cast(status as string) as status,
+    cast(tier_in_force as string) as tier_in_force,
+    cast(reporting_currency as string) as reporting_currency,
+    cast(limit_source as string) as limit_source,
     cast(credit_limit as decimal(18, 4)) as credit_limit,
     cast(credit_limit_policy as decimal(18, 4)) as credit_limit_policy,
     cast(balance as decimal(18, 4)) as balance,
@@ -156,7 +156,7 @@ select
     cast(max_past_due_days as integer) as max_past_due_days,
     cast(min_past_due_amount as decimal(18, 4)) as min_past_due_amount,
     cast(status = 'active' and (is_over_limit or is_past_due_too_long) as boolean) as hold_candidate,
-    cast(case when is_over_limit then 'over_limit' when is_past_due_too_long then 'past_due' end as varchar) as hold_reason,
+    cast(case when is_over_limit then 'over_limit' when is_past_due_too_long then 'past_due' end as string) as hold_reason,
     cast(status = 'on_hold' as boolean) as on_hold,
     cast(status = 'on_hold' and not (is_over_limit or is_past_due_too_long) as boolean) as release_candidate,
     cast(
@@ -174,10 +174,10 @@ select
         || case
             when not is_past_due_too_long then ''
             else concat_ws('',
-                '; ', {{ amount_for_people('past_due_too_long_amount', digits_of('reporting_currency')) }}, ' more than ', cast(max_past_due_days as varchar),
-                ' days past due, the oldest ', cast(oldest_past_due_days as varchar)
+                '; ', {{ amount_for_people('past_due_too_long_amount', digits_of('reporting_currency')) }}, ' more than ', cast(max_past_due_days as string),
+                ' days past due, the oldest ', cast(oldest_past_due_days as string)
             )
         end
-        as varchar
+        as string
     ) as detail
 from judged

@@ -185,29 +185,29 @@ judged as (
 )
 
 select
-    cast(customer_id as varchar) as customer_id,
-    cast(company_id as varchar) as company_id,
-    cast(customer_name as varchar) as customer_name,
-    cast(bureau as varchar) as bureau,
-    cast(score_code as varchar) as score_code,
-    cast(direction as varchar) as direction,
+    cast(customer_id as string) as customer_id,
+    cast(company_id as string) as company_id,
+    cast(customer_name as string) as customer_name,
+    cast(bureau as string) as bureau,
+    cast(score_code as string) as score_code,
+    cast(direction as string) as direction,
     cast(points as decimal(18, 4)) as points,
     cast(coalesce(direction = 'worsened' and points <= -threshold, false) as boolean) as alerting,
     cast(case when direction = 'worsened' and points <= -threshold then fell_on end as date) as fell_on,
     cast(score_from as decimal(18, 4)) as score_from,
     cast(score_to as decimal(18, 4)) as score_to,
-    cast(raw_from as varchar) as raw_from,
-    cast(raw_to as varchar) as raw_to,
+    cast(raw_from as string) as raw_from,
+    cast(raw_to as string) as raw_to,
     cast(scored_on_from as date) as scored_on_from,
     cast(scored_on_to as date) as scored_on_to,
     cast({{ month_index('scored_on_to') }} - {{ month_index('scored_on_from') }} as integer) as months_between,
     cast(points_since_review as decimal(18, 4)) as points_since_review,
-    cast(model_from as varchar) as model_from,
-    cast(model_to as varchar) as model_to,
-    cast(risk_class_from as varchar) as risk_class_from,
-    cast(risk_class_to as varchar) as risk_class_to,
-    cast(status_from as varchar) as status_from,
-    cast(status_to as varchar) as status_to,
+    cast(model_from as string) as model_from,
+    cast(model_to as string) as model_to,
+    cast(risk_class_from as string) as risk_class_from,
+    cast(risk_class_to as string) as risk_class_to,
+    cast(status_from as string) as status_from,
+    cast(status_to as string) as status_to,
     cast(has_status_changed as boolean) as has_status_changed,
     cast(spread_points as decimal(18, 4)) as spread_points,
     cast(coalesce(spread_points >= {{ policy_value('risk_policy', 'bureau_spread_points') }}, false) as boolean) as bureaus_disagree,
@@ -217,17 +217,17 @@ select
             case direction
                 when 'status_only' then ''
                 when 'withdrawn' then concat_ws('',
-                    ' withdrawn on ', cast(scored_on_to as varchar), ' (', coalesce(nullif(trim(raw_to), ''), 'blank'),
-                    '); it was ', {{ for_people('score_from', "'number'") }}, ' since ', cast(scored_on_from as varchar)
+                    ' withdrawn on ', cast(scored_on_to as string), ' (', coalesce(nullif(trim(raw_to), ''), 'blank'),
+                    '); it was ', {{ for_people('score_from', "'number'") }}, ' since ', cast(scored_on_from as string)
                 )
                 when 'model_changed' then concat_ws('',
                     ' changed its model from ', coalesce(model_from, 'none'), ' to ', coalesce(model_to, 'none'), ' by ',
-                    cast(scored_on_to as varchar), ': ', {{ for_people('score_from', "'number'") }}, ' and ',
+                    cast(scored_on_to as string), ': ', {{ for_people('score_from', "'number'") }}, ' and ',
                     {{ for_people('score_to', "'number'") }}, ' do not compare'
                 )
                 else concat_ws('',
                     case when points > 0 then ' rose from ' else ' fell from ' end, {{ for_people('score_from', "'number'") }}, ' to ',
-                    {{ for_people('score_to', "'number'") }}, ' of 100 since ', cast(scored_on_from as varchar), ' (as written: ', raw_from,
+                    {{ for_people('score_to', "'number'") }}, ' of 100 since ', cast(scored_on_from as string), ' (as written: ', raw_from,
                     ' to ', raw_to, ')'
                 )
             end,
@@ -241,7 +241,7 @@ select
                     then concat_ws('', '; scores of this customer lie ', {{ for_people('spread_points', "'number'") }}, ' points apart')
                 else ''
             end
-        ) as varchar
+        ) as string
     ) as detail
 from judged
 where (has_moved and score_from is not null) or has_status_changed

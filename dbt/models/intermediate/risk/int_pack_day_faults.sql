@@ -86,7 +86,7 @@ select
     case when terms_on.tiers > 0 and terms_on.ranks = terms_on.tiers and terms_on.best_rank = 1 and terms_on.worst_rank = terms_on.tiers
         then 'risk_criteria.csv' else 'risk_tier_terms.csv' end as file,
     terms_on.policy,
-    'tiers on ' || cast(terms_on.day as varchar) as subject,
+    'tiers on ' || cast(terms_on.day as string) as subject,
     case
         when terms_on.tiers = 0 then 'there are none: give the pack tiers that are valid that day'
         when terms_on.ranks <> terms_on.tiers then 'two tiers have one rank: give each its own tier_rank'
@@ -108,7 +108,7 @@ union
 select
     'risk_weights.csv' as file,
     policy,
-    'weights on ' || cast(day as varchar) as subject,
+    'weights on ' || cast(day as string) as subject,
     case
         when weight is null then 'there are none: give the pack weights that add up to 100'
         when weight <> 100 then 'do not add up to 100: they come to ' || {{ for_people('weight', "'number'") }}
@@ -120,7 +120,7 @@ union
 select
     'risk_criteria.csv' as file,
     criteria_on.policy,
-    'tier ' || criteria_on.tier || ' on ' || cast(criteria_on.day as varchar) as subject,
+    'tier ' || criteria_on.tier || ' on ' || cast(criteria_on.day as string) as subject,
     case
         when criteria_on.tier_rank is null then 'has criteria and no terms: give the tier a row in risk_tier_terms.csv, or take its criteria out'
         when criteria_on.effect = 'requires' and criteria_on.tier_rank = terms_on.worst_rank
@@ -136,7 +136,7 @@ union
 select
     'risk_criteria.csv' as file,
     terms_on.policy,
-    'tier ' || terms.tier || ' on ' || cast(terms_on.day as varchar) as subject,
+    'tier ' || terms.tier || ' on ' || cast(terms_on.day as string) as subject,
     'has no criteria: say what the tier requires, or what forces a customer down to it' as fault
 from terms_on
 inner join terms

@@ -81,8 +81,8 @@ dated_by_month as (
         last_without.no_drift_on as last_without_on,
         accounts.tier_indicated as value,
         accounts.tier_in_force as before,
-        cast(null as varchar) as source,
-        cast(null as varchar) as threshold
+        cast(null as string) as source,
+        cast(null as string) as threshold
     from accounts
     left join last_without on accounts.customer_id = last_without.customer_id
     where accounts.tier_indicated <> accounts.tier_in_force
@@ -93,8 +93,8 @@ dated_by_month as (
         last_without.not_rising_on as last_without_on,
         {{ for_people('accounts.dbt_days_recent', "'days'") }} as value,
         {{ for_people('accounts.dbt_days_prior', "'days'") }} as before,
-        cast(null as varchar) as source,
-        cast(null as varchar) as threshold
+        cast(null as string) as source,
+        cast(null as string) as threshold
     from accounts
     left join last_without on accounts.customer_id = last_without.customer_id
     where accounts.dbt_direction = 'rising'
@@ -104,9 +104,9 @@ dated_by_month as (
         {{ policy_name('review_triggers', 'insolvency') }} as trigger,
         last_without.other_status_on as last_without_on,
         accounts.bureau_status as value,
-        cast(null as varchar) as before,
+        cast(null as string) as before,
         accounts.bureau_status_source as source,
-        cast(null as varchar) as threshold
+        cast(null as string) as threshold
     from accounts
     left join last_without on accounts.customer_id = last_without.customer_id
     where accounts.status <> 'insolvent' and accounts.bureau_status in ('insolvent', 'dissolved')
@@ -116,8 +116,8 @@ dated_by_month as (
         {{ policy_name('review_triggers', 'over_limit') }} as trigger,
         last_without.within_limit_on as last_without_on,
         accounts.limit_detail as value,
-        cast(null as varchar) as before,
-        cast(null as varchar) as source,
+        cast(null as string) as before,
+        cast(null as string) as source,
         {{ for_people('triggers.threshold', "'percent'") }} as threshold
     from accounts
     inner join triggers on triggers.trigger = 'over_limit'
@@ -130,7 +130,7 @@ dated_by_month as (
         last_without.below_mark_on as last_without_on,
         {{ for_people('accounts.credit_used_share', "'percent'") }} as value,
         accounts.tier_in_force as before,
-        cast(null as varchar) as source,
+        cast(null as string) as source,
         {{ for_people('accounts.review_use_share', "'percent'") }} as threshold
     from accounts
     inner join triggers as over_limit on over_limit.trigger = 'over_limit'
@@ -172,9 +172,9 @@ standing as (
         cast(null as date) as told_since,
         false as is_seen,
         status as value,
-        cast(null as varchar) as before,
+        cast(null as string) as before,
         'The source' as source,
-        cast(null as varchar) as threshold
+        cast(null as string) as threshold
     from accounts
     where status = 'insolvent'
     union all
@@ -184,9 +184,9 @@ standing as (
         {{ days_after(as_of(), 'cast(triggers.threshold as integer) - accounts.oldest_past_due_days') }} as happened_on,
         {{ days_after(as_of(), 'cast(triggers.threshold as integer) - accounts.oldest_past_due_days') }} as told_since,
         cast(null as boolean) as is_seen,
-        cast(accounts.oldest_past_due_days as varchar) as value,
-        cast(null as varchar) as before,
-        cast(null as varchar) as source,
+        cast(accounts.oldest_past_due_days as string) as value,
+        cast(null as string) as before,
+        cast(null as string) as source,
         {{ for_people('triggers.threshold', "'days'") }} as threshold
     from accounts
     inner join triggers on triggers.trigger = 'first_60_days'
@@ -201,10 +201,10 @@ standing as (
         broken_since.plan_id as value,
         concat_ws('',
             {{ amount_for_people('broken_since.amount', digits_of('broken_since.currency')) }}, coalesce(' ' || broken_since.currency, ''), ' by ',
-            cast(broken_since.promised_date as varchar)
+            cast(broken_since.promised_date as string)
         ) as before,
-        cast(null as varchar) as source,
-        cast(null as varchar) as threshold
+        cast(null as string) as source,
+        cast(null as string) as threshold
     from broken_since
     inner join triggers on triggers.trigger = 'broken_plan'
     where broken_since.recency = 1 and broken_since.broken_on > {{ dbt.dateadd('month', '-triggers.months', as_of()) }}
@@ -233,10 +233,10 @@ standing as (
         greatest(accounts.next_review_due, accounts.adopted_on) as happened_on,
         cast(null as date) as told_since,
         false as is_seen,
-        cast(accounts.next_review_due as varchar) as value,
-        cast(accounts.last_reviewed_on as varchar) as before,
-        cast(null as varchar) as source,
-        cast(null as varchar) as threshold
+        cast(accounts.next_review_due as string) as value,
+        cast(accounts.last_reviewed_on as string) as before,
+        cast(null as string) as source,
+        cast(null as string) as threshold
     from accounts
     inner join triggers on triggers.trigger = 'cycle'
     where
@@ -250,10 +250,10 @@ standing as (
         coalesce(planned_on, least(coalesce(first_cycle_ends_on, {{ as_of() }}), {{ as_of() }})) as happened_on,
         cast(null as date) as told_since,
         false as is_seen,
-        cast(null as varchar) as value,
-        cast(null as varchar) as before,
-        cast(null as varchar) as source,
-        cast(null as varchar) as threshold
+        cast(null as string) as value,
+        cast(null as string) as before,
+        cast(null as string) as source,
+        cast(null as string) as threshold
     from accounts
     inner join triggers as cycle on cycle.trigger = 'cycle'
     where
@@ -276,7 +276,7 @@ select
         '{before}', coalesce(standing.before, '')),
         '{source}', coalesce(standing.source, '')),
         '{threshold}', coalesce(standing.threshold, '')),
-        '{since}', coalesce(' since ' || cast(standing.told_since as varchar), '')
+        '{since}', coalesce(' since ' || cast(standing.told_since as string), '')
     ) as sentence
 from standing
 inner join accounts on standing.customer_id = accounts.customer_id

@@ -59,21 +59,21 @@ in_force as (
 )
 
 select
-    cast(in_force.customer_id as varchar) as customer_id,
-    cast('{{ var("policy") }}' as varchar) as policy,
+    cast(in_force.customer_id as string) as customer_id,
+    cast('{{ var("policy") }}' as string) as policy,
     cast(in_force.risk_score as decimal(18, 4)) as risk_score,
     cast(in_force.evidence as decimal(18, 4)) as evidence,
     cast(in_force.tie_break as decimal(18, 4)) as tie_break,
-    cast(in_force.tier_indicated as varchar) as tier_indicated,
-    cast(in_force.tier_in_force as varchar) as tier_in_force,
+    cast(in_force.tier_indicated as string) as tier_indicated,
+    cast(in_force.tier_in_force as string) as tier_in_force,
     cast(in_force.tier_in_force <> in_force.tier_indicated as boolean) as drift,
-    cast(tier_terms.name as varchar) as tier_name,
+    cast(tier_terms.name as string) as tier_name,
     cast(tier_terms.net_days as integer) as net_days,
     cast(tier_terms.net_days_max as integer) as net_days_max,
     cast(tier_terms.credit_limit as decimal(18, 4)) as credit_limit_policy,
     cast(tier_terms.deposit_pct as decimal(18, 4)) as deposit_pct,
     cast(in_force.reviewed_on as date) as last_reviewed_on,
-    cast(in_force.reviewed_tier as varchar) as last_reviewed_tier,
+    cast(in_force.reviewed_tier as string) as last_reviewed_tier,
     cast(coalesce(in_force.cycle_ends_on, review_plan.planned_on, {{ as_of() }}) as date) as next_review_due
 from in_force
 left join tier_terms on in_force.tier_in_force = tier_terms.tier

@@ -9,8 +9,8 @@ scores as (
 
 select
     cast(verdicts.snapshot_date as date) as snapshot_date,
-    cast(verdicts.customer_id as varchar) as customer_id,
-    cast(verdicts.tier_indicated as varchar) as tier_indicated,
+    cast(verdicts.customer_id as string) as customer_id,
+    cast(verdicts.tier_indicated as string) as tier_indicated,
     cast(scores.risk_score as decimal(18, 4)) as risk_score,
     cast(scores.evidence as decimal(18, 4)) as evidence
 from verdicts

@@ -7,9 +7,9 @@ with balances as (
 select
     cast({{ as_of() }} as date) as as_of,
     cast(snapshot_date as date) as snapshot_date,
-    cast(company_id as varchar) as company_id,
-    cast(customer_id as varchar) as customer_id,
-    cast(currency as varchar) as currency,
+    cast(company_id as string) as company_id,
+    cast(customer_id as string) as customer_id,
+    cast(currency as string) as currency,
     {%- for column in columns %}
     cast({{ column }} as decimal(18, 4)) as {{ column }},
     {%- endfor %}

@@ -16,9 +16,9 @@ documents as (
 
 select
     cast({{ as_of() }} as date) as as_of,
-    cast(due_dates.invoice_id as varchar) as invoice_id,
-    cast(documents.company_id as varchar) as company_id,
-    cast(documents.customer_id as varchar) as customer_id,
+    cast(due_dates.invoice_id as string) as invoice_id,
+    cast(documents.company_id as string) as company_id,
+    cast(documents.customer_id as string) as customer_id,
     cast(originals.original_due_date as date) as original_due_date,
     cast(due_dates.previous_due_date as date) as previous_due_date,
     cast(due_dates.due_date as date) as due_date,

@@ -31,7 +31,7 @@ scoped as (
     union all
     select
         'total' as scope,
-        cast(null as varchar) as company_id,
+        cast(null as string) as company_id,
         reporting_currency as currency,
         week
         {%- for measure in measures %},
@@ -55,11 +55,11 @@ spread as (
 
 select
     {{ as_of() }} as as_of,
-    cast(scope as varchar) as scope,
+    cast(scope as string) as scope,
     {{ days_after(as_of(), '7 * week - 6') }} as week_start,
     cast(week as integer) as week,
-    cast(company_id as varchar) as company_id,
-    cast(currency as varchar) as currency,
+    cast(company_id as string) as company_id,
+    cast(currency as string) as currency,
     {{ rounded('open_items', 'digits') }} as open_items,
     {{ rounded('not_billed', 'digits') }} as not_billed,
     {{ rounded('promised', 'digits') }} as promised,

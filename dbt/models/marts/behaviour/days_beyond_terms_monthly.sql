@@ -7,7 +7,7 @@ snapshot_dates as (
 )
 
 select
-    cast(months.customer_id as varchar) as customer_id,
+    cast(months.customer_id as string) as customer_id,
     cast(snapshot_dates.month as date) as month,
     cast(months.paid_amount as decimal(18, 4)) as paid_amount,
     cast(months.past_due_amount as decimal(18, 4)) as past_due_amount,

@@ -24,8 +24,8 @@ summed as (
 
 select
     cast(summed.month as date) as month,
-    cast(summed.company_id as varchar) as company_id,
-    cast(summed.reporting_currency as varchar) as reporting_currency,
+    cast(summed.company_id as string) as company_id,
+    cast(summed.reporting_currency as string) as reporting_currency,
     cast(summed.invoices as integer) as invoices,
     cast(summed.offered as decimal(18, 4)) as offered,
     cast(summed.taken as decimal(18, 4)) as taken,

@@ -48,18 +48,18 @@ told as (
 
 select
     {{ as_of() }} as as_of,
-    cast(item_id as varchar) as item_id,
-    cast(invoice_id as varchar) as invoice_id,
-    cast(company_id as varchar) as company_id,
-    cast(customer_id as varchar) as customer_id,
-    cast(document_number as varchar) as document_number,
+    cast(item_id as string) as item_id,
+    cast(invoice_id as string) as invoice_id,
+    cast(company_id as string) as company_id,
+    cast(customer_id as string) as customer_id,
+    cast(document_number as string) as document_number,
     cast(due_date as date) as due_date,
-    cast(currency as varchar) as currency,
+    cast(currency as string) as currency,
     cast(open_amount as decimal(18, 4)) as open_amount,
-    cast(reporting_currency as varchar) as reporting_currency,
+    cast(reporting_currency as string) as reporting_currency,
     cast(open_amount_reporting as decimal(18, 4)) as open_amount_reporting,
     cast(days_past_due as integer) as days_past_due,
-    cast(curve as varchar) as curve,
+    cast(curve as string) as curve,
     cast(usual_days_late as decimal(18, 4)) as usual_days_late,
     cast(paid_items as integer) as usual_n,
     cast(spread_days as decimal(18, 4)) as usual_spread,
@@ -72,29 +72,29 @@ select
         concat_ws('',
             case curve
                 when 'none' then 'has no due date: nothing says when it is paid'
-                when 'promise' then concat_ws('', 'promised for ', cast(day_zero as varchar))
-                when 'dispute' then concat_ws('', 'in dispute since ', cast(day_zero as varchar))
+                when 'promise' then concat_ws('', 'promised for ', cast(day_zero as string))
+                when 'dispute' then concat_ws('', 'in dispute since ', cast(day_zero as string))
                 else concat_ws('',
                     case when coalesce(paid_items, 0) = 0 then 'has paid nothing yet, taken as usual here: ' else 'usually pays ' end,
                     case
-                        when usual_whole_days > 0 then concat_ws('', cast(usual_whole_days as varchar), case when usual_whole_days = 1 then ' day late' else ' days late' end)
-                        when usual_whole_days < 0 then concat_ws('', cast(-usual_whole_days as varchar), case when usual_whole_days = -1 then ' day early' else ' days early' end)
+                        when usual_whole_days > 0 then concat_ws('', cast(usual_whole_days as string), case when usual_whole_days = 1 then ' day late' else ' days late' end)
+                        when usual_whole_days < 0 then concat_ws('', cast(-usual_whole_days as string), case when usual_whole_days = -1 then ' day early' else ' days early' end)
                         else 'on the day'
                     end,
                     ' (',
-                    case when coalesce(paid_items, 0) = 0 then '' else concat_ws('', cast(paid_items as varchar), case when paid_items = 1 then ' invoice, ' else ' invoices, ' end) end,
-                    '± ', cast(cast(round(spread_days) as integer) as varchar), ')'
+                    case when coalesce(paid_items, 0) = 0 then '' else concat_ws('', cast(paid_items as string), case when paid_items = 1 then ' invoice, ' else ' invoices, ' end) end,
+                    '± ', cast(cast(round(spread_days) as integer) as string), ')'
                 )
             end,
             case
                 when curve = 'none' then ''
                 when expected_on is null then '; half like this are not paid within a year'
                 else concat_ws('',
-                    '; half like this are paid by ', cast(expected_on as varchar), ', ',
+                    '; half like this are paid by ', cast(expected_on as string), ', ',
                     {{ for_people(policy_value('forecast_policy', 'safe_chance', 'decimal(18, 4)'), "'percent'") }},
-                    case when safe_on is null then ' not within a year' else concat_ws('', ' by ', cast(safe_on as varchar)) end
+                    case when safe_on is null then ' not within a year' else concat_ws('', ' by ', cast(safe_on as string)) end
                 )
             end
-        ) as varchar
+        ) as string
     ) as sentence
 from told

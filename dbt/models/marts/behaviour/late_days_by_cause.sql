@@ -27,19 +27,19 @@ put as (
 )
 
 select
-    cast(late_days.invoice_id as varchar) as invoice_id,
-    cast(late_days.item_id as varchar) as item_id,
-    cast(late_days.company_id as varchar) as company_id,
-    cast(late_days.customer_id as varchar) as customer_id,
+    cast(late_days.invoice_id as string) as invoice_id,
+    cast(late_days.item_id as string) as item_id,
+    cast(late_days.company_id as string) as company_id,
+    cast(late_days.customer_id as string) as customer_id,
     cast({{ dbt.date_trunc('month', 'late_days.settled_on') }} as date) as month,
     cast(late_days.due_date as date) as due_date,
     cast(late_days.settled_on as date) as settled_on,
-    cast(put.cause as varchar) as cause,
-    cast(causes.title as varchar) as title,
-    cast(causes.owner as varchar) as owner,
+    cast(put.cause as string) as cause,
+    cast(causes.title as string) as title,
+    cast(causes.owner as string) as owner,
     cast(put.days as integer) as days,
     cast(late_days.days_late as integer) as days_late,
-    cast(late_days.reporting_currency as varchar) as reporting_currency,
+    cast(late_days.reporting_currency as string) as reporting_currency,
     cast(late_days.late_amount_reporting as decimal(18, 4)) as amount
 from put
 inner join late_days on put.item_id = late_days.item_id

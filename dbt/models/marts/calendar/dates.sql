@@ -51,17 +51,17 @@ select
     cast(week as date) as week,
     concat_ws(
         '-W',
-        cast(extract(year from thursday) as varchar),
-        lpad(cast(cast(floor({{ dbt.datediff(dbt.date_trunc('year', 'thursday'), 'thursday', 'day') }} / 7) + 1 as integer) as varchar), 2, '0')
+        cast(extract(year from thursday) as string),
+        lpad(cast(cast(floor({{ dbt.datediff(dbt.date_trunc('year', 'thursday'), 'thursday', 'day') }} / 7) + 1 as integer) as string), 2, '0')
     ) as week_label,
     cast({{ dbt.date_trunc('month', 'date_day') }} as date) as month,
-    concat_ws('-', cast(extract(year from date_day) as varchar), lpad(cast(extract(month from date_day) as varchar), 2, '0')) as month_label,
+    concat_ws('-', cast(extract(year from date_day) as string), lpad(cast(extract(month from date_day) as string), 2, '0')) as month_label,
     cast({{ dbt.date_trunc('quarter', 'date_day') }} as date) as quarter,
-    concat_ws('-Q', cast(extract(year from date_day) as varchar), cast(extract(quarter from date_day) as varchar)) as quarter_label,
+    concat_ws('-Q', cast(extract(year from date_day) as string), cast(extract(quarter from date_day) as string)) as quarter_label,
     cast(extract(year from date_day) as integer) as year,
     cast(extract(month from {{ days_after('date_day', 1) }}) <> extract(month from date_day) as boolean) as is_month_end,
     companies_at_work is not null as is_business_day,
-    cast(companies_at_work as varchar) as companies_at_work,
+    cast(companies_at_work as string) as companies_at_work,
     cast({{ dbt.datediff(as_of(), 'date_day', 'day') }} as integer) as days_from_as_of,
     cast({{ dbt.datediff(as_of(), 'date_day', 'month') }} as integer) as months_from_as_of
 from numbered

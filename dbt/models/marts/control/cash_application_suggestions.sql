@@ -144,7 +144,7 @@ verdicts as (
             when sum(case when is_whole then 1 else 0 end) = 1 then 'one_item'
             when sum(case when is_due then open_amount else 0 end) = max(amount) then 'all_due'
             when sum(case when is_discounted then 1 else 0 end) = 1 then 'one_item_less_discount'
-            when {{ policy_value('cash_application_policy', 'otherwise', 'varchar') }} = 'oldest_first' then 'oldest_first'
+            when {{ policy_value('cash_application_policy', 'otherwise', 'string') }} = 'oldest_first' then 'oldest_first'
         end as rule
     from pairs
     group by payment_id
@@ -238,14 +238,14 @@ by_invoice as (
 
 select
     cast({{ as_of() }} as date) as as_of,
-    cast(by_invoice.payment_id as varchar) as payment_id,
-    cast(by_invoice.invoice_id as varchar) as invoice_id,
-    cast(documents.document_number as varchar) as document_number,
-    cast(documents.company_id as varchar) as company_id,
-    cast(documents.customer_id as varchar) as customer_id,
-    cast(documents.currency as varchar) as currency,
+    cast(by_invoice.payment_id as string) as payment_id,
+    cast(by_invoice.invoice_id as string) as invoice_id,
+    cast(documents.document_number as string) as document_number,
+    cast(documents.company_id as string) as company_id,
+    cast(documents.customer_id as string) as customer_id,
+    cast(documents.currency as string) as currency,
     cast(by_invoice.amount as decimal(18, 4)) as amount,
-    cast(by_invoice.rule as varchar) as rule,
+    cast(by_invoice.rule as string) as rule,
     cast(case by_invoice.rule
         when 'reference' then {{ policy_value('cash_application_policy', 'confidence_reference', 'decimal(18, 4)') }}
         when 'family_reference'

@@ -212,7 +212,7 @@ candidates as (
         5 as weight,
         'currency' as item_type,
         open_items.currency as document,
-        cast(null as varchar) as customer_id,
+        cast(null as string) as customer_id,
         cast(null as decimal(18, 4)) as amount,
         exchange_rates.valid_from as dated_on,
         cast(null as date) as known_on
@@ -252,12 +252,12 @@ ranked as (
 
 select
     cast({{ as_of() }} as date) as as_of,
-    cast(company_id as varchar) as company_id,
+    cast(company_id as string) as company_id,
     cast(place as integer) as place,
-    cast(kind as varchar) as kind,
-    cast(document as varchar) as document,
-    cast(customer_id as varchar) as customer_id,
-    cast(currency as varchar) as currency,
+    cast(kind as string) as kind,
+    cast(document as string) as document,
+    cast(customer_id as string) as customer_id,
+    cast(currency as string) as currency,
     cast(amount as decimal(18, 4)) as amount,
     cast(coalesce(explains_all, false) as boolean) as explains_all,
     cast(dated_on as date) as dated_on,
@@ -265,20 +265,20 @@ select
     cast(
         concat_ws('',
             case kind
-                when 'rate_of_another_day' then concat_ws('', 'open items in ', document, ' stand at the rate of ', cast(dated_on as varchar))
+                when 'rate_of_another_day' then concat_ws('', 'open items in ', document, ' stand at the rate of ', cast(dated_on as string))
                 else concat_ws('',
-                    replace(item_type, '_', ' '), ' ', document, ' of ', cast(dated_on as varchar), ': ', {{ amount_for_people('amount', digits_of('ranked.currency')) }},
+                    replace(item_type, '_', ' '), ' ', document, ' of ', cast(dated_on as string), ': ', {{ amount_for_people('amount', digits_of('ranked.currency')) }},
                     ' ', currency
                 )
             end,
             case kind
-                when 'learned_since' then concat_ws('', ', known since ', cast(known_on as varchar))
+                when 'learned_since' then concat_ws('', ', known since ', cast(known_on as string))
                 when 'allocation_left_out' then ', left out because what it names is not there or in another currency'
                 when 'refused' then ', in quarantine because it could not be read'
                 when 'over_allocated' then ', allocated beyond its amount'
                 else ''
             end,
             case when explains_all then ', the very amount' else '' end
-        ) as varchar
+        ) as string
     ) as detail
 from ranked

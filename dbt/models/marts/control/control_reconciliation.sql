@@ -67,12 +67,12 @@ judged as (
 )
 
 select
-    cast(company_id as varchar) as company_id,
+    cast(company_id as string) as company_id,
     cast({{ as_of() }} as date) as as_of,
-    cast(currency as varchar) as currency,
+    cast(currency as string) as currency,
     cast(subledger_balance as decimal(18, 4)) as subledger_balance,
     cast(control_balance as decimal(18, 4)) as control_balance,
     cast(difference as decimal(18, 4)) as difference,
     cast(case state when 'tied' then true when 'untied' then false end as boolean) as tied,
-    cast(state as varchar) as state
+    cast(state as string) as state
 from judged

@@ -28,7 +28,7 @@ issues as (
     select
         customer_id,
         {{ policy_name('customer_data_rules', 'closed_with_balance') }} as rule,
-        cast(null as varchar) as other_customer_id,
+        cast(null as string) as other_customer_id,
         concat_ws('', 'Closed, and ', {{ amount_for_people('balance', digits_of('reporting_currency')) }}, ' ', reporting_currency, ' open') as detail
     from limit_use
     where status = 'closed' and balance <> 0
@@ -36,7 +36,7 @@ issues as (
     select
         limit_use.customer_id,
         {{ policy_name('customer_data_rules', 'limit_not_convertible') }} as rule,
-        cast(null as varchar) as other_customer_id,
+        cast(null as string) as other_customer_id,
         concat_ws('',
             'Limit ', {{ amount_for_people('customers.credit_limit', digits_of('customers.currency')) }}, ' ', coalesce(customers.currency, 'of no currency'), ': no rate to ',
             coalesce(limit_use.reporting_currency, 'the reporting currency')
@@ -47,16 +47,16 @@ issues as (
 )
 
 select
-    cast(issues.customer_id as varchar) as customer_id,
-    cast(coalesce(customers.company_id, unlisted.company_id) as varchar) as company_id,
-    cast(customers.name as varchar) as customer_name,
-    cast(issues.rule as varchar) as issue,
-    cast(rules.severity as varchar) as severity,
-    cast(rules.label as varchar) as label,
-    cast(issues.detail as varchar) as detail,
-    cast(issues.other_customer_id as varchar) as other_customer_id,
-    cast(rules.what_to_do as varchar) as what_to_do,
-    cast(limit_use.reporting_currency as varchar) as reporting_currency,
+    cast(issues.customer_id as string) as customer_id,
+    cast(coalesce(customers.company_id, unlisted.company_id) as string) as company_id,
+    cast(customers.name as string) as customer_name,
+    cast(issues.rule as string) as issue,
+    cast(rules.severity as string) as severity,
+    cast(rules.label as string) as label,
+    cast(issues.detail as string) as detail,
+    cast(issues.other_customer_id as string) as other_customer_id,
+    cast(rules.what_to_do as string) as what_to_do,
+    cast(limit_use.reporting_currency as string) as reporting_currency,
     cast(coalesce(limit_use.balance, 0) as decimal(18, 4)) as exposure_amount
 from issues
 inner join rules on issues.rule = rules.rule

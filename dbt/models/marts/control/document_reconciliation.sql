@@ -74,11 +74,11 @@ differing as (
 
 select
     cast({{ as_of() }} as date) as as_of,
-    cast(company_id as varchar) as company_id,
-    cast(customer_id as varchar) as customer_id,
-    cast(invoice_id as varchar) as item_id,
-    cast(document_number as varchar) as document_number,
-    cast(currency as varchar) as currency,
+    cast(company_id as string) as company_id,
+    cast(customer_id as string) as customer_id,
+    cast(invoice_id as string) as item_id,
+    cast(document_number as string) as document_number,
+    cast(currency as string) as currency,
     cast(reported as decimal(18, 4)) as reported,
     cast(open_amount as decimal(18, 4)) as open_amount,
     cast(difference as decimal(18, 4)) as difference,
@@ -93,6 +93,6 @@ select
             when open_amount = 0 then 'settled here, open in the source'
             when abs(reported) < abs(open_amount) then 'an allocation that was not delivered'
             else 'an allocation that was taken back in the source, or posted after its load'
-        end as varchar
+        end as string
     ) as likely_cause
 from differing

@@ -48,8 +48,8 @@ totals as (
 
 select
     cast({{ as_of() }} as date) as as_of,
-    cast(company_id as varchar) as company_id,
-    cast(currency as varchar) as currency,
+    cast(company_id as string) as company_id,
+    cast(currency as string) as currency,
     cast(documents_reported as bigint) as documents_reported,
     cast(documents_differing as bigint) as documents_differing,
     cast(open_amount + difference as decimal(18, 4)) as reported,

@@ -188,9 +188,9 @@ judged as (
 
 select
     cast({{ as_of() }} as date) as as_of,
-    cast(companies.company_id as varchar) as company_id,
+    cast(companies.company_id as string) as company_id,
     cast(months.month as date) as month,
-    cast(companies.currency as varchar) as currency,
+    cast(companies.currency as string) as currency,
     cast(coalesce(sum(judged.opening), 0) as decimal(18, 4)) as opening,
     cast(coalesce(sum(judged.billed), 0) as decimal(18, 4)) as billed,
     cast(-coalesce(sum(judged.cash), 0) as decimal(18, 4)) as cash,

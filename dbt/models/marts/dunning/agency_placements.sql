@@ -153,7 +153,7 @@ events as (
             case
                 when disputes.resolved_on <= {{ as_of() }}
                     then concat_ws('',
-                        ', resolved on ', cast(disputes.resolved_on as varchar), coalesce(' ' || replace(disputes.outcome, '_', ' '), '')
+                        ', resolved on ', cast(disputes.resolved_on as string), coalesce(' ' || replace(disputes.outcome, '_', ' '), '')
                     )
                 else ''
             end
@@ -165,7 +165,7 @@ events as (
         placements.item_id,
         promises.made_on as happened_on,
         concat_ws('',
-            'promised ', {{ amount_for_people('promises.amount', digits_of('promises.currency')) }}, ' ', promises.currency, ' for ', cast(promises.promised_date as varchar),
+            'promised ', {{ amount_for_people('promises.amount', digits_of('promises.currency')) }}, ' ', promises.currency, ' for ', cast(promises.promised_date as string),
             ', ', promises.state
         ) as told
     from placements
@@ -178,7 +178,7 @@ events as (
 histories as (
     select
         item_id,
-        {{ dbt.listagg("concat_ws('', cast(happened_on as varchar), ' ', told)", "'; '", 'order by happened_on, told') }} as history
+        {{ dbt.listagg("concat_ws('', cast(happened_on as string), ' ', told)", "'; '", 'order by happened_on, told') }} as history
     from events
     group by item_id
 ),
@@ -195,22 +195,22 @@ debtor_contacts as (
 
 select
     {{ as_of() }} as as_of,
-    cast(placements.state as varchar) as state,
-    cast(placements.customer_id as varchar) as customer_id,
-    cast(coalesce(customers.name, placements.customer_id) as varchar) as customer_name,
-    cast(customers.registration_number as varchar) as registration_number,
-    cast(customers.country as varchar) as country,
-    cast(debtor_contacts.name as varchar) as contact_name,
-    cast(coalesce(debtor_contacts.email, customers.email) as varchar) as contact_email,
-    cast(coalesce(debtor_contacts.phone, customers.phone) as varchar) as contact_phone,
-    cast(placements.company_id as varchar) as company_id,
-    cast(placements.item_id as varchar) as item_id,
-    cast(placements.invoice_id as varchar) as invoice_id,
-    cast(placements.document_number as varchar) as document_number,
+    cast(placements.state as string) as state,
+    cast(placements.customer_id as string) as customer_id,
+    cast(coalesce(customers.name, placements.customer_id) as string) as customer_name,
+    cast(customers.registration_number as string) as registration_number,
+    cast(customers.country as string) as country,
+    cast(debtor_contacts.name as string) as contact_name,
+    cast(coalesce(debtor_contacts.email, customers.email) as string) as contact_email,
+    cast(coalesce(debtor_contacts.phone, customers.phone) as string) as contact_phone,
+    cast(placements.company_id as string) as company_id,
+    cast(placements.item_id as string) as item_id,
+    cast(placements.invoice_id as string) as invoice_id,
+    cast(placements.document_number as string) as document_number,
     cast(placements.document_date as date) as document_date,
     cast(placements.due_date as date) as due_date,
     cast({{ dbt.datediff('placements.due_date', as_of(), 'day') }} as integer) as days_past_due,
-    cast(placements.currency as varchar) as currency,
+    cast(placements.currency as string) as currency,
     cast(placements.open_amount as decimal(18, 4)) as open_amount,
     cast(items.disputed_amount as decimal(18, 4)) as disputed_amount,
     cast(placements.placed_on as date) as placed_on,
@@ -219,10 +219,10 @@ select
         case when placements.placed_on is not null then greatest(placements.placed_amount - placements.open_amount, 0) end as decimal(18, 4)
     ) as settled_since_amount,
     cast(items.late_fee_preview as decimal(18, 4)) as late_fee_preview,
-    cast(items.late_fee_regime as varchar) as late_fee_regime,
+    cast(items.late_fee_regime as string) as late_fee_regime,
     cast(items.late_fee_compensation_amount as decimal(18, 4)) as late_fee_compensation_amount,
-    cast(items.late_fee_compensation_currency as varchar) as late_fee_compensation_currency,
-    cast(histories.history as varchar) as history
+    cast(items.late_fee_compensation_currency as string) as late_fee_compensation_currency,
+    cast(histories.history as string) as history
 from placements
 left join items on placements.item_id = items.item_id
 left join histories on placements.item_id = histories.item_id

@@ -52,9 +52,9 @@ filled as (
 
 select
     {{ as_of() }} as as_of,
-    cast(filled.collector as varchar) as collector,
+    cast(filled.collector as string) as collector,
     cast(filled.customers as integer) as customers,
-    cast(companies.reporting_currency as varchar) as reporting_currency,
+    cast(companies.reporting_currency as string) as reporting_currency,
     cast(filled.past_due_amount as decimal(18, 4)) as past_due_amount,
     cast(filled.at_risk_amount as decimal(18, 4)) as at_risk_amount,
     cast(filled.minutes as integer) as expected_minutes,

@@ -119,8 +119,8 @@ changes as (
         items.step,
         items.last_step as previous_step,
         coalesce(items.last_step_on, ever_issued.issued_on) as previous_step_on,
-        cast(null as varchar) as held_reason,
-        cast(null as varchar) as cleared_how,
+        cast(null as string) as held_reason,
+        cast(null as string) as cleared_how,
         items.currency,
         items.open_amount,
         cast(null as decimal(18, 4)) as previous_open_amount
@@ -137,7 +137,7 @@ changes as (
         last_listed.step as previous_step,
         last_listed.worklist_date as previous_step_on,
         items.held_reason,
-        cast(null as varchar) as cleared_how,
+        cast(null as string) as cleared_how,
         items.currency,
         items.open_amount,
         last_listed.open_amount as previous_open_amount
@@ -150,10 +150,10 @@ changes as (
         not_dunnable.customer_id,
         not_dunnable.invoice_id,
         case when not_dunnable.is_open then 'postponed' else 'cleared' end as change,
-        cast(null as varchar) as step,
+        cast(null as string) as step,
         not_dunnable.step as previous_step,
         not_dunnable.worklist_date as previous_step_on,
-        cast(null as varchar) as held_reason,
+        cast(null as string) as held_reason,
         case
             when not_dunnable.is_open then null
             when receivable_items.item_id is null then 'withdrawn'
@@ -174,20 +174,20 @@ changes as (
 
 select
     {{ as_of() }} as as_of,
-    cast(changes.customer_id as varchar) as customer_id,
-    cast(coalesce(customers.name, changes.customer_id) as varchar) as customer_name,
-    cast(coalesce(collectors.collector, customers.collector) as varchar) as collector,
-    cast(changes.item_id as varchar) as item_id,
-    cast(changes.invoice_id as varchar) as invoice_id,
-    cast(coalesce(receivable_items.document_number, changes.invoice_id) as varchar) as document_number,
-    cast(changes.change as varchar) as change,
-    cast(changes.step as varchar) as step,
-    cast(changes.previous_step as varchar) as previous_step,
+    cast(changes.customer_id as string) as customer_id,
+    cast(coalesce(customers.name, changes.customer_id) as string) as customer_name,
+    cast(coalesce(collectors.collector, customers.collector) as string) as collector,
+    cast(changes.item_id as string) as item_id,
+    cast(changes.invoice_id as string) as invoice_id,
+    cast(coalesce(receivable_items.document_number, changes.invoice_id) as string) as document_number,
+    cast(changes.change as string) as change,
+    cast(changes.step as string) as step,
+    cast(changes.previous_step as string) as previous_step,
     cast(changes.previous_step_on as date) as previous_step_on,
-    cast(changes.held_reason as varchar) as held_reason,
-    cast(changes.cleared_how as varchar) as cleared_how,
+    cast(changes.held_reason as string) as held_reason,
+    cast(changes.cleared_how as string) as cleared_how,
     coalesce(changes.change <> 'held_now' or changes.held_reason not in ('waiting_next_step', 'waiting_its_turn', 'contacted_recently'), true) as is_news,
-    cast(changes.currency as varchar) as currency,
+    cast(changes.currency as string) as currency,
     cast(changes.open_amount as decimal(18, 4)) as open_amount,
     cast(changes.previous_open_amount as decimal(18, 4)) as previous_open_amount
 from changes

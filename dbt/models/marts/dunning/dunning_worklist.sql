@@ -190,25 +190,25 @@ select
             priced.severity desc,
             priced.customer_id
     ) as integer) as rank,
-    cast(priced.customer_id as varchar) as customer_id,
-    cast(priced.customer_name as varchar) as customer_name,
-    cast(action_companies.company_id as varchar) as company_id,
-    cast(companies.name as varchar) as company_name,
-    cast(priced.collector as varchar) as collector,
-    cast(priced.step as varchar) as step,
-    cast(priced.step_label as varchar) as step_label,
+    cast(priced.customer_id as string) as customer_id,
+    cast(priced.customer_name as string) as customer_name,
+    cast(action_companies.company_id as string) as company_id,
+    cast(companies.name as string) as company_name,
+    cast(priced.collector as string) as collector,
+    cast(priced.step as string) as step,
+    cast(priced.step_label as string) as step_label,
     cast(priced.severity as integer) as severity,
     cast(
         case
             when priced.channel = 'email' and action_contacts.email is null and action_contacts.phone is not null then 'call'
             when priced.channel = 'call' and action_contacts.phone is null and action_contacts.email is not null then 'email'
             else priced.channel
-        end as varchar
+        end as string
     ) as channel,
-    cast(priced.audience as varchar) as audience,
-    cast(coalesce(dunning_tones.tone_used, priced.tone) as varchar) as tone,
-    cast(priced.template as varchar) as template,
-    cast(priced.effect as varchar) as effect,
+    cast(priced.audience as string) as audience,
+    cast(coalesce(dunning_tones.tone_used, priced.tone) as string) as tone,
+    cast(priced.template as string) as template,
+    cast(priced.effect as string) as effect,
     cast(
         coalesce(priced.automatic, false)
         and priced.channel = 'email' and action_contacts.email is not null
@@ -220,23 +220,23 @@ select
             when not coalesce(contact_history.is_listed_before, false) then 'new'
             when priced.severity > contact_history.last_list_severity then 'escalated'
             else 'repeated'
-        end as varchar
+        end as string
     ) as change,
     cast(coalesce(priced.has_earlier_notice, false) as boolean) as has_earlier_notice,
     cast(priced.past_due_amount as decimal(18, 4)) as past_due_amount,
     cast(priced.not_due_amount as decimal(18, 4)) as not_due_amount,
-    cast(priced.reporting_currency as varchar) as reporting_currency,
-    cast(document_currencies.currencies as varchar) as document_currencies,
+    cast(priced.reporting_currency as string) as reporting_currency,
+    cast(document_currencies.currencies as string) as document_currencies,
     cast(priced.item_count as integer) as item_count,
     cast(priced.past_due_item_count as integer) as past_due_item_count,
     cast(priced.oldest_days_past_due as integer) as oldest_days_past_due,
     cast(priced.expected_loss + priced.carrying_cost as decimal(18, 4)) as priority,
     cast(priced.expected_loss as decimal(18, 4)) as expected_loss,
     cast(priced.carrying_cost as decimal(18, 4)) as carrying_cost,
-    cast(priced.tier_in_force as varchar) as tier_in_force,
+    cast(priced.tier_in_force as string) as tier_in_force,
     cast(priced.late_fee_pct_month as decimal(18, 4)) as late_fee_rate_pct,
     {{ rounded('priced.late_fee', 'currencies.digits') }} as late_fee_preview,
-    cast(priced.late_fee_regime as varchar) as late_fee_regime,
+    cast(priced.late_fee_regime as string) as late_fee_regime,
     cast(priced.late_fee_compensation as decimal(18, 4)) as late_fee_compensation_amount,
     cast(customer_items.disputed_amount as decimal(18, 4)) as disputed_amount,
     cast(customer_items.held_item_count as integer) as held_item_count,
@@ -244,23 +244,23 @@ select
     cast(credit_limit_use.credit_limit as decimal(18, 4)) as credit_limit,
     cast(credit_limit_use.balance as decimal(18, 4)) as credit_used,
     cast(credit_limit_use.credit_used_share as decimal(18, 4)) as credit_used_share,
-    cast(payment_behaviour.payer_pattern as varchar) as payer_pattern,
-    cast(payment_behaviour.direction as varchar) as direction,
-    cast(action_contacts.name as varchar) as contact_name,
-    cast(action_contacts.email as varchar) as contact_email,
-    cast(action_contacts.phone as varchar) as contact_phone,
-    cast(customers.language as varchar) as language,
+    cast(payment_behaviour.payer_pattern as string) as payer_pattern,
+    cast(payment_behaviour.direction as string) as direction,
+    cast(action_contacts.name as string) as contact_name,
+    cast(action_contacts.email as string) as contact_email,
+    cast(action_contacts.phone as string) as contact_phone,
+    cast(customers.language as string) as language,
     cast(contact_history.last_contact_on as date) as last_contact_on,
-    cast(contact_history.last_contact_outcome as varchar) as last_contact_outcome,
-    cast(contact_history.recent_contacts as varchar) as recent_contacts,
+    cast(contact_history.last_contact_outcome as string) as last_contact_outcome,
+    cast(contact_history.recent_contacts as string) as recent_contacts,
     cast(pending_promises.promised_date as date) as promised_on,
     cast(pending_promises.amount as decimal(18, 4)) as promised_amount,
-    cast(pending_promises.currency as varchar) as promised_currency,
-    cast(pending_promises.told as varchar) as pending_promises,
+    cast(pending_promises.currency as string) as promised_currency,
+    cast(pending_promises.told as string) as pending_promises,
     cast(priced.discount_amount as decimal(18, 4)) as discount_amount,
     cast(priced.discount_until as date) as discount_until,
-    cast(arrangements.arrangement as varchar) as suggested_arrangement,
-    cast(arrangements.reason as varchar) as arrangement_reason,
+    cast(arrangements.arrangement as string) as suggested_arrangement,
+    cast(arrangements.reason as string) as arrangement_reason,
     cast(
         concat_ws('',
             priced.step_label,
@@ -268,28 +268,28 @@ select
             case
                 when priced.past_due_item_count > 0
                     then concat_ws('',
-                        cast(priced.past_due_item_count as varchar),
+                        cast(priced.past_due_item_count as string),
                         case when priced.past_due_item_count = 1 then ' item ' else ' items, the oldest ' end,
-                        cast(priced.oldest_days_past_due as varchar),
+                        cast(priced.oldest_days_past_due as string),
                         case when priced.oldest_days_past_due = 1 then ' day past due, ' else ' days past due, ' end,
                         {{ amount_for_people('priced.past_due_amount', 'coalesce(currencies.digits, 2)') }}
                     )
                 else concat_ws('',
-                    cast(priced.item_count as varchar),
+                    cast(priced.item_count as string),
                     case when priced.item_count = 1 then ' item not yet due, ' else ' items not yet due, ' end,
                     {{ amount_for_people('priced.not_due_amount', 'coalesce(currencies.digits, 2)') }}
                 )
             end,
             ' ',
             priced.reporting_currency,
-            case when priced.last_step_on is null then '' else concat_ws('', '; last step sent on ', cast(priced.last_step_on as varchar)) end,
+            case when priced.last_step_on is null then '' else concat_ws('', '; last step sent on ', cast(priced.last_step_on as string)) end,
             case payment_behaviour.payer_pattern
                 when 'chronic' then '; pays late as a rule'
                 when 'one_off' then '; normally pays on time'
                 else ''
             end,
             '.'
-        ) as varchar
+        ) as string
     ) as why
 from priced
 left join action_companies on priced.customer_id = action_companies.customer_id

@@ -75,8 +75,8 @@ converted_steps as (
 select
     {{ as_of() }} as as_of,
     month,
-    cast(step as varchar) as step,
-    cast(reporting_currency as varchar) as reporting_currency,
+    cast(step as string) as step,
+    cast(reporting_currency as string) as reporting_currency,
     cast(count(*) as integer) as items_issued,
     cast(count(distinct customer_id) as integer) as customers,
     cast(sum(case when is_paid then 1 else 0 end) as integer) as items_paid_14d,

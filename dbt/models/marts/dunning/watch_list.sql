@@ -73,16 +73,16 @@ worrying as (
 select
     cast({{ as_of() }} as date) as as_of,
     cast(worrying.rank as integer) as rank,
-    cast(worrying.customer_id as varchar) as customer_id,
-    cast(worrying.company_id as varchar) as company_id,
-    cast(worrying.customer_name as varchar) as customer_name,
+    cast(worrying.customer_id as string) as customer_id,
+    cast(worrying.company_id as string) as company_id,
+    cast(worrying.customer_name as string) as customer_name,
     cast(worrying.sign_count as integer) as sign_count,
     cast(worrying.is_large as boolean) as is_large,
     cast(worrying.is_worsening as boolean) as is_worsening,
     cast(worrying.is_bureau_falling as boolean) as is_bureau_falling,
     cast(worrying.is_hidden_stress as boolean) as is_hidden_stress,
-    cast(worrying.tier_in_force as varchar) as tier_in_force,
-    cast(worrying.reporting_currency as varchar) as reporting_currency,
+    cast(worrying.tier_in_force as string) as tier_in_force,
+    cast(worrying.reporting_currency as string) as reporting_currency,
     cast(worrying.balance as decimal(18, 4)) as balance,
     cast(worrying.past_due_amount as decimal(18, 4)) as past_due_amount,
     cast(worrying.oldest_past_due_days as integer) as oldest_past_due_days,
@@ -91,9 +91,9 @@ select
     cast(worrying.dbt_days_12m as decimal(18, 4)) as dbt_days_12m,
     cast(worrying.bureau_fall_points as decimal(18, 4)) as bureau_fall_points,
     cast(worrying.hold_candidate as boolean) as hold_candidate,
-    cast(coalesce(worklist.collector, worrying.collector) as varchar) as collector,
-    cast(worklist.step as varchar) as step,
-    cast(worklist.tone as varchar) as tone
+    cast(coalesce(worklist.collector, worrying.collector) as string) as collector,
+    cast(worklist.step as string) as step,
+    cast(worklist.tone as string) as tone
 from worrying
 left join worklist on worrying.customer_id = worklist.customer_id
 where worrying.rank <= {{ policy_value('risk_policy', 'watch_list_length', 'integer') }}

@@ -46,7 +46,7 @@ summed as (
 )
 
 select
-    cast(bands.band as varchar) as band,
+    cast(bands.band as string) as band,
     cast(coalesce(summed.customers, 0) as integer) as customers,
     cast(coalesce(summed.billed, 0) as decimal(18, 4)) as billed,
     {{ ratio('coalesce(summed.billed, 0)', 'sum(summed.billed) over ()') }} as billed_share,

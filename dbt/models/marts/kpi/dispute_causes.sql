@@ -4,10 +4,10 @@ with disputes as (
 )
 
 select
-    cast(lower(reason) as varchar) as reason,
-    cast(coalesce(product_line, 'unknown') as varchar) as product_line,
-    cast(coalesce(sales_rep, 'unknown') as varchar) as sales_rep,
-    cast(reporting_currency as varchar) as reporting_currency,
+    cast(lower(reason) as string) as reason,
+    cast(coalesce(product_line, 'unknown') as string) as product_line,
+    cast(coalesce(sales_rep, 'unknown') as string) as sales_rep,
+    cast(reporting_currency as string) as reporting_currency,
     cast(count(*) as integer) as disputes,
     cast(count(distinct customer_id) as integer) as customers,
     cast(sum(amount_reporting) as decimal(18, 4)) as disputed_amount,

@@ -139,17 +139,17 @@ movers as (
 
 select
     cast(figures.month as date) as month,
-    cast(figures.scope as varchar) as scope,
-    cast(figures.scope_value as varchar) as scope_value,
-    cast(figures.kpi as varchar) as kpi,
-    cast(figures.title as varchar) as title,
-    cast(figures.unit as varchar) as unit,
+    cast(figures.scope as string) as scope,
+    cast(figures.scope_value as string) as scope_value,
+    cast(figures.kpi as string) as kpi,
+    cast(figures.title as string) as title,
+    cast(figures.unit as string) as unit,
     cast(figures.value as decimal(18, 4)) as value,
     cast(figures.prior_value as decimal(18, 4)) as prior_value,
-    cast(figures.trigger as varchar) as trigger,
+    cast(figures.trigger as string) as trigger,
     cast(definitions.threshold as decimal(18, 4)) as threshold,
     cast(figures.month = newest.month as boolean) as is_newest,
-    cast(movers.moved_most as varchar) as moved_most
+    cast(movers.moved_most as string) as moved_most
 from figures
 cross join newest
 inner join definitions on figures.kpi = definitions.kpi

@@ -59,12 +59,12 @@ targeted as (
 
 select
     cast(month as date) as month,
-    cast(scope as varchar) as scope,
-    cast(scope_value as varchar) as scope_value,
-    cast(kpi as varchar) as kpi,
-    cast(title as varchar) as title,
-    cast(unit as varchar) as unit,
-    cast(variant as varchar) as variant,
+    cast(scope as string) as scope,
+    cast(scope_value as string) as scope_value,
+    cast(kpi as string) as kpi,
+    cast(title as string) as title,
+    cast(unit as string) as unit,
+    cast(variant as string) as variant,
     cast(numerator as decimal(18, 4)) as numerator,
     cast(denominator as decimal(18, 4)) as denominator,
     cast(n as integer) as n,
@@ -73,8 +73,8 @@ select
     target,
     {{ ratio('value - baseline_value', 'target - baseline_value') }} as progress,
     cast(goal as decimal(18, 4)) as goal,
-    cast(better as varchar) as better,
-    cast(trigger as varchar) as trigger,
+    cast(better as string) as better,
+    cast(trigger as string) as trigger,
     cast(coalesce(
         case trigger
             when 'rise' then value - prior_value > threshold

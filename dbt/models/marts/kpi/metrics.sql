@@ -13,11 +13,11 @@ drawn as (
 
 select
     month,
-    cast(scope as varchar) as scope,
-    cast(coalesce(scope_value, 'all') as varchar) as scope_value,
-    cast(kpi as varchar) as kpi,
-    cast(title as varchar) as title,
-    cast(unit as varchar) as unit,
+    cast(scope as string) as scope,
+    cast(coalesce(scope_value, 'all') as string) as scope_value,
+    cast(kpi as string) as kpi,
+    cast(title as string) as title,
+    cast(unit as string) as unit,
     headline,
     cast(value as decimal(18, 4)) as value,
     cast(prior_value as decimal(18, 4)) as prior_value,
@@ -26,10 +26,10 @@ select
         when change * upwards > 0 then 'better'
         when change * upwards < 0 then 'worse'
         when change = 0 then 'same'
-    end as varchar) as turn,
+    end as string) as turn,
     cast(target as decimal(18, 4)) as target,
     (value - target) * upwards >= 0 as is_on_target,
     cast(goal as decimal(18, 4)) as goal,
-    cast(better as varchar) as better,
+    cast(better as string) as better,
     tripped
 from drawn

@@ -16,7 +16,7 @@ begun as (
         named.first_day is not null as is_running,
         cast({{ dbt.date_trunc('month', 'coalesce(named.first_day, stand_in.first_day)') }} as date) as first_month
     from (
-        select cast(nullif({{ policy_value('kpi_policy', 'pilot_from', 'varchar') }}, 'none') as date) as first_day
+        select cast(nullif({{ policy_value('kpi_policy', 'pilot_from', 'string') }}, 'none') as date) as first_day
     ) as named
     cross join (
         select cast({{ dbt.dateadd('month', '1 - ' ~ policy_value('kpi_policy', 'pilot_months_before'), 'max(month)') }} as date) as first_day from months
@@ -163,10 +163,10 @@ effects as (
 
 select
     cast(effects.month as date) as month,
-    cast(effects.kpi as varchar) as kpi,
-    cast(definitions.title as varchar) as title,
-    cast(definitions.unit as varchar) as unit,
-    cast(definitions.better as varchar) as better,
+    cast(effects.kpi as string) as kpi,
+    cast(definitions.title as string) as title,
+    cast(definitions.unit as string) as unit,
+    cast(definitions.better as string) as better,
     cast(begun.is_running as boolean) as is_running,
     cast(effects.pilot as decimal(18, 4)) as pilot,
     cast(effects.control as decimal(18, 4)) as control,

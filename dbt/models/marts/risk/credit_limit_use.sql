@@ -12,9 +12,9 @@ collectors as (
 
 select
     limit_use.customer_id,
-    cast(customers.company_id as varchar) as company_id,
-    cast(customers.name as varchar) as customer_name,
-    cast(coalesce(collectors.collector, customers.collector) as varchar) as collector,
+    cast(customers.company_id as string) as company_id,
+    cast(customers.name as string) as customer_name,
+    cast(coalesce(collectors.collector, customers.collector) as string) as collector,
     limit_use.status,
     limit_use.tier_in_force,
     limit_use.reporting_currency,

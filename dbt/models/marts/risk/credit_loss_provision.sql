@@ -144,9 +144,9 @@ tiers_and_buckets as (
 
 select
     {{ as_of() }} as as_of,
-    cast(tiers_and_buckets.aging_bucket as varchar) as aging_bucket,
-    cast(tiers_and_buckets.tier as varchar) as tier,
-    cast(companies.reporting_currency as varchar) as reporting_currency,
+    cast(tiers_and_buckets.aging_bucket as string) as aging_bucket,
+    cast(tiers_and_buckets.tier as string) as tier,
+    cast(companies.reporting_currency as string) as reporting_currency,
     cast(coalesce(now_open.items, 0) as integer) as items,
     cast(coalesce(now_open.amount, 0) as decimal(18, 4)) as open_amount,
     {{ ratio('coalesce(now_open.loss_pct, then_open.loss_pct)', '100') }} as loss_rate,

@@ -45,13 +45,13 @@ reasons as (
 )
 
 select
-    cast(accounts.customer_id as varchar) as customer_id,
-    cast(accounts.company_id as varchar) as company_id,
-    cast(accounts.customer_name as varchar) as customer_name,
+    cast(accounts.customer_id as string) as customer_id,
+    cast(accounts.company_id as string) as company_id,
+    cast(accounts.customer_name as string) as customer_name,
     cast(reasons.due_on as date) as due_on,
-    cast(reasons.trigger as varchar) as trigger,
-    cast(reasons.detail as varchar) as detail,
-    cast(reasons.all_triggers as varchar) as all_triggers,
+    cast(reasons.trigger as string) as trigger,
+    cast(reasons.detail as string) as detail,
+    cast(reasons.all_triggers as string) as all_triggers,
     cast(reasons.has_news as boolean) as has_news,
     cast(greatest({{ dbt.datediff('reasons.due_on', as_of(), 'day') }}, 0) as integer) as days_overdue,
     cast(
@@ -61,11 +61,11 @@ select
             false
         ) as boolean
     ) as is_cycle_overdue,
-    cast(accounts.tier_in_force as varchar) as tier_in_force,
-    cast(accounts.tier_indicated as varchar) as tier_indicated,
+    cast(accounts.tier_in_force as string) as tier_in_force,
+    cast(accounts.tier_indicated as string) as tier_indicated,
     cast(accounts.last_reviewed_on as date) as last_reviewed_on,
     cast(accounts.next_review_due as date) as next_review_due,
-    cast(accounts.reporting_currency as varchar) as reporting_currency,
+    cast(accounts.reporting_currency as string) as reporting_currency,
     cast(accounts.balance as decimal(18, 4)) as exposure_amount,
     cast(accounts.credit_limit as decimal(18, 4)) as credit_limit,
     cast(accounts.credit_used_share as decimal(18, 4)) as credit_used_share,
@@ -74,13 +74,13 @@ select
     cast(accounts.strategic_value as decimal(18, 4)) as strategic_value,
     {{ rounded("cast(accounts.past_due_amount as decimal(28, 4)) * " ~ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') ~ " / 100", reporting_digits()) }}
         as carrying_cost_a_year_amount,
-    cast(advice.advice as varchar) as advice,
-    cast(accounts.dbt_direction as varchar) as dbt_direction,
+    cast(advice.advice as string) as advice,
+    cast(accounts.dbt_direction as string) as dbt_direction,
     cast(accounts.dbt_days_recent as decimal(18, 4)) as dbt_days_recent,
     cast(accounts.dbt_days_prior as decimal(18, 4)) as dbt_days_prior,
     cast(accounts.bureau_score as decimal(18, 4)) as bureau_score,
     cast(score_falls.points as decimal(18, 4)) as bureau_fall_points,
-    cast(accounts.bureau_status as varchar) as bureau_status
+    cast(accounts.bureau_status as string) as bureau_status
 from reasons
 inner join accounts on reasons.customer_id = accounts.customer_id
 left join score_falls on accounts.customer_id = score_falls.customer_id

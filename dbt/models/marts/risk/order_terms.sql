@@ -160,18 +160,18 @@ broken_since as (
 
 select
     cast({{ as_of() }} as date) as as_of,
-    cast(limit_use.customer_id as varchar) as customer_id,
-    cast(limit_use.company_id as varchar) as company_id,
-    cast(limit_use.customer_name as varchar) as customer_name,
-    cast(limit_use.status as varchar) as status,
-    cast(limit_use.tier_in_force as varchar) as tier_in_force,
-    cast(tiers.tier_name as varchar) as tier_name,
+    cast(limit_use.customer_id as string) as customer_id,
+    cast(limit_use.company_id as string) as company_id,
+    cast(limit_use.customer_name as string) as customer_name,
+    cast(limit_use.status as string) as status,
+    cast(limit_use.tier_in_force as string) as tier_in_force,
+    cast(tiers.tier_name as string) as tier_name,
     cast(tiers.net_days as integer) as net_days,
     cast(tiers.net_days_max as integer) as net_days_max,
     cast(tiers.deposit_pct as decimal(18, 4)) as deposit_pct,
-    cast(limit_use.reporting_currency as varchar) as reporting_currency,
+    cast(limit_use.reporting_currency as string) as reporting_currency,
     cast(limit_use.credit_limit as decimal(18, 4)) as credit_limit,
-    cast(limit_use.limit_source as varchar) as limit_source,
+    cast(limit_use.limit_source as string) as limit_source,
     cast(limit_use.balance as decimal(18, 4)) as balance,
     cast(limit_use.headroom_amount as decimal(18, 4)) as headroom_amount,
     cast(
@@ -179,17 +179,17 @@ select
             when limit_use.release_candidate then 'release'
             when limit_use.hold_reason is not null or limit_use.status not in ('active', 'unknown') then 'hold'
             else 'open'
-        end as varchar
+        end as string
     ) as order_decision,
     cast(
         case
             when limit_use.release_candidate then 'in_order'
             when limit_use.status not in ('active', 'unknown', 'on_hold') then limit_use.status
             else limit_use.hold_reason
-        end as varchar
+        end as string
     ) as decision_reason,
     cast(broken_since.since as date) as rule_broken_since,
-    cast(limit_use.detail as varchar) as detail
+    cast(limit_use.detail as string) as detail
 from limit_use
 left join tiers on limit_use.customer_id = tiers.customer_id
 left join broken_since on limit_use.customer_id = broken_since.customer_id

@@ -12,12 +12,12 @@ companies as (
 )
 
 select
-    cast(outcomes.policy as varchar) as policy,
+    cast(outcomes.policy as string) as policy,
     cast(outcomes.snapshot_date as date) as snapshot_date,
     cast(outcomes.judged_on as date) as judged_on,
-    cast(outcomes.tier_indicated as varchar) as tier,
+    cast(outcomes.tier_indicated as string) as tier,
     cast(outcomes.tier_rank as integer) as tier_rank,
-    cast(companies.reporting_currency as varchar) as reporting_currency,
+    cast(companies.reporting_currency as string) as reporting_currency,
     cast(sum(case when outcomes.was_bad then 1 else 0 end) as integer) as bad_before_customers
     {%- for name, condition in [
         ('', 'is_judged'),

@@ -118,13 +118,13 @@ compared as (
 )
 
 select
-    cast(accounts.customer_id as varchar) as customer_id,
-    cast(coalesce(accounts.name, accounts.customer_id) as varchar) as customer_name,
-    cast(compared.policy as varchar) as policy,
+    cast(accounts.customer_id as string) as customer_id,
+    cast(coalesce(accounts.name, accounts.customer_id) as string) as customer_name,
+    cast(compared.policy as string) as policy,
     cast(compared.policy = '{{ var("policy") }}' as boolean) as is_selected,
-    cast(compared.tier_indicated as varchar) as tier_indicated,
+    cast(compared.tier_indicated as string) as tier_indicated,
     cast(compared.tier_rank as integer) as tier_rank,
-    cast(compared.tier_name as varchar) as tier_name,
+    cast(compared.tier_name as string) as tier_name,
     cast(compared.risk_score as decimal(18, 4)) as risk_score,
     cast(compared.evidence as decimal(18, 4)) as evidence,
     cast(compared.net_days as integer) as net_days,
@@ -139,9 +139,9 @@ select
             when compared.terms_looser = 0 then 'tighter'
             when compared.terms_tighter = 0 then 'looser'
             else 'mixed'
-        end as varchar
+        end as string
     ) as moves,
-    cast(accounts.reporting_currency as varchar) as reporting_currency,
+    cast(accounts.reporting_currency as string) as reporting_currency,
     cast(accounts.exposure as decimal(18, 4)) as exposure_amount,
     cast(greatest(accounts.exposure - compared.credit_limit, 0) as decimal(18, 4)) as exposure_above_limit_amount,
     cast(accounts.billed as decimal(18, 4)) as billed_amount,

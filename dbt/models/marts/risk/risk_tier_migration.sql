@@ -93,8 +93,8 @@ only_currency as (
 select
     cast(moves.snapshot_date as date) as snapshot_date,
     cast(moves.prior_snapshot_date as date) as prior_snapshot_date,
-    cast(moves.from_tier as varchar) as from_tier,
-    cast(moves.to_tier as varchar) as to_tier,
+    cast(moves.from_tier as string) as from_tier,
+    cast(moves.to_tier as string) as to_tier,
     cast(
         case
             when moves.from_tier = 'new' then 'new'
@@ -102,10 +102,10 @@ select
             when moves.to_rank < moves.from_rank then 'better'
             when moves.to_rank > moves.from_rank then 'worse'
             else 'same'
-        end as varchar
+        end as string
     ) as direction,
     cast(count(*) as integer) as customers,
-    cast(max(only_currency.reporting_currency) as varchar) as reporting_currency,
+    cast(max(only_currency.reporting_currency) as string) as reporting_currency,
     cast(sum(coalesce(exposures.exposure_amount, 0)) as decimal(18, 4)) as exposure_amount
 from moves
 cross join only_currency

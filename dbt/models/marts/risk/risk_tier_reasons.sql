@@ -53,16 +53,16 @@ judged as (
 )
 
 select
-    cast(customer_id as varchar) as customer_id,
-    cast(tier as varchar) as tier,
-    cast(factor as varchar) as factor,
-    cast(operator as varchar) as operator,
-    cast(threshold as varchar) as threshold,
-    cast(coalesce({{ for_people('value_number', 'unit') }}, value_text) as varchar) as value,
+    cast(customer_id as string) as customer_id,
+    cast(tier as string) as tier,
+    cast(factor as string) as factor,
+    cast(operator as string) as operator,
+    cast(threshold as string) as threshold,
+    cast(coalesce({{ for_people('value_number', 'unit') }}, value_text) as string) as value,
     cast(value_number as decimal(18, 4)) as value_number,
-    cast(source as varchar) as source,
+    cast(source as string) as source,
     cast(passed as boolean) as passed,
-    cast(effect as varchar) as effect,
+    cast(effect as string) as effect,
     cast(not passed and concerns_next_tier as boolean) as on_the_way_up,
     cast(case when not passed then abs(value_number + tie_break - threshold_number) end as decimal(18, 4)) as distance,
     cast(
@@ -81,6 +81,6 @@ select
             when tie_break > 0 then ', ' || {{ for_people('tie_break', "'number'") }} || ' less in a new relationship'
             else ''
         end
-        as varchar
+        as string
     ) as reason
 from judged
