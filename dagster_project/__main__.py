@@ -255,12 +255,13 @@ def _scenario(settings: Settings, options: argparse.Namespace) -> int:
 def _backtest(settings: Settings, options: argparse.Namespace) -> int:
     from dagster_project.backtest import NothingToTry, backtest_of
     from dagster_project.dbt_build import DbtError
+    from dagster_project.engines import EngineError
     from dagster_project.landing import LandingError
     from dagster_project.warehouse import AlreadyAtWork
 
     try:
         print(backtest_of(settings, options.pack, threads=options.threads))
-    except (NothingToTry, AlreadyAtWork, DbtError, LandingError) as nothing:
+    except (NothingToTry, AlreadyAtWork, DbtError, EngineError, LandingError) as nothing:
         print(nothing, file=sys.stderr)
         return 1
     return 0

@@ -17,6 +17,7 @@ import duckdb
 
 from dagster_project import dbt_build, morning
 from dagster_project.comparison import laid_out
+from dagster_project.engines import DUCKDB
 from dagster_project.landing import Landing
 from dagster_project.policy import packs
 from dagster_project.settings import Settings
@@ -39,6 +40,7 @@ def backtest_of(settings: Settings, pack: str | None = None, *, threads: int = d
         NothingToTry: the message says what to do.
         AlreadyAtWork: a night of that morning is.
         DbtError: the other pack could not be built.
+        EngineError: the engine could not be started.
     """
     as_of = published_as_of(settings.published)
     if as_of is None or not (settings.published / "parquet" / f"{MART}.parquet").exists():
@@ -70,25 +72,27 @@ def backtest_of(settings: Settings, pack: str | None = None, *, threads: int = d
 
 def _built(settings: Settings, as_of: date, pack: str, threads: int) -> Tried:
     beside = settings.home / "backtest" / f".{as_of}.{pack}"
-    landing = Landing(settings.landing, settings.quarantine, settings.memory_limit)
+    landing, engine = Landing(settings.landing, settings.quarantine, settings.memory_limit), DUCKDB
     with at_work_on(settings.warehouse, as_of, f"backtest of {pack}"):
         shutil.rmtree(beside, ignore_errors=True)  # what a killed one left
         warehouse = Warehouse(beside)
         try:
             warehouse.create()
-            morning.prepare(warehouse, landing, as_of, "then", settings.source)
+            engine.show(warehouse, morning.prepare(warehouse, landing, as_of, "then", settings.source))
             results = dbt_build.build(
                 beside,
                 dbt_build.vars_of(as_of, pack, settings.reporting_currency),
                 threads=threads,
                 select=[f"+{MART}"],
                 memory_limit=settings.memory_limit,
+                engine=engine,
             )
             if broken := next((result for result in results if result.broken), None):
                 raise NothingToTry(f"the book of {as_of} cannot be built under {pack}: {broken.name}: {broken.message}")
             with marts_of(warehouse.marts) as con:
                 return _summed(con)
         finally:
+            engine.leave(warehouse)
             warehouse.release()
             shutil.rmtree(beside, ignore_errors=True)
 

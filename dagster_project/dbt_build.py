@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -28,6 +28,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from dagster_project.engines import DUCKDB, Engine
 from dagster_project.paths import DBT_PROJECT
 from dagster_project.settings import MEMORY_LIMIT
 
@@ -36,8 +37,7 @@ progress = logging.getLogger("arrears.progress")
 
 TARGET = DBT_PROJECT / "target"
 MANIFEST = TARGET / "manifest.json"
-_PARSED = TARGET / "partial_parse.msgpack"
-_STATE = TARGET / "prepared.sha256"
+"""The project as it is read for DuckDB: whoever asks what there is, and not how it is built, reads this one."""
 
 QUIET = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-use-colors", "--no-version-check")
 
@@ -74,52 +74,71 @@ def vars_of(as_of: date, policy: str, reporting_currency: str) -> str:
     return json.dumps({"as_of": as_of.isoformat(), "policy": policy, "reporting_currency": reporting_currency})
 
 
-def build_args(variables: str, target: Path, select: Sequence[str] = (), *, tested: bool = True) -> list[str]:
+def build_args(
+    variables: str, target: Path, select: Sequence[str] = (), *, tested: bool = True, engine: Engine = DUCKDB
+) -> list[str]:
     """The arguments of the nightly build: everything but unit tests, which belong to the test command, and exposures, which build
     nothing. Of a part (`select`, in dbt's words), those tests that need no more than the part; no tests where not `tested`."""
     left_out = [
         kind for name in ("unit_test", "exposure", *(() if tested else ("test",))) for kind in ("--exclude-resource-type", name)
     ]
     return [
-        *_args("build", variables, target, left_out),
+        *_args("build", variables, target, left_out, engine),
         *(["--select", *select, "--indirect-selection", "buildable"] if select else []),
     ]
 
 
-def testing_args(variables: str, target: Path) -> list[str]:
+def testing_args(variables: str, target: Path, engine: Engine) -> list[str]:
     """The arguments of testing what is built."""
-    return _args("test", variables, target, ["--exclude-resource-type", "unit_test"])
+    return _args("test", variables, target, ["--exclude-resource-type", "unit_test"], engine)
 
 
-def _args(command: str, variables: str, target: Path, left_out: Sequence[str]) -> list[str]:
-    args = [command, *left_out, "--vars", variables, "--no-write-json"]
-    args += ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
+def _args(command: str, variables: str, target: Path, left_out: Sequence[str], engine: Engine) -> list[str]:
+    return [command, *left_out, "--vars", variables, "--no-write-json", *_places(target, engine)]
+
+
+def _places(target: Path, engine: Engine) -> list[str]:
+    args = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target", engine.target]
     return [*args, "--target-path", str(target), "--log-path", str(target), *QUIET]
 
 
-def is_prepared() -> bool:
-    return MANIFEST.exists() and _PARSED.exists() and _STATE.exists() and _STATE.read_text("utf-8").strip() == _state()
+def _prepared(engine: Engine) -> Path:
+    """Where the project lies as it was read for an engine: other macros are called for another one."""
+    return TARGET if engine is DUCKDB else TARGET / engine.target
 
 
-def prepare() -> None:
+def _parsed(engine: Engine) -> Path:
+    return _prepared(engine) / "partial_parse.msgpack"
+
+
+def _read_at(engine: Engine) -> Path:
+    return _prepared(engine) / "prepared.sha256"
+
+
+def is_prepared(engine: Engine = DUCKDB) -> bool:
+    files = [_prepared(engine) / "manifest.json", _parsed(engine), _read_at(engine)]
+    return all(path.exists() for path in files) and _read_at(engine).read_text("utf-8").strip() == _state(engine)
+
+
+def prepare(engine: Engine = DUCKDB) -> None:
     """Parse the project where the prepared manifest is missing or older than its files.
 
     Raises:
         DbtError: the project does not parse; the message is dbt's.
     """
-    if is_prepared():
+    if is_prepared(engine):
         return
-    TARGET.mkdir(parents=True, exist_ok=True)
-    with FileLock(TARGET / "preparing.lock"):
-        if is_prepared():  # by another run, while this one waited
+    target = _prepared(engine)
+    target.mkdir(parents=True, exist_ok=True)
+    with FileLock(target / "preparing.lock"):
+        if is_prepared(engine):  # by another run, while this one waited
             return
-        state = _state()  # before the parse: what is edited meanwhile is parsed next time
-        _PARSED.unlink(missing_ok=True)  # dbt's partial parse keeps unit tests that were renamed
-        args = ["parse", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
-        outcome = _runner().invoke([*args, "--target-path", str(TARGET), "--log-path", str(TARGET), *QUIET])
+        state = _state(engine)  # before the parse: what is edited meanwhile is parsed next time
+        _parsed(engine).unlink(missing_ok=True)  # dbt's partial parse keeps unit tests that were renamed
+        outcome = _runner().invoke(["parse", *_places(target, engine)])
         if not outcome.success:
             raise DbtError(f"the dbt project does not parse: {outcome.exception}")
-        _STATE.write_text(state + "\n", "utf-8")
+        _read_at(engine).write_text(state + "\n", "utf-8")
 
 
 def asked_for() -> frozenset[tuple[str, str]]:
@@ -139,48 +158,51 @@ def build(
     early: Future[tuple[str, Any]] | None = None,
     *,
     through: bool = False,
+    engine: Engine = DUCKDB,
 ) -> list[NodeResult]:
     """Build everything, or what `select` names, into a run's private folder and test it; `early` is the project read early. `through`:
     everything whatever its tests say, which are asked once all is built. Otherwise nothing is built on what a test objects to.
 
     Raises:
         DbtError: dbt stopped before it could run the nodes, or the engine broke down at one, which is named.
+        EngineError: the engine could not be started.
     """
-    prepare()
-    os.environ["ARREARS_WAREHOUSE"] = str(folder)
-    os.environ["ARREARS_THREADS"] = str(threads)
-    os.environ["ARREARS_MEMORY_LIMIT"] = memory_limit
-
-    project = _parsed(early)
+    prepare(engine)
+    project = _project(early, engine)
     listener = _Listener(project)
-    calls = [build_args(variables, folder / "dbt", select, tested=not through)]
-    calls += [testing_args(variables, folder / "dbt")] if through else []
+    calls = [build_args(variables, folder / "dbt", select, tested=not through, engine=engine)]
+    calls += [testing_args(variables, folder / "dbt", engine)] if through else []
     outcomes: list[Any] = []
-    try:
-        with _asked_to_end_by_dbt():
-            for call in calls:
-                outcomes.append(_runner(project, [listener]).invoke(call))
-                if getattr(outcomes[-1].result, "results", None) is None:
-                    break
-        _force_marts()
-    finally:
-        _close_adapters()
+    tables = [node for node in project.nodes.values() if node.resource_type in ("model", "seed")]
+    schemas = sorted({node.schema for node in tables})
+    with engine.at_work(folder, schemas, threads=threads, memory_limit=memory_limit), _asked_to_end_by_dbt():
+        for call in calls:
+            outcomes.append(_runner(project, [listener]).invoke(call))
+            if getattr(outcomes[-1].result, "results", None) is None:
+                break
     results = [result for outcome in outcomes for result in getattr(outcome.result, "results", None) or ()]
     if getattr(outcomes[-1].result, "results", None) is None:
-        raise DbtError(f"dbt stopped{f' at {listener.broken[0]}' if listener.broken else ''}: {_first(outcomes[-1].exception)}")
-    return [
-        NodeResult(
-            unique_id=result.node.unique_id,
-            name=result.node.name,
-            layer=result.node.fqn[1] if result.node.resource_type == "model" else str(result.node.resource_type),
-            status=str(result.status),
-            message=result.message or "",
-            seconds=result.execution_time,
-            failures=result.failures or 0,
-            query=getattr(result.node, "compiled_code", None) or "",
-        )
-        for result in results
-    ]
+        stopped = engine.cause(outcomes[-1].exception)
+        raise DbtError(f"dbt stopped{f' at {listener.broken[0]}' if listener.broken else ''}: {stopped}")
+    told = [_told(result) for result in results]
+    if through or not any(result.broken for result in told):
+        marts = {node.name: {c.name: c.data_type for c in node.columns.values()} for node in tables if node.fqn[1] == "marts"}
+        engine.bring_home(folder, marts, memory_limit)
+    return told
+
+
+def _told(result: Any) -> NodeResult:
+    node = result.node
+    return NodeResult(
+        unique_id=node.unique_id,
+        name=node.name,
+        layer=node.fqn[1] if node.resource_type == "model" else str(node.resource_type),
+        status=str(result.status),
+        message=result.message or "",
+        seconds=result.execution_time,
+        failures=result.failures or 0,
+        query=getattr(node, "compiled_code", None) or "",
+    )
 
 
 @contextmanager
@@ -210,15 +232,6 @@ def _asked_to_end_by_dbt() -> Iterator[None]:
             signal.signal(number, handler)
         if told:
             signal.raise_signal(told[0])
-
-
-def _first(stopped: BaseException | None) -> BaseException | None:
-    """What stopped dbt, where its cleaning up failed over it: a connection that a thread is at work on cannot be closed."""
-    import duckdb
-
-    while isinstance(stopped, duckdb.Error) and stopped.__context__ is not None:
-        stopped = stopped.__context__
-    return stopped
 
 
 class _Listener:
@@ -252,26 +265,26 @@ class _Listener:
         return ", ".join(parts)
 
 
-def read_early() -> Future[tuple[str, Any]]:
+def read_early(engine: Engine = DUCKDB) -> Future[tuple[str, Any]]:
     """Import dbt and read the prepared manifest beside the caller, for a build to come: together they take seconds."""
     reader = ThreadPoolExecutor(1)
-    project = reader.submit(_read)
+    project = reader.submit(_read, engine)
     reader.shutdown(wait=False)
     return project
 
 
-def _parsed(early: Future[tuple[str, Any]] | None) -> Any:
+def _project(early: Future[tuple[str, Any]] | None, engine: Engine) -> Any:
     """The prepared manifest: the one read early, unless the project was prepared anew since."""
-    state, manifest = early.result() if early else _read()
-    return manifest if state == _STATE.read_text("utf-8") else _read()[1]
+    state, manifest = early.result() if early else _read(engine)
+    return manifest if state == _read_at(engine).read_text("utf-8") else _read(engine)[1]
 
 
-def _read() -> tuple[str, Any]:
-    import dbt.adapters.duckdb
+def _read(engine: Engine) -> tuple[str, Any]:
     import dbt.cli.main  # noqa: F401
     from dbt.contracts.graph.manifest import Manifest
 
-    return _STATE.read_text("utf-8"), Manifest.from_msgpack(_PARSED.read_bytes())  # type: ignore[attr-defined]
+    engine.warm()
+    return _read_at(engine).read_text("utf-8"), Manifest.from_msgpack(_parsed(engine).read_bytes())  # type: ignore[attr-defined]
 
 
 def _runner(manifest: Any = None, callbacks: Sequence[Callable[[Any], None]] = ()) -> Any:
@@ -281,37 +294,11 @@ def _runner(manifest: Any = None, callbacks: Sequence[Callable[[Any], None]] = (
     return dbtRunner(manifest=manifest, callbacks=list(callbacks))
 
 
-def _force_marts() -> None:
-    """Put the marts where they belong in their file, since they leave the house in it. What is in the log of the private file stays
-    there: whoever opens the file finds it, hardly anybody does, and moving it costs a night seconds. An engine that broke down has
-    nothing to put."""
-    import duckdb
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-
-    environment = DuckDBConnectionManager._ENV
-    if environment is not None and environment.conn is not None:
-        with suppress(duckdb.FatalException), environment.conn.cursor() as cursor:
-            cursor.execute("checkpoint published; pragma disable_checkpoint_on_shutdown")
-
-
-def _close_adapters() -> None:
-    """dbt leaves its DuckDB files open in this process; nobody else could open them. What a thread of its is at work on still cannot be
-    closed and ends with the thread."""
-    import duckdb
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.adapters.factory import FACTORY, reset_adapters
-
-    DuckDBConnectionManager.close_all_connections()
-    try:
-        reset_adapters()
-    except duckdb.Error:
-        FACTORY.adapters.clear()
-
-
-def _state() -> str:
+def _state(engine: Engine = DUCKDB) -> str:
     """One hash over the dbt project's files, where they lie, and the versions that read them."""
     # dbt reads seeds from where the project was when it was parsed: a checkout that was moved or copied is parsed anew
-    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {DBT_PROJECT}".encode())
+    versions = " ".join(version(name) for name in ("dbt-core", *engine.versions))
+    digest = hashlib.sha256(f"{versions} {DBT_PROJECT}".encode())
     for path in sorted(DBT_PROJECT.rglob("*")):
         inside = path.relative_to(DBT_PROJECT)
         if path.is_file() and inside.parts[0] not in ("target", "logs"):

@@ -7,13 +7,12 @@ else (`notice.py`).
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from dagster_project.amounts import Digits, written
 from dagster_project.dbt_build import NodeResult
-from dagster_project.warehouse import Warehouse
 
 MISSING = {"exchange_rates_are_there": "int_exchange_rates"}
 """Tests that name what is missing, and the model that is incomplete without it."""
@@ -43,7 +42,11 @@ def _above(manifest: Mapping[str, Any], node: str) -> set[str]:
     return {parent.rpartition(".")[2] for parent in above}
 
 
-def explained(manifest: Mapping[str, Any], result: NodeResult, warehouse: Warehouse, digits: Digits) -> str:
+Found = Callable[[str, int], Sequence[Mapping[str, Any]]]
+"""The first rows of a query, as many as are asked for, where the morning was built."""
+
+
+def explained(manifest: Mapping[str, Any], result: NodeResult, found: Found, digits: Digits) -> str:
     """What a person is told of a node that broke: what should hold, and of a test the first rows that do not."""
     node = manifest["nodes"].get(result.unique_id, {})
     described = (node.get("config", {}).get("meta", {}) or {}).get("description") or node.get("description") or ""
@@ -51,7 +54,7 @@ def explained(manifest: Mapping[str, Any], result: NodeResult, warehouse: Wareho
     if result.layer == "test" and result.failures:
         rows = [
             _worded(row, digits, WARNED_LENGTH if result.status == "warn" else ROW_LENGTH)
-            for row in warehouse.found(result.query, ROWS_TOLD)
+            for row in found(result.query, ROWS_TOLD)
         ]
         more = [f"and {result.failures - len(rows):,} more"] if result.failures > len(rows) else []
         said = " | ".join(rows + more)

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from dagster_project.contract import DATASETS, ISSUED_STEPS, TABLES
-from dagster_project.landing import Known, Landing, rows_select
+from dagster_project.landing import Known, Landing, Load, rows_select
 from dagster_project.warehouse import Warehouse
 
 log = logging.getLogger("arrears.morning")
@@ -40,8 +40,9 @@ SHOWN = ("customers", "invoices", "payments", "refunds", "allocations", "dispute
 
 def prepare(
     warehouse: Warehouse, landing: Landing, as_of: date, known: Known, source: str = "files", bureau: str = "none"
-) -> None:
+) -> Mapping[str, Sequence[Load]]:
     """Create the sources of the dbt project in a fresh private file. `source`: where the ledger comes from; `bureau`: where scores do.
+    Returns the loads that the morning knows, by dataset.
 
     Raises:
         NothingKnown: a required dataset has no load that the morning may know of.
@@ -54,14 +55,13 @@ def prepare(
             f"nothing was known of {', '.join(empty)} on {as_of}: every load is of a later morning. To build {as_of} from what is known "
             f"now: make run DATE={as_of} KNOWN=now. To ask the source again for that morning: make run DATE={as_of} REFRESH=1"
         )
+    loads = {name: landing.loads(dataset, as_of, known) for name, dataset in TABLES.items()}
     with warehouse.prepared() as con:
         for group in sorted({dataset.group for dataset in TABLES.values()}):
             con.execute(f"create schema {group}")
-        for dataset in TABLES.values():
-            loads = landing.loads(dataset, as_of, known)
-            con.execute(f"create view {dataset.group}.{dataset.name} as {rows_select(dataset, con, loads)}")
-            if dataset is ISSUED_STEPS:
-                warehouse.says_issued(load.load_id for load in loads)
+        for name, dataset in TABLES.items():
+            con.execute(f"create view {dataset.group}.{name} as {rows_select(dataset, con, loads[name])}")
+        warehouse.says_issued(load.load_id for load in loads[ISSUED_STEPS.name])
         con.execute("create schema reference")
         _calendars(con, as_of)
         _time_zones(con)
@@ -69,6 +69,7 @@ def prepare(
         first = min(load.as_of for dataset in TABLES.values() for load in landing.loads(dataset))
         told = {"source": source, "bureau": bureau, "first_morning": first}
         _table(con, "ledger", [told], source=pa.string(), bureau=pa.string(), first_morning=pa.date32())
+    return loads
 
 
 def _calendars(con: duckdb.DuckDBPyConnection, as_of: date) -> None:

@@ -3,6 +3,8 @@
 Belongs here: going through all of it although something would have stopped the night, and what that is. Does not belong here: what is
 said of it (`adoption.py`), the night (`defs/`).
 
+It is built on DuckDB whatever engine the nights run on: what is said of it is read from all that was built, not from the marts alone.
+
 Nothing is landed, so that nothing counts: not the morning as the first, from which policy binds, nor what was asked for as known. Nothing
 is published, issued or sent, and the inbox is left alone. Only what was refused stays in quarantine, for whoever has to mend it.
 """
@@ -17,12 +19,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from dagster_project import dbt_build, morning
 from dagster_project.amounts import digits_on
 from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.contract import DATASETS
+from dagster_project.engines import DUCKDB
 from dagster_project.explained import causes, explained
 from dagster_project.gates import gate_of, holds_back
 from dagster_project.landing import Landing, LandingError, Manifest
@@ -73,6 +77,7 @@ def rehearsed(settings: Settings, as_of: date, warmup: Warmup, *, threads: int =
 def _gone_through(settings: Settings, as_of: date, warmup: Warmup, beside: Path, threads: int) -> Rehearsal:
     rehearsal = Rehearsal(as_of)
     landing = Landing(settings.landing, settings.quarantine, settings.memory_limit).twin(beside / "landing")
+    warmup.engine = DUCKDB
     warmup.read_project()
     try:
         refuse_a_policy_with_gaps(settings.policy, as_of)
@@ -142,9 +147,10 @@ def _build(
         warehouse.release()
     manifest: Mapping[str, object] = json.loads(dbt_build.MANIFEST.read_text("utf-8"))
     digits = digits_on(rehearsal.as_of, settings.policy)
+    found = partial(DUCKDB.found, warehouse)
     broken = [result for result in results if result.broken]
-    rehearsal.stops += [explained(manifest, result, warehouse, digits) for result in causes(manifest, broken)]
+    rehearsal.stops += [explained(manifest, result, found, digits) for result in causes(manifest, broken)]
     warned = [result for result in results if result.status == "warn"]
-    rehearsal.warnings += [explained(manifest, result, warehouse, digits) for result in causes(manifest, warned)]
+    rehearsal.warnings += [explained(manifest, result, found, digits) for result in causes(manifest, warned)]
     if all(result.layer == "test" for result in broken):
         rehearsal.built = warehouse

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import pyarrow as pa
@@ -141,12 +141,6 @@ class Warehouse:
             yield con
         finally:
             con.close()
-
-    def found(self, query: str, limit: int) -> list[dict[str, Any]]:
-        """The first rows of one of dbt's own queries, by column."""
-        with self.looked_into() as con:
-            rows = con.sql(query).limit(limit)
-            return [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()]
 
 
 @contextmanager

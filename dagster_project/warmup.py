@@ -15,6 +15,7 @@ from typing import Any
 
 from dagster_project import dbt_build
 from dagster_project.demo import Demo
+from dagster_project.engines import DUCKDB, Engine
 from dagster_project.quality import Worker
 from dagster_project.settings import Settings
 
@@ -25,6 +26,7 @@ class Warmup:
 
     expectations: Worker = field(default_factory=lambda: Worker())
     demo: Demo | None = None
+    engine: Engine = DUCKDB
     project: Future[tuple[str, Any]] | None = None
     told: bool = False
 
@@ -39,7 +41,7 @@ class Warmup:
 
     def read_project(self) -> None:
         """Begin to import dbt and to read the prepared project. Once: harmless to call again."""
-        self.project = self.project or dbt_build.read_early()
+        self.project = self.project or dbt_build.read_early(self.engine)
 
     def end(self) -> None:
         """End the processes. Harmless where they have ended."""

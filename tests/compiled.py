@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from dagster_project import dbt_build, morning
 from dagster_project.dbt_build import NodeResult
+from dagster_project.engines.duckdb import close_adapters
 from dagster_project.landing import Known, Landing
 from dagster_project.paths import DBT_PROJECT, SEEDS
 from dagster_project.warehouse import Warehouse, connect
@@ -75,7 +76,7 @@ def _compile(policy: str) -> list[Node]:
     arguments = ["compile", "--vars", dbt_build.vars_of(STAND_IN, policy, NO_CURRENCY), "--no-populate-cache"]
     places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", str(scratch)]
     ended = dbt_build._runner(parsed).invoke([*arguments, *places, "--log-path", str(scratch), *dbt_build.QUIET])
-    dbt_build._close_adapters()
+    close_adapters()
     assert ended.result is not None, ended.exception
     nodes = {
         result.node.unique_id: result.node for result in ended.result if result.node.resource_type in ("seed", "model", "test")

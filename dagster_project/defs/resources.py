@@ -73,6 +73,7 @@ def default_resources(settings: Settings, begun: Warmup | None = None) -> Mappin
         try:
             yield folder
         finally:
+            context.resources.night.engine.leave(folder)
             folder.release()
             tidy(settings.warehouse, settings.keep_warehouses)
 

@@ -12,6 +12,7 @@ import pytest
 from dagster_project import dbt_build, morning
 from dagster_project.contract import DATASETS
 from dagster_project.dbt_build import QUIET
+from dagster_project.engines.duckdb import close_adapters
 from dagster_project.landing import Landing
 from dagster_project.paths import DBT_PROJECT
 from dagster_project.sources import Delivery
@@ -50,7 +51,7 @@ def dbt(folder: Path, *arguments: str) -> list[Any]:
     try:
         ended = dbt_build._runner(prepared).invoke([*arguments, *places, *variables, "--log-path", str(folder / "dbt"), *QUIET])
     finally:
-        dbt_build._close_adapters()
+        close_adapters()
     assert ended.result is not None, ended.exception
     return list(ended.result)
 

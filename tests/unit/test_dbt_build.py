@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from dagster_project import dbt_build
 from dagster_project.dbt_build import NodeResult, build_args, is_prepared, vars_of
+from dagster_project.engines import DUCKDB
 from dagster_project.paths import DBT_PROJECT
 from dagster_project.warehouse import Warehouse
 
@@ -77,8 +78,6 @@ def use(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "DBT_PROJECT": project,
         "TARGET": target,
         "MANIFEST": target / "manifest.json",
-        "_PARSED": target / "partial_parse.msgpack",
-        "_STATE": target / "prepared.sha256",
     }.items():
         monkeypatch.setattr(dbt_build, name, value)
 
@@ -153,13 +152,13 @@ def test_a_manifest_read_early_is_read_again_where_the_project_was_prepared_sinc
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     state = tmp_path / "prepared.sha256"
-    monkeypatch.setattr(dbt_build, "_STATE", state)
+    monkeypatch.setattr(dbt_build, "TARGET", tmp_path)
     for now, used, reads in (("first", "read early", 1), ("second", "read again", 2)):
         state.write_text(now, "utf-8")
         answers = [("first", "read early"), ("second", "read again")]
-        monkeypatch.setattr(dbt_build, "_read", lambda answers=answers: answers.pop(0))
+        monkeypatch.setattr(dbt_build, "_read", lambda _, answers=answers: answers.pop(0))
 
-        assert dbt_build._parsed(dbt_build.read_early()) == used
+        assert dbt_build._project(dbt_build.read_early(), DUCKDB) == used
         assert len(answers) == 2 - reads
 
 
@@ -239,7 +238,7 @@ def test_what_stopped_dbt_is_not_hidden_by_what_then_could_not_be_closed() -> No
     stopped = duckdb.Error("connection is busy with another call")
     stopped.__context__ = MemoryError("there is no room")
 
-    assert str(dbt_build._first(stopped)) == "there is no room"
+    assert str(DUCKDB.cause(stopped)) == "there is no room"
 
 
 def built_alone(project: Path, query: str, tmp_path: Path) -> list[NodeResult]:

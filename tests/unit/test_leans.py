@@ -42,7 +42,7 @@ def test_sqlite_knows_the_mode_that_spares_the_disk() -> None:
 
 
 def test_dbt_duckdb_keeps_its_connection_where_the_marts_are_forced_from() -> None:
-    """For `dbt_build._force_marts`: only the marts are written out at a night's end, not gigabytes of what nobody opens. Until dbt-duckdb
+    """For `engines/duckdb.py`: only the marts are written out at a night's end, not gigabytes of what nobody opens. Until dbt-duckdb
     lets a run say which attached file to checkpoint."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.adapters.duckdb.environments import local
@@ -53,7 +53,7 @@ def test_dbt_duckdb_keeps_its_connection_where_the_marts_are_forced_from() -> No
 
 
 def test_dbt_reads_a_parsed_project_and_takes_it_as_a_manifest(manifest: dict[str, Any]) -> None:
-    """For `dbt_build._parsed`: a night does not parse 100 models again, 2 to 4 s. Until partial parsing survives `--vars`."""
+    """For `dbt_build._project`: a night does not parse 100 models again, 2 to 4 s. Until partial parsing survives `--vars`."""
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
 
@@ -156,7 +156,7 @@ def test_every_reach_into_private_parts_is_known_here() -> None:
 
     assert found == {
         "__main__.py": {"_run_exitfuncs"},
-        "dbt_build.py": {"_ENV"},
         "defs/history.py": {"_conn_string", "_db_lock", "_initdb", "_initialized_dbs"},
+        "engines/duckdb.py": {"_ENV"},
         "outgoing/workbook/book.py": {"_get_xf_index"},
     }

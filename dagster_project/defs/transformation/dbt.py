@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dagster_project.amounts import digits_on
 from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
+from dagster_project.engines import EngineError
 from dagster_project.explained import causes, explained
 from dagster_project.fingerprints import made_by
 from dagster_project.landing import Known, Landing, LandingError
@@ -91,28 +93,30 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         log.info("everything from landing to marts, as known %s", "that morning" if known == "then" else "now")
         try:
             refuse_a_policy_with_gaps(settings.policy, as_of)
-            morning.prepare(warehouse, landing, as_of, known, settings.source, settings.bureau_name)
+            loads = morning.prepare(warehouse, landing, as_of, known, settings.source, settings.bureau_name)
+            night.engine.show(warehouse, loads)
             results = dbt_build.build(
                 warehouse.folder,
                 dbt_build.vars_of(as_of, settings.policy, settings.reporting_currency),
                 threads=config.threads,
                 memory_limit=settings.memory_limit,
                 early=night.project,
+                engine=night.engine,
             )
-        except (PolicyError, morning.NothingKnown, LandingError, dbt_build.DbtError) as refused:
+        except (PolicyError, morning.NothingKnown, LandingError, dbt_build.DbtError, EngineError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
-        digits = digits_on(as_of, settings.policy)
+        digits, found = digits_on(as_of, settings.policy), partial(night.engine.found, warehouse)
         _tell(results)
         for result in results:
             if result.status == "warn":
-                log.warning("%s", explained(manifest, result, warehouse, digits))
+                log.warning("%s", explained(manifest, result, found, digits))
         looked_at = _looked_at(warehouse.marts)
         broken = [result for result in results if result.broken]
         with ThreadPoolExecutor(1) as beside:  # Dagster takes seconds to remember what happened, and so does the export
             exported = None if broken else beside.submit(export, warehouse.marts, settings.memory_limit)
             yield from _events(context, results, looked_at)
         if exported is None:
-            told = [explained(manifest, result, warehouse, digits) for result in causes(manifest, broken)]
+            told = [explained(manifest, result, found, digits) for result in causes(manifest, broken)]
             raise dg.Failure("\n".join(told), allow_retries=False)
         exported.result()
         warehouse.finish(fingerprints)
