@@ -2,11 +2,9 @@
 {% macro bureau_weight(age_days) -%}
     {%- set full_until = policy_value('risk_policy', 'bureau_full_weight_days') -%}
     {%- set none_from = policy_value('risk_policy', 'bureau_no_weight_days') -%}
-    cast(
-        case
-            when {{ age_days }} is null or {{ age_days }} >= {{ none_from }} then 0
-            when {{ age_days }} <= {{ full_until }} then 1
-            else cast({{ none_from }} - {{ age_days }} as double) / ({{ none_from }} - {{ full_until }})
-        end as decimal(18, 4)
-    )
+    case
+        when {{ age_days }} is null or {{ age_days }} >= {{ none_from }} then cast(0 as decimal(18, 4))
+        when {{ age_days }} <= {{ full_until }} then cast(1 as decimal(18, 4))
+        else {{ ratio(none_from ~ ' - ' ~ age_days, none_from ~ ' - ' ~ full_until) }}
+    end
 {%- endmacro %}

@@ -87,7 +87,7 @@
         },
         'recovered_past_due': {'of_documents': true, 'numerator': 'paid_past_due', 'variant': "'past_due_when_paid'"},
         'carrying_cost': {
-            'numerator': '(opening_past_due + past_due) * 0.5', 'factor': 'cost_of_capital_pct / 100 * days_in_month / 365',
+            'numerator': '(opening_past_due + past_due) * 0.5', 'factor': 'cast(cost_of_capital_pct as double) * days_in_month / 36500',
             'variant': "'average_of_opening_and_closing'",
         },
     }) }}

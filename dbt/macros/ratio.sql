@@ -1,4 +1,4 @@
 {#- One number over another, rounded once to 4 places; null where there is nothing to divide by. -#}
 {% macro ratio(numerator, denominator) -%}
-    cast(cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0) as decimal(18, 4))
+    {{ rounded_once('cast(' ~ numerator ~ ' as double) / nullif(cast(' ~ denominator ~ ' as double), 0)') }}
 {%- endmacro %}

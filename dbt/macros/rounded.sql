@@ -9,6 +9,22 @@
     end
 {%- endmacro %}
 
+{#- A number that passed through a float as a figure: first to ten places, where what the float left of a tie or added to it is gone, then half up
+    to four. At once, 5390.45 / 13000 = 0.41465 would be what an engine makes of 0.41464999999999996. -#}
+{% macro rounded_once(number) -%}
+    cast(cast({{ number }} as decimal(28, 10)) as decimal(18, 4))
+{%- endmacro %}
+
+{#- One amount over a number, for `rounded` to round to its digits: exact to the sixth place of what stands below ten thousand million. -#}
+{% macro quotient(amount, divisor) -%}
+    cast(cast({{ amount }} as double) / nullif(cast({{ divisor }} as double), 0) as decimal(24, 6))
+{%- endmacro %}
+
+{#- So many per cent of an amount, to the last digit: wide enough for a book in yen, and no wider than 38 digits hold. -#}
+{% macro per_cent_of(amount, pct) -%}
+    cast({{ amount }} as decimal(24, 4)) * cast({{ pct }} as decimal(9, 4)) * 0.01
+{%- endmacro %}
+
 {#- The smallest amount there is in a currency of so many digits. -#}
 {% macro smallest_amount(digits) -%}
     case {{ digits }}

@@ -4,8 +4,7 @@
     case
         when {{ part }} = {{ whole }} then cast({{ amount }} as decimal(18, 4))
         else {{ rounded(
-            'cast(cast(' ~ amount ~ ' as double) * cast(' ~ part ~ ' as double) / nullif(cast(' ~ whole ~ ' as double), 0) as decimal(24, 6))',
-            digits
+            quotient('cast(' ~ amount ~ ' as double) * cast(' ~ part ~ ' as double)', whole), digits
         ) }}
     end
 {%- endmacro %}

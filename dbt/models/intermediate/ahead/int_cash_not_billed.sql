@@ -7,7 +7,7 @@ with documents as (
         document_type,
         document_date,
         due_date,
-        cast(amount as decimal(28, 4)) as amount
+        cast(amount as decimal(24, 4)) as amount
     from {{ ref('int_documents') }}
     where
         voided_on is null
@@ -62,7 +62,9 @@ select
     company_id,
     currency,
     week,
-    cast(sum(amount * coalesce(chance, 0)) / {{ days_back }} as decimal(28, 8)) as not_billed,
-    cast(sum(cast(cast(squares as double) * cast(coalesce(chance, 0) as double) as decimal(34, 4))) / {{ days_back }} as decimal(34, 4)) as variance
+    cast(cast(sum(amount * coalesce(chance, 0)) as double) / {{ days_back }} as decimal(28, 8)) as not_billed,
+    cast(
+        cast(sum(cast(cast(squares as double) * cast(coalesce(chance, 0) as double) as decimal(34, 4))) as double) / {{ days_back }} as decimal(34, 4)
+    ) as variance
 from paid
 group by company_id, currency, week

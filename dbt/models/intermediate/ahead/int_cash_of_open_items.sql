@@ -9,8 +9,8 @@ open_items as (
         company_id,
         currency,
         days_past_due,
-        cast(open_amount as decimal(28, 4)) as open_amount,
-        cast(open_amount_reporting as decimal(28, 4)) as open_amount_reporting
+        cast(open_amount as decimal(24, 4)) as open_amount,
+        cast(open_amount_reporting as decimal(24, 4)) as open_amount_reporting
     from {{ ref('int_open_items') }}
     where item_type in ('invoice', 'debit_memo') and open_amount > 0
 ),

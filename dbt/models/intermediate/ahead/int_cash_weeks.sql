@@ -26,7 +26,7 @@ naive as (
     select
         company_id,
         currency,
-        sum(amount) / {{ policy_value('forecast_policy', 'naive_weeks') }} as naive
+        cast(sum(amount) as double) / {{ policy_value('forecast_policy', 'naive_weeks') }} as naive
     from payments
     group by company_id, currency
 ),

@@ -38,7 +38,7 @@ offered as (
         payment_terms.discount_pct,
         {{ days_after('documents.document_date', 'payment_terms.discount_days') }} as discount_until,
         currencies.digits,
-        {{ rounded('documents.amount * payment_terms.discount_pct / 100', 'currencies.digits') }} as offered_amount
+        {{ rounded(per_cent_of('documents.amount', 'payment_terms.discount_pct'), 'currencies.digits') }} as offered_amount
     from documents
     inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
     left join currencies on documents.currency = currencies.currency
@@ -98,7 +98,7 @@ earned as (
         claimed.*,
         least(
             allowed_amount + deducted_amount,
-            {{ rounded('early_amount * discount_pct / (100 - discount_pct)', 'digits') }}
+            {{ rounded(quotient(per_cent_of('early_amount', 'discount_pct'), '1 - discount_pct * 0.01'), 'digits') }}
         ) as taken_amount
     from claimed
 )

@@ -48,10 +48,10 @@ windowed as (
         is_needed,
         count(dbt_days) over trailing_year as active_months,
         sum(case when dbt_days is not null then month_index end) over trailing_year as sum_x,
-        sum(dbt_days) over trailing_year as sum_y,
+        cast(sum(dbt_days) over trailing_year as decimal(18, 4)) as sum_y,
         sum(case when dbt_days is not null then month_index * month_index end) over trailing_year as sum_xx,
-        sum(month_index * dbt_days) over trailing_year as sum_xy,
-        sum(dbt_days * dbt_days) over trailing_year as sum_yy,
+        cast(sum(month_index * dbt_days) over trailing_year as decimal(28, 4)) as sum_xy,
+        cast(sum(dbt_days * dbt_days) over trailing_year as decimal(28, 8)) as sum_yy,
         sum(weighed_amount) over recent as recent_amount,
         sum(weighed_x_days) over recent as recent_x_days,
         sum(weighed_amount) over before_recent as prior_amount,
@@ -85,13 +85,13 @@ trends as (
         customer_id,
         month_index,
         active_months,
-        case when active_months >= 2 then cast(spread_xy / spread_x as decimal(18, 4)) end as dbt_slope,
+        case when active_months >= 2 then {{ rounded_once('spread_xy / spread_x') }} end as dbt_slope,
         case
             when active_months < 3 then null
             when spread_y = 0 then 1
-            else cast(spread_xy * spread_xy / (spread_x * spread_y) as decimal(18, 4))
+            else {{ rounded_once('spread_xy * spread_xy / (spread_x * spread_y)') }}
         end as dbt_r2,
-        case when active_months >= 2 then cast(sqrt(spread_y / (active_months * (active_months - 1))) as decimal(18, 4)) end as dbt_stddev,
+        case when active_months >= 2 then {{ rounded_once('sqrt(spread_y / (active_months * (active_months - 1)))') }} end as dbt_stddev,
         {{ ratio('recent_x_days', 'recent_amount') }} as dbt_days_recent,
         {{ ratio('prior_x_days', 'prior_amount') }} as dbt_days_prior
     from spreads

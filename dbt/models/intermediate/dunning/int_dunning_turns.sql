@@ -45,7 +45,7 @@ priced as (
         candidates.days_past_due,
         steps_due.severity,
         -- Wide enough for what it is multiplied by: a book in yen or rupiah has amounts that an eighteen-digit product does not hold.
-        cast(case when candidates.days_past_due > 0 then candidates.dunnable_amount_reporting else 0 end as decimal(28, 4)) as past_due,
+        cast(case when candidates.days_past_due > 0 then candidates.dunnable_amount_reporting else 0 end as decimal(24, 4)) as past_due,
         -- By its own chance an item goes bad as often as it grows older than the oldest bucket begins, and is lost then as that bucket is.
         case
             when
@@ -89,7 +89,7 @@ summed as (
         min(customer_calendar) as customer_calendar,
         max(severity) as severity,
         cast(sum(past_due) as decimal(18, 4)) as past_due_amount,
-        sum(past_due * loss_pct) as past_due_x_loss_pct,
+        cast(sum(past_due * loss_pct) as decimal(28, 8)) as past_due_x_loss_pct,
         sum(past_due * days_past_due) as past_due_x_days
     from priced
     group by customer_id
@@ -103,7 +103,7 @@ at_risk as (
         customer_calendar,
         severity,
         past_due_amount,
-        {{ rounded('cast(cast(past_due_x_loss_pct as double) / 100 as decimal(24, 6))', reporting_digits()) }} as expected_loss,
+        {{ rounded('past_due_x_loss_pct * 0.01', reporting_digits()) }} as expected_loss,
         {{ rounded('cast(carried as decimal(24, 6))', reporting_digits()) }} as carrying_cost
     from (
         select

@@ -47,7 +47,7 @@ divided as (
         case
             when denominator <= 0 or (variant_above is not null and numerator > denominator) then null
             when kpi = 'carrying_cost' then {{ rounded('cast(cast(numerator as double) * factor as decimal(24, 6))', reporting_digits()) }}
-            else cast(cast(numerator as double) * factor / coalesce(cast(denominator as double), 1) as decimal(18, 4))
+            else {{ rounded_once('cast(numerator as double) * factor / coalesce(cast(denominator as double), 1)') }}
         end as value
     from ratios
 ),

@@ -20,7 +20,7 @@ pairs as (
         rate_date,
         base_currency as from_currency,
         currency as to_currency,
-        cast(1 / cast(rate as double) as decimal(20, 10)) as rate,
+        cast(cast(1 / cast(rate as double) as decimal(28, 14)) as decimal(20, 10)) as rate,
         1 as preference
     from quotes
     where rate > 0

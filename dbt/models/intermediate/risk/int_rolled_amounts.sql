@@ -85,7 +85,7 @@ outcomes as (
         tier,
         aging_bucket,
         {{ outcome }} as outcome,
-        cast(cast(open_amount_reporting as decimal(24, 4)) * ({{ amount }}) / open_amount as decimal(18, 4)) as amount
+        {{ ratio('cast(open_amount_reporting as double) * cast(' ~ amount ~ ' as double)', 'open_amount') }} as amount
     from parted
     where {{ condition }}
     {%- if not loop.last %}

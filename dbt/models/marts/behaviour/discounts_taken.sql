@@ -17,7 +17,7 @@ summed as (
         sum(unearned_amount) as unearned,
         sum(deducted_amount) as deducted,
         sum(early_amount) as paid_early,
-        sum(early_amount_x_days) * {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') }} / 36500 as cost_of_capital_value
+        sum(early_amount_x_days) * {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') }} as early_amount_x_days_x_pct
     from discounts
     group by cast({{ dbt.date_trunc('month', 'discount_until') }} as date), company_id, reporting_currency
 )
@@ -32,6 +32,6 @@ select
     cast(summed.unearned as decimal(18, 4)) as unearned,
     cast(summed.deducted as decimal(18, 4)) as deducted,
     cast(summed.paid_early as decimal(18, 4)) as paid_early,
-    {{ rounded('summed.cost_of_capital_value', 'currencies.digits') }} as cost_of_capital_value
+    {{ rounded(quotient('summed.early_amount_x_days_x_pct', '36500'), 'currencies.digits') }} as cost_of_capital_value
 from summed
 left join currencies on summed.reporting_currency = currencies.currency

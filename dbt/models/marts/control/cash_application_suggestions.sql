@@ -112,10 +112,10 @@ discounted as (
     select
         *,
         coalesce(
-            may_be_discounted and invoice_amount - {{ rounded('invoice_amount * discount_pct / 100', 'digits') }} = amount, false
+            may_be_discounted and invoice_amount - {{ rounded(per_cent_of('invoice_amount', 'discount_pct'), 'digits') }} = amount, false
         ) as is_all_less_discount,
         coalesce(
-            may_be_discounted and uncovered_amount - {{ rounded('uncovered_amount * discount_pct / 100', 'digits') }} = amount, false
+            may_be_discounted and uncovered_amount - {{ rounded(per_cent_of('uncovered_amount', 'discount_pct'), 'digits') }} = amount, false
         ) as is_rest_less_discount
     from asked
 ),

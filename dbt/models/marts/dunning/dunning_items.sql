@@ -92,8 +92,8 @@ select
     cast(late_fees.compensation_amount as decimal(18, 4)) as late_fee_compensation_amount,
     cast(late_fees.compensation_currency as string) as late_fee_compensation_currency,
     cast(offers.discount_until as date) as discount_until,
-    {{ rounded('candidates.dunnable_amount * offers.discount_pct / 100', 'currencies.digits') }} as discount_amount,
-    {{ rounded('candidates.dunnable_amount_reporting * offers.discount_pct / 100', 'reporting_currencies.digits') }}
+    {{ rounded(per_cent_of('candidates.dunnable_amount', 'offers.discount_pct'), 'currencies.digits') }} as discount_amount,
+    {{ rounded(per_cent_of('candidates.dunnable_amount_reporting', 'offers.discount_pct'), 'reporting_currencies.digits') }}
         as discount_amount_reporting,
     cast(offers.annualised_cost_pct as decimal(18, 4)) as discount_annualised_pct,
     cast(expected_payments.expected_on as date) as expected_on,

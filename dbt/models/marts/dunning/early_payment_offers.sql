@@ -57,7 +57,7 @@ offers as (
         payment_terms.discount_pct,
         {{ days_after('documents.document_date', 'payment_terms.discount_days') }} as discount_until,
         {{ dbt.datediff('documents.document_date', 'documents.due_date', 'day') }} - payment_terms.discount_days as days_gained,
-        {{ rounded('open_invoices.amount * payment_terms.discount_pct / 100', 'currencies.digits') }} as discount_amount
+        {{ rounded(per_cent_of('open_invoices.amount', 'payment_terms.discount_pct'), 'currencies.digits') }} as discount_amount
     from open_invoices
     inner join documents on open_invoices.invoice_id = documents.invoice_id
     inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
@@ -68,7 +68,7 @@ offers as (
 weighed as (
     select
         offers.*,
-        {{ rounded('offers.amount_reporting * offers.discount_pct / 100', 'reporting_currencies.digits') }} as discount_amount_reporting,
+        {{ rounded(per_cent_of('offers.amount_reporting', 'offers.discount_pct'), 'reporting_currencies.digits') }} as discount_amount_reporting,
         reporting_currencies.digits as reporting_digits,
         case when offers.expected_on is not null then greatest({{ dbt.datediff('offers.discount_until', 'offers.expected_on', 'day') }}, 0) end as days_sooner
     from offers
@@ -78,7 +78,13 @@ weighed as (
 valued as (
     select
         weighed.*,
-        {{ rounded("(amount_reporting - discount_amount_reporting) * days_sooner * " ~ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') ~ " / 36500", 'reporting_digits') }} as worth_amount_reporting
+        {{ rounded(
+            quotient(
+                'cast(amount_reporting - discount_amount_reporting as decimal(24, 4)) * days_sooner * '
+                ~ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)'), '36500'
+            ),
+            'reporting_digits'
+        ) }} as worth_amount_reporting
     from weighed
 )
 

@@ -1,3 +1,10 @@
+{%- set lost -%}
+    least(
+            coalesce(written_off.amount, 0)
+            + case when still.days_past_due > {{ policy_value('risk_policy', 'lost_after_days') }} then still.open_amount else 0 end,
+            snapshot.open_amount
+        )
+{%- endset -%}
 with open_items as (
     select * from {{ ref('int_open_items') }}
     where {{ is_receivable('item_type') }} and open_amount > 0
@@ -67,15 +74,10 @@ asked as (
         snapshot.aging_bucket,
         snapshot.days_past_due,
         snapshot.open_amount_reporting as amount,
-        cast(
-            cast(snapshot.open_amount_reporting as decimal(24, 4))
-            * least(
-                coalesce(written_off.amount, 0)
-                + case when still.days_past_due > {{ policy_value('risk_policy', 'lost_after_days') }} then still.open_amount else 0 end,
-                snapshot.open_amount
-            )
-            / snapshot.open_amount as decimal(18, 4)
-        ) as lost_amount
+        {{ ratio(
+            'cast(snapshot.open_amount_reporting as double) * cast(' ~ lost ~ ' as double)',
+            'snapshot.open_amount'
+        ) }} as lost_amount
     from snapshot
     inner join estimates on snapshot.snapshot_date = estimates.year_before
     left join tier_history
@@ -130,7 +132,7 @@ rated as (
 lost as (
     select
         rated.*,
-        {{ rounded('amount * loss_pct / 100', 'digits') }} as provision,
+        {{ rounded(per_cent_of('amount', 'loss_pct'), 'digits') }} as provision,
         {{ rounded('(amount - too_old_amount) * coalesce(roll_rate, 0) + too_old_amount', 'digits') }} as roll_rate_loss
     from rated
 ),

@@ -72,7 +72,7 @@ select
     cast(accounts.oldest_past_due_days as integer) as oldest_past_due_days,
     cast(accounts.gross_margin_pct as decimal(18, 4)) as gross_margin_pct,
     cast(accounts.strategic_value as decimal(18, 4)) as strategic_value,
-    {{ rounded("cast(accounts.past_due_amount as decimal(28, 4)) * " ~ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)') ~ " / 100", reporting_digits()) }}
+    {{ rounded(per_cent_of('accounts.past_due_amount', policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)')), reporting_digits()) }}
         as carrying_cost_a_year_amount,
     cast(advice.advice as string) as advice,
     cast(accounts.dbt_direction as string) as dbt_direction,
