@@ -326,7 +326,7 @@ def test_texts_are_put_together_in_a_way_that_treats_nulls_alike_on_every_engine
 
 
 def test_nothing_asks_the_database_while_compiling_or_depends_on_the_target() -> None:
-    how_dbt_builds = ("macros/generate_schema_name.sql", "macros/materialize_table.sql")
+    how_dbt_builds = ("macros/generate_schema_name.sql", "macros/materialize_table.sql", "macros/spark/load_csv_rows.sql")
 
     assert [fault for fault in found(INTROSPECTIVE) if not fault.startswith(how_dbt_builds)] == []
 
