@@ -50,7 +50,7 @@ dated as (
 followed as (
     select
         dated.*,
-        lead(valid_from) over (partition by file, policy, subject order by valid_from, valid_to) as next_from
+        lead(valid_from) over (partition by file, policy, subject order by valid_from nulls last, valid_to nulls last) as next_from
     from dated
 ),
 

@@ -170,7 +170,7 @@ select
     case when normalised.has_facts then
         lead(normalised.scored_on) over (
             partition by normalised.matched_customer_id, normalised.bureau, normalised.has_facts
-            order by normalised.scored_on, normalised.score_code, coalesce(normalised.model_code, '')
+            order by normalised.scored_on, normalised.score_code nulls last, coalesce(normalised.model_code, '')
         )
     end as facts_until,
     normalised.recommended_limit,

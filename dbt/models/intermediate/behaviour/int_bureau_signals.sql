@@ -43,7 +43,7 @@ usable_answers as (
         {{ dbt.datediff('answers.scored_on', 'snapshot_dates.snapshot_date', 'day') }} as age_days,
         row_number() over (
             partition by answers.customer_id, snapshot_dates.snapshot_date
-            order by answers.score, answers.scored_on desc, answers.bureau, answers.score_code
+            order by answers.score nulls last, answers.scored_on desc, answers.bureau, answers.score_code nulls last
         ) as caution
     from answers
     inner join snapshot_dates on answers.day = snapshot_dates.snapshot_date

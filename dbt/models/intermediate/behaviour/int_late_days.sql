@@ -132,7 +132,7 @@ apart as (
         greatest(
             began_on,
             coalesce(
-                max(ended_on) over (partition by item_key order by began_on, ended_on rows between unbounded preceding and 1 preceding),
+                max(ended_on) over (partition by item_key order by began_on, ended_on nulls last rows between unbounded preceding and 1 preceding),
                 began_on
             )
         ) as began_on,

@@ -22,7 +22,7 @@ in_question as (
         customer_id,
         max(accepted) as accepted,
         {{ dbt.listagg(
-            "concat_ws('', bureau, ' ', bureau_id, coalesce(' (' || name || coalesce(', ' || country, '') || ')', ''))", "'; '", "order by bureau, confidence desc nulls last, bureau_id"
+            "concat_ws('', bureau, ' ', bureau_id, coalesce(' (' || name || coalesce(', ' || country, '') || ')', ''))", "'; '", "order by bureau, confidence desc nulls last, bureau_id nulls last"
         ) }} as companies
     from undecided
     where accepted <> 1

@@ -58,7 +58,7 @@ from (
                     when ways_to_reach.role = 'customer' then 3
                     else 2
                 end,
-                ways_to_reach.contact_id
+                ways_to_reach.contact_id nulls last
         ) as preference
     from turns
     inner join ways_to_reach on turns.customer_id = ways_to_reach.customer_id

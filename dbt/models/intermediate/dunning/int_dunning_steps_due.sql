@@ -257,7 +257,7 @@ upcoming as (
         item_id,
         step,
         step_on,
-        row_number() over (partition by item_id order by step_on, severity desc, step) as nearness
+        row_number() over (partition by item_id order by step_on nulls last, severity desc, step) as nearness
     from takeable
     where step_on > acts_on
 ),

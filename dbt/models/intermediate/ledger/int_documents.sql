@@ -91,7 +91,7 @@ dated as (
 )
 
 select
-    row_number() over () as document_key,
+    {{ row_key('dated.invoice_id') }} as document_key,
     dated.invoice_id,
     dated.invoice_number as document_number,
     dated.document_type,

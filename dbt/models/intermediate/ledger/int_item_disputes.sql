@@ -16,7 +16,7 @@ placed as (
         disputes.disputed_amount,
         coalesce(sum(greatest(open_items.open_amount, 0)) over (
             partition by open_items.invoice_id
-            order by open_items.due_date, open_items.item_key
+            order by open_items.due_date nulls last, open_items.item_key
             rows between unbounded preceding and 1 preceding
         ), 0) as open_before
     from open_items

@@ -74,12 +74,12 @@ in_turn as (
             open_amount,
             payment_amount + open_amount - sum(open_amount) over (
                 partition by source_key
-                order by named_on, due_date nulls last, document_date, invoice_id
+                order by named_on nulls last, due_date nulls last, document_date, invoice_id
                 rows between unbounded preceding and current row
             ),
             open_amount + payment_amount - sum(payment_amount) over (
                 partition by asked_key
-                order by named_on, payment_date, payment_id
+                order by named_on nulls last, payment_date, payment_id
                 rows between unbounded preceding and current row
             )
         ) as amount
@@ -98,7 +98,7 @@ laid_0 as (
         named_on,
         least(payment_ends_on, voided_on) as ends_on,
         row_number() over (
-            order by named_on, payment_date, payment_id, due_date nulls last, document_date, invoice_id, asked_key
+            order by named_on nulls last, payment_date, payment_id, due_date nulls last, document_date, invoice_id, asked_key
         ) as turn,
         payment_amount,
         open_amount,
@@ -131,7 +131,7 @@ used_{{ round }} as (
         coalesce(sum(begun_and_ended.sign * laid_{{ round }}.amount) over (
             partition by laid_{{ round }}.{{ key }}
             order by
-                case when begun_and_ended.sign = 1 then laid_{{ round }}.named_on else laid_{{ round }}.ends_on end,
+                case when begun_and_ended.sign = 1 then laid_{{ round }}.named_on else laid_{{ round }}.ends_on end nulls last,
                 begun_and_ended.sign,
                 laid_{{ round }}.turn
             rows between unbounded preceding and 1 preceding

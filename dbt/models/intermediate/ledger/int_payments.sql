@@ -31,7 +31,7 @@ owned as (
 )
 
 select
-    -row_number() over () as document_key,
+    -{{ row_key('owned.payment_id') }} as document_key,
     owned.payment_id,
     owned.company_id,
     owned.named_company_id,

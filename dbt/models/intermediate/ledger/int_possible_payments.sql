@@ -94,7 +94,7 @@ laid as (
             open_amount,
             greatest(unapplied_amount - (sum(open_amount) over (
                 partition by payment_id
-                order by due_date nulls last, document_date, item_key
+                order by due_date nulls last, document_date, invoice_id, item_key
                 rows between unbounded preceding and current row
             ) - open_amount), 0)
         ) as amount

@@ -63,7 +63,7 @@ dated as (
 )
 
 select
-    -{{ keys_of_payments }} - row_number() over () as refund_key,
+    -{{ keys_of_payments }} - {{ row_key('dated.refund_id') }} as refund_key,
     dated.refund_id,
     dated.customer_id,
     dated.company_id,

@@ -1,7 +1,7 @@
 with followed as (
     select
         *,
-        lead(valid_from) over (partition by file, policy, subject order by valid_from, valid_to) as next_from
+        lead(valid_from) over (partition by file, policy, subject order by valid_from nulls last, valid_to nulls last) as next_from
     from {{ ref('int_pack_rows') }}
 ),
 

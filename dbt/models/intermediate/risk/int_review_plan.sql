@@ -84,7 +84,7 @@ never_reviewed as (
 cycles as (
     select
         review_months,
-        coalesce(lag(review_months) over (order by review_months), 0) as begins_after_months
+        coalesce(lag(review_months) over (order by review_months nulls last), 0) as begins_after_months
     from (select distinct review_months from never_reviewed) as lengths
 ),
 

@@ -70,7 +70,7 @@ broken_since as (
 worst_falls as (
     select
         score_falls.*,
-        row_number() over (partition by customer_id order by points, bureau, score_code) as place
+        row_number() over (partition by customer_id order by points nulls last, bureau, score_code nulls last) as place
     from score_falls
 ),
 

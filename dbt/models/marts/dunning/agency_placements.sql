@@ -178,7 +178,7 @@ events as (
 histories as (
     select
         item_id,
-        {{ dbt.listagg("concat_ws('', cast(happened_on as string), ' ', told)", "'; '", 'order by happened_on, told') }} as history
+        {{ dbt.listagg("concat_ws('', cast(happened_on as string), ' ', told)", "'; '", 'order by happened_on nulls last, told nulls last') }} as history
     from events
     group by item_id
 ),
@@ -190,7 +190,7 @@ debtor_contacts as (
         name,
         email,
         phone
-    from {{ first_of('contacts', 'customer_id', "case role when 'executive' then 0 when 'senior' then 1 else 2 end, contact_id") }} as by_role
+    from {{ first_of('contacts', 'customer_id', "case role when 'executive' then 0 when 'senior' then 1 else 2 end, contact_id nulls last") }} as by_role
 )
 
 select
