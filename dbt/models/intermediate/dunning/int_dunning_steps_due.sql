@@ -2,21 +2,17 @@ with candidates as (
     select * from {{ ref('int_dunning_candidates') }}
 ),
 
-policy_steps as (
-    select * from {{ policy_rows('dunning_steps') }} as dunning_steps
+tier_steps as (
+    select * from {{ ref('int_tier_steps') }}
 ),
 
-first_contact_steps as (
-    select * from {{ policy_rows('first_contact_steps') }} as first_contact_steps
+issued as (
+    select * from {{ ref('int_issued_steps') }}
 ),
 
-contacts_made as (
-    select * from {{ ref('int_contacts_made') }}
-),
-
-steps_made as (
-    select * from contacts_made
-    where step is not null and (item_id is not null or invoice_id is not null)
+-- Whoever has never heard of us begins no firmer than policy lets a first contact be.
+first_contacts as (
+    select * from {{ ref('int_first_contacts') }}
 ),
 
 contact_days as (
@@ -39,98 +35,6 @@ mornings as (
         end as acts_on
     from contact_days
     where date_day = {{ as_of() }}
-),
-
--- A row written for a tier takes the place of the row for every tier.
-tiers as (
-    select distinct coalesce(tier, '*') as tier
-    from candidates
-),
-
-tier_steps as (
-    select *
-    from (
-        select
-            tiers.tier as item_tier,
-            policy_steps.*,
-            row_number() over (
-                partition by tiers.tier, policy_steps.step order by case when policy_steps.tier = '*' then 1 else 0 end
-            ) as preference
-        from tiers
-        inner join policy_steps on policy_steps.tier in ('*', tiers.tier)
-    ) as applicable
-    where preference = 1
-),
-
--- Whoever has never heard of us begins no firmer than policy lets a first contact be.
-never_contacted as (
-    select
-        candidates.customer_id,
-        coalesce(max(candidates.tier), '*') as tier,
-        coalesce(
-            max(case when not candidates.is_trifle then candidates.days_past_due end), max(candidates.days_past_due)
-        ) as days_late
-    from candidates
-    left join contacts_made
-        on candidates.customer_id = contacts_made.customer_id
-        and contacts_made.in_cadence
-    where contacts_made.customer_id is null and candidates.open_amount > 0
-    group by candidates.customer_id
-),
-
-first_contacts as (
-    select
-        customer_id,
-        severity
-    from (
-        select
-            never_contacted.customer_id,
-            tier_steps.severity,
-            row_number() over (
-                partition by never_contacted.customer_id
-                order by
-                    case when first_contact_steps.tier = '*' then 1 else 0 end,
-                    first_contact_steps.more_than_days_late desc
-            ) as preference
-        from never_contacted
-        inner join first_contact_steps
-            on first_contact_steps.tier in ('*', never_contacted.tier)
-            and never_contacted.days_late > first_contact_steps.more_than_days_late
-        inner join tier_steps
-            on first_contact_steps.step = tier_steps.step
-            and never_contacted.tier = tier_steps.item_tier
-    ) as applicable
-    where preference = 1
-),
-
--- A step our own list issued is known by item; one somebody else reported, by invoice.
-issued as (
-    select
-        candidates.item_id,
-        steps_made.contacted_on as issued_on,
-        tier_steps.step,
-        tier_steps.severity,
-        tier_steps.offset_days
-    from steps_made
-    inner join candidates
-        on steps_made.item_id = candidates.item_id
-    inner join tier_steps
-        on steps_made.step = tier_steps.step
-        and coalesce(candidates.tier, '*') = tier_steps.item_tier
-    union all
-    select
-        candidates.item_id,
-        steps_made.contacted_on as issued_on,
-        tier_steps.step,
-        tier_steps.severity,
-        tier_steps.offset_days
-    from steps_made
-    inner join candidates
-        on steps_made.invoice_id = candidates.invoice_id
-    inner join tier_steps
-        on steps_made.step = tier_steps.step
-        and coalesce(candidates.tier, '*') = tier_steps.item_tier
-    where steps_made.item_id is null
 ),
 
 last_issued as (
