@@ -6,8 +6,8 @@ reference, the tests, the grains), and is killed by the first that objects. What
 `mutants.toml` with its reason.
 
 Belongs here: altering compiled SQL and asking the judges. Does not belong here: what is right (the cases, the golden files, the reference).
-Conditions that macros write for policy rows are left alone: they are the same in every model and have tests of their own. So are
-the conditions of parts that dbt writes into a model (ephemeral): their cases stand beside the part. The cases are
+Conditions that macros write for policy rows are left alone: they are the same in every model and have tests of their own. A part
+that dbt writes into a model (ephemeral) is altered there and put to the cases beside the part. The cases are
 run here as dbt runs them but without dbt; one that does not hold for the model as it stands judges nothing and is named.
 """
 
@@ -23,9 +23,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
+from threading import Timer
 from typing import Any
 
 import duckdb
@@ -50,6 +51,8 @@ LEDGER, AS_OF = ROOT / "tests" / "fixtures" / "ledger", date(2025, 6, 30)
 POLICY, CURRENCY = "net_terms", "EUR"
 PART = "__dbt__cte__"
 """What dbt calls a part that is written into a model (ephemeral)."""
+MEMORY, SECONDS = "3GB", 120
+"""What one judge may take for a mutant: a join that lost its condition takes whatever there is. More is an objection."""
 FOLDERS = ("dunning", "risk")
 DECIDING = (
     *("int_reference_matches", "int_named_documents", "int_possible_payments", "int_source_allocations", "int_allocations"),
@@ -68,11 +71,11 @@ OTHER |= {exp.And: exp.Or, exp.Or: exp.And, exp.Min: exp.Max, exp.Max: exp.Min}
 
 class Mutants:
     """A model's single alterations in the order of the text. `names` says what becomes of what, as `mutants.toml` lists it; the same again
-    has a number."""
+    has a number. `part`: the part of it that is altered, instead of the rest."""
 
-    def __init__(self, sql: str):
+    def __init__(self, sql: str, part: str | None = None):
         self.tree = sqlglot.parse_one(sql, read="duckdb")
-        self.alterations = _alterations(self.tree)
+        self.alterations = [(node, altered) for node, altered in _alterations(self.tree) if _part_around(node) == part]
         self.names: list[str] = []
         seen: Counter[str] = Counter()
         for node, altered in self.alterations:
@@ -139,13 +142,16 @@ def _other_value(value: exp.Expression) -> exp.Expression | None:
     return None
 
 
-def _is_not_its_own(node: exp.Expression) -> bool:
-    """Whether it stands in what `policy_rows` and `policy_value` write, or in a part."""
+def _part_around(node: exp.Expression) -> str | None:
+    """The part it stands in, if it does."""
     part = node.find_ancestor(exp.CTE)
-    while part:
-        if part.alias.startswith(PART):
-            return True
+    while part and not part.alias.startswith(PART):
         part = part.find_ancestor(exp.CTE)
+    return part.alias.removeprefix(PART) if part else None
+
+
+def _is_not_its_own(node: exp.Expression) -> bool:
+    """Whether it stands in what `policy_rows` and `policy_value` write."""
     if any(column.name == "policy_precedence" for column in node.find_all(exp.Column)):
         return not isinstance(node, exp.And | exp.Or)
     select = node.find_ancestor(exp.Select)
@@ -169,10 +175,11 @@ class Case:
     as_of: str
     policy: str
     columns: Sequence[str]
-    has_parts: bool
+    asked: Callable[[str], str]
+    """What of a model's statement the case is put to: the model over given rows instead of its parts, or one part."""
 
     def objects(self, sql: str) -> bool:
-        sql = _without_parts(sql) if self.has_parts else sql
+        sql = self.asked(sql)
         sql = sql.replace(compiled.STAND_IN.isoformat(), self.as_of).replace(f"'{POLICY}'", f"'{self.policy}'")
         names = ", ".join(f'"{name}"' for name in self.columns)
         sides = (f"select {names} from ({sql}) as actual", f"select {names} from expected")
@@ -192,26 +199,35 @@ class NoSuchModel(Exception):
 
 
 def cases_of(model: str, nodes: dict[str, Node], typed: duckdb.DuckDBPyConnection) -> Iterator[Case]:
-    """The cases that stand beside a model. `typed`: a built morning, which knows the types of all tables."""
+    """The cases that stand beside a model or a part of one. `typed`: a built morning, which knows the types of all tables."""
+    whole = nodes[holder_of(model, nodes)].sql
+    part = model if model not in nodes else None
+    columns_out = _described(typed, _asked(whole, part, ()))
     for case in _cases():
         if case["model"] != model:
             continue
-        con = connect(threads="1")
+        con = connect(threads="1", memory_limit=MEMORY)
         con.execute("attach ':memory:' as arrears; attach ':memory:' as published; set timezone = 'UTC'; use arrears")
         parts = []
         for given in case["given"]:
             name = given["input"].split("'")[1]
             if name not in nodes:  # a part of the model, written into it
                 parts.append(PART + name)
-                _fill(con, parts[-1], _described(typed, _part(nodes[model].sql, parts[-1])), given["rows"])
+                _fill(con, parts[-1], _described(typed, _asked(whole, name, ())), given["rows"])
                 continue
             con.execute(f"create schema if not exists {nodes[name].relation.rpartition('.')[0]}")
             _fill(con, nodes[name].relation, _columns(typed, nodes[name]), given["rows"])
         variables = (case["overrides"] or {}).get("vars", {})
         rows = case["expect"]["rows"]
-        _fill(con, "expected", _columns(typed, nodes[model]), rows)
-        columns = list(rows[0]) if rows else list(_columns(typed, nodes[model]))
-        yield Case(case["name"], con, str(variables.get("as_of", AS_OF)), variables.get("policy", POLICY), columns, bool(parts))
+        _fill(con, "expected", columns_out, rows)
+        columns = list(rows[0]) if rows else list(columns_out)
+        asked = partial(_asked, part=part, given=parts) if part or parts else str
+        yield Case(case["name"], con, str(variables.get("as_of", AS_OF)), variables.get("policy", POLICY), columns, asked)
+
+
+def holder_of(model: str, nodes: dict[str, Node]) -> str:
+    """The model itself, or the first that a part is written into."""
+    return model if model in nodes else next(name for name, node in nodes.items() if f"{PART}{model} as (" in node.sql)
 
 
 @cache
@@ -228,17 +244,15 @@ def _described(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
     return {row[0]: str(row[1]) for row in con.execute(f"describe {sql}").fetchall()}
 
 
-def _part(sql: str, name: str) -> str:
-    """A part of a model, as a statement of its own."""
-    parts = [each.sql("duckdb") for each in sqlglot.parse_one(sql, read="duckdb").ctes if each.alias.startswith(PART)]
-    return f"with {', '.join(parts)} select * from {name}"
-
-
-def _without_parts(sql: str) -> str:
-    """The model over given rows instead of its parts."""
+def _asked(sql: str, part: str | None, given: Sequence[str]) -> str:
+    """A model's statement, or that of one of its parts, without the parts that are given as tables."""
     tree = sqlglot.parse_one(sql, read="duckdb")
-    for each in list(tree.ctes):
-        if each.alias.startswith(PART):
+    parts = [each for each in tree.ctes if each.alias.startswith(PART)]
+    if part:
+        kept = [each.sql("duckdb") for each in parts if each.alias not in given]
+        return f"with {', '.join(kept)} select * from {PART}{part}"
+    for each in parts:
+        if each.alias in given:
             each.pop()
     return tree.sql("duckdb")
 
@@ -268,6 +282,8 @@ class Morning:
     def judge(self, model: str, sql: str) -> tuple[str | None, set[str]]:
         """Who objects, if anybody does, and the models that came out otherwise."""
         changed: set[str] = set()
+        too_long = Timer(SECONDS, self.con.interrupt)
+        too_long.start()
         try:
             for node in self.nodes:
                 if node.kind != "test" and (node.name == model or changed.intersection(node.parents)):
@@ -282,6 +298,7 @@ class Morning:
         except duckdb.Error as broken:
             return f"broke: {str(broken).splitlines()[0][:80]}", changed
         finally:
+            too_long.cancel()
             for node in self.nodes:
                 if node.name in changed:
                     self.con.execute(f"drop table {node.relation}; create table {node.relation} as from kept.{node.name}")
@@ -316,6 +333,7 @@ def fixture_morning(nodes: Sequence[Node], folder: Path) -> Morning:
     desk = proof.Desk(folder)
     desk.land_files(LEDGER, AS_OF)
     con = compiled.build(nodes, desk.landing, AS_OF, known="now", source="files", test=False).con
+    con.execute(f"set memory_limit = '{MEMORY}'")
 
     def golden(mart: str) -> list[tuple[Any, ...]]:
         names = COLUMNS[mart].split()
@@ -351,10 +369,14 @@ def random_morning(nodes: Sequence[Node], folder: Path, count: int) -> Morning:
     landing.land(whole, setting.as_of)
     nodes = compiled.needed_for(nodes, *proof.MARTS)
     con = compiled.build(nodes, landing.landing, setting.as_of, known="now", test=False).con
+    con.execute(f"set memory_limit = '{MEMORY}'")
+    rows = {mart: len(con.sql(f"from published.marts.{mart}")) for mart in proof.MARTS}
 
     def objects(con: duckdb.DuckDBPyConnection, changed: set[str]) -> str | None:
         if not changed.intersection(proof.MARTS):
             return None
+        if many := [mart for mart in proof.MARTS if len(con.sql(f"from published.marts.{mart}")) > 10 * rows[mart] + 1000]:
+            return f"the reference: rows too many in {many[0]}"
         marts = {mart: con.sql(f"select * from published.marts.{mart}").to_arrow_table().to_pylist() for mart in proof.MARTS}
         try:
             return next((f"the reference on {found.mart}.{found.column}" for found in proof.differences(ledger, marts)), None)
@@ -374,12 +396,13 @@ def judged(
     """Ask every judge about a model's mutants, cheapest first; print who survives."""
     said: Counter[str] = Counter()
     cases = list(cases_of(model, nodes, mornings[0].con))
-    as_it_is = same(nodes[model].sql)
+    holder = holder_of(model, nodes)
+    as_it_is = same(nodes[holder].sql)
     for case in [case for case in cases if case.objects(as_it_is)]:
         print(f"  {case.name} does not hold here for the model as it is: it judges nothing", flush=True)
         cases.remove(case)
-    reached = [morning for morning in mornings if any(node.name == model for node in morning.nodes)]
-    if any(morning.judge(model, as_it_is)[1] for morning in reached):
+    reached = [morning for morning in mornings if any(node.name == holder for node in morning.nodes)]
+    if any(morning.judge(holder, as_it_is)[1] for morning in reached):
         print("  the parser does not give this model back as it is: nothing is judged", flush=True)
         return said
     for place in drawn:
@@ -388,7 +411,7 @@ def judged(
             killer = next((case.name for case in cases if case.objects(sql)), None)
             changed: set[str] = set()
             for morning in [] if killer else reached:
-                killer, found = morning.judge(model, sql)
+                killer, found = morning.judge(holder, sql)
                 changed |= found
                 if killer:
                     break
@@ -438,7 +461,7 @@ def main() -> int:
         mornings = [fixture_morning(every, Path(folder) / "fixture")]
         mornings += [random_morning(every, Path(folder) / "books", given.books)] if given.books else []
         for model in given.models or deciding:
-            altered = Mutants(nodes[model].sql)
+            altered = Mutants(nodes[holder_of(model, nodes)].sql, None if model in nodes else model)
             count = len(altered.names)
             drawn = sorted(Random(f"{given.seed} {model}").sample(range(count), min(given.mutants or count, count)))
             print(f"{model}: {len(drawn)} of {count}", flush=True)
