@@ -7,100 +7,12 @@ unnamed as (
     where source_key is null
 ),
 
-payments as (
-    select * from {{ ref('int_payments') }}
-),
-
-credit_memos as (
-    select * from {{ ref('int_documents') }}
-    where document_type = 'credit_memo'
-),
-
-allocations as (
-    select * from {{ ref('int_allocations') }}
-    where source_type in ('payment', 'credit_memo')
-),
-
 sources as (
-    select
-        document_key as item_key,
-        'payment/' || payment_id as item_id,
-        'payment' as item_type,
-        1 as preference,
-        company_id,
-        customer_id,
-        currency,
-        amount,
-        payment_date as began_on,
-        reversed_on as ended_on
-    from payments
-    union all
-    select
-        document_key as item_key,
-        invoice_id as item_id,
-        document_type as item_type,
-        2 as preference,
-        company_id,
-        customer_id,
-        currency,
-        amount,
-        document_date as began_on,
-        voided_on as ended_on
-    from credit_memos
-),
-
--- Refunds that name nothing use up what their account has, and few accounts have any.
-accounts as (
-    select
-        company_id,
-        customer_id,
-        currency,
-        min(effective_on) as first_refund_on
-    from unnamed
-    group by company_id, customer_id, currency
-),
-
-account_sources as (
-    select sources.*
-    from sources
-    inner join accounts
-        on sources.company_id = accounts.company_id
-        and sources.customer_id = accounts.customer_id
-        and sources.currency = accounts.currency
-),
-
-flows as (
-    select item_key, began_on as moved_on, amount from account_sources
-    union all
-    select item_key, greatest(ended_on, began_on) as moved_on, -amount as amount from account_sources where ended_on is not null
-    {%- for relation, amount in [('allocations', 'source_amount'), ('refunds', 'amount')] %}
-    union all
-    select source_key as item_key, effective_on as moved_on, -{{ amount }} as amount from {{ relation }}
-    where source_key in (select item_key from account_sources)
-    union all
-    select source_key as item_key, ended_on as moved_on, {{ amount }} as amount from {{ relation }}
-    where ended_on is not null and source_key in (select item_key from account_sources)
-    {%- endfor %}
-),
-
-daily as (
-    select
-        item_key,
-        moved_on,
-        sum(amount) as amount
-    from flows
-    group by item_key, moved_on
-    -- What is put against invoices the day it comes was never there to give back.
-    having sum(amount) <> 0
+    select * from {{ ref('int_refund_sources') }}
 ),
 
 available as (
-    select
-        item_key,
-        moved_on as valid_from,
-        lead(moved_on) over (partition by item_key order by moved_on) as valid_to,
-        sum(amount) over (partition by item_key order by moved_on rows between unbounded preceding and current row) as amount
-    from daily
+    select * from {{ ref('int_refundable_amounts') }}
 ),
 
 -- What is used up is a function of what stands on a day: laid anew whenever something of the account begins or ends.
@@ -109,14 +21,7 @@ layout_starts as (
     union
     select company_id, customer_id, currency, ended_on as starts_on from unnamed where ended_on is not null
     union
-    select account_sources.company_id, account_sources.customer_id, account_sources.currency, daily.moved_on as starts_on
-    from daily
-    inner join account_sources on daily.item_key = account_sources.item_key
-    inner join accounts
-        on account_sources.company_id = accounts.company_id
-        and account_sources.customer_id = accounts.customer_id
-        and account_sources.currency = accounts.currency
-        and daily.moved_on > accounts.first_refund_on
+    select company_id, customer_id, currency, valid_from as starts_on from available where valid_from > first_refund_on
 ),
 
 layouts as (
@@ -136,22 +41,20 @@ room_stretches as (
         layouts.customer_id,
         layouts.currency,
         layouts.starts_on,
-        account_sources.item_key,
-        account_sources.item_id,
-        account_sources.item_type,
+        available.item_key,
+        available.item_id,
+        available.item_type,
         available.amount,
         sum(available.amount) over (
             partition by layouts.company_id, layouts.customer_id, layouts.currency, layouts.starts_on
-            order by account_sources.preference, account_sources.began_on, account_sources.item_id
+            order by available.preference, available.began_on, available.item_id
             rows between unbounded preceding and current row
         ) as stretch_to
     from layouts
-    inner join account_sources
-        on layouts.company_id = account_sources.company_id
-        and layouts.customer_id = account_sources.customer_id
-        and layouts.currency = account_sources.currency
     inner join available
-        on account_sources.item_key = available.item_key
+        on layouts.company_id = available.company_id
+        and layouts.customer_id = available.customer_id
+        and layouts.currency = available.currency
         and {{ spans('layouts.starts_on', 'available') }}
     where available.amount > 0
 ),
