@@ -359,14 +359,15 @@ class _Author:
         shares.append(each if self.one_in(3) and abs(left - each) <= rest_of(document, parts) else left)
         first_due = document["invoice_date"] + timedelta(days=self.choice([0, 10, 30]))
         step = self.choice([0, 30, -30, 31])  # all at once, monthly, numbered against the calendar
+        first = 0 if step == 31 else 1  # some sources number from nought
         return [
             {
                 "invoice_id": document["invoice_id"],
                 "instalment_number": number,
-                "due_date": first_due + timedelta(days=step * (number - 1)),
+                "due_date": first_due + timedelta(days=step * (number - first)),
                 "amount": share,
             }
-            for number, share in enumerate(shares, start=1)
+            for number, share in enumerate(shares, start=first)
         ]
 
     def _payment(self, place: int, documents: Sequence[Record]) -> Record:

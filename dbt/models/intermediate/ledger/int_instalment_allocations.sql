@@ -1,6 +1,5 @@
 with scheduled as (
     select * from {{ ref('int_instalments') }}
-    where instalment_number > 0
 ),
 
 allocations as (

@@ -6,7 +6,6 @@ with allocations as (
 
 instalments as (
     select * from {{ ref('int_instalments') }}
-    where instalment_number > 0
 ),
 
 instalment_allocations as (

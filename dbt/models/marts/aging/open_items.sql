@@ -36,7 +36,7 @@ select
     cast(snapshot.document_date as date) as document_date,
     cast(snapshot.due_date as date) as due_date,
     cast(
-        case when items.instalment_number = 0 then coalesce(original_due_dates.original_due_date, snapshot.due_date) else snapshot.due_date end
+        case when items.item_id = items.invoice_id then coalesce(original_due_dates.original_due_date, snapshot.due_date) else snapshot.due_date end
         as date
     ) as original_due_date,
     cast(items.due_date_source as string) as due_date_source,
