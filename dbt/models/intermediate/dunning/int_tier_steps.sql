@@ -7,6 +7,17 @@ with policy_steps as (
 tiers as (
     select distinct coalesce(tier, '*') as tier
     from {{ ref('int_dunning_candidates') }}
+),
+
+by_preference as (
+    select
+        tiers.tier as item_tier,
+        policy_steps.*,
+        row_number() over (
+            partition by tiers.tier, policy_steps.step order by case when policy_steps.tier = '*' then 1 else 0 end
+        ) as preference
+    from tiers
+    inner join policy_steps on policy_steps.tier in ('*', tiers.tier)
 )
 
 select
@@ -18,14 +29,5 @@ select
     requires_step,
     min_days_since_previous,
     lapses_after_days
-from (
-    select
-        tiers.tier as item_tier,
-        policy_steps.*,
-        row_number() over (
-            partition by tiers.tier, policy_steps.step order by case when policy_steps.tier = '*' then 1 else 0 end
-        ) as preference
-    from tiers
-    inner join policy_steps on policy_steps.tier in ('*', tiers.tier)
-) as applicable
+from by_preference
 where preference = 1
