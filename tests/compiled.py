@@ -31,6 +31,8 @@ STAND_IN = date(2001, 2, 3)
 """The morning the project is compiled for; its one macro for the date is what a run replaces."""
 NO_CURRENCY = "XTS"
 """The reporting currency it is compiled for, by ISO 4217 one for tests, which is replaced as well."""
+PART = "__dbt__cte__"
+"""What dbt calls a part that is written into a model (ephemeral)."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +54,33 @@ class BlockingTestFailed(AssertionError):
 def compiled(policy: str = "net_terms", reporting_currency: str = "") -> Sequence[Node]:
     """The project's nodes in the order in which they can be run; compiled again where a file of the project changed."""
     asked, compiled_for = (f"nullif('{currency}', '')" for currency in (reporting_currency, NO_CURRENCY))
-    return [replace(node, sql=node.sql.replace(compiled_for, asked)) for node in _compiled(policy)]
+    return [
+        replace(Node(**{**node, "parents": tuple(node["parents"])}), sql=node["sql"].replace(compiled_for, asked))
+        for node in _compiled(policy)["nodes"]
+    ]
 
 
-def _compiled(policy: str) -> Sequence[Node]:
+def apart(policy: str = "net_terms") -> dict[str, str]:
+    """Each model by its name as it is without its parts, which it reads as tables by the names that dbt gives them; parts are models here.
+    No reporting currency is set."""
+    compiled_for = f"nullif('{NO_CURRENCY}', '')"
+    return {name: sql.replace(compiled_for, "nullif('', '')") for name, sql in _compiled(policy)["apart"].items()}
+
+
+def _compiled(policy: str) -> dict[str, Any]:
     dbt_build.prepare()
     state = dbt_build.TARGET.joinpath("prepared.sha256").read_text("utf-8").strip() + Path(__file__).read_text("utf-8")
     kept = dbt_build.TARGET / f"compiled.{policy}.json"
     with FileLock(f"{kept}.lock"):
         if kept.exists() and (stored := json.loads(kept.read_text("utf-8")))["state"] == state:
-            return [Node(**{**node, "parents": tuple(node["parents"])}) for node in stored["nodes"]]
-        nodes = _compile(policy)
-        kept.write_text(json.dumps({"state": state, "nodes": [asdict(node) for node in nodes]}), "utf-8")
-        return nodes
+            return dict(stored)
+        nodes, models = _compile(policy)
+        stored = {"state": state, "nodes": [asdict(node) for node in nodes], "apart": models}
+        kept.write_text(json.dumps(stored), "utf-8")
+        return stored
 
 
-def _compile(policy: str) -> list[Node]:
+def _compile(policy: str) -> tuple[list[Node], dict[str, str]]:
     from dbt.contracts.graph.manifest import Manifest
 
     parsed = Manifest.from_msgpack((dbt_build.TARGET / "partial_parse.msgpack").read_bytes())  # type: ignore[attr-defined]
@@ -103,7 +116,8 @@ def _compile(policy: str) -> list[Node]:
     for unique_id in sorted(nodes, key=lambda each: (each.startswith("test."), each)):
         visit(unique_id)
     assert not [name for name, node in ordered.items() if NO_CURRENCY in node.sql.replace(f"nullif('{NO_CURRENCY}', '')", "")]
-    return list(ordered.values())
+    models = [node for node in (parsed.nodes | nodes).values() if node.resource_type == "model"]
+    return list(ordered.values()), {node.name: node._pre_injected_sql or node.compiled_code for node in models}
 
 
 def _node(node: Any, parents: Sequence[str]) -> Node:
