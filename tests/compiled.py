@@ -190,13 +190,46 @@ class InMemory(Warehouse):
 
 
 class Built:
-    """The files of a built morning, open for questions: `rows("open_items")`, or any SQL over both files through `con`."""
+    """The files of a built morning, open for questions: `rows("open_items")`, or any SQL over both files through `con`. `failures` counts
+    the rows that tests found, by test."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, failures: Mapping[str, int]):
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, nodes: Sequence[Node], as_of: date, seeds: Path, *, views: bool, test: bool
+    ):
         self.con = con
-        self.failures = failures
+        self.failures: dict[str, int] = {}
+        self._nodes, self._as_of, self._seeds, self._views, self._test = nodes, as_of, seeds, views, test
+        self._done: set[str] = set()
+
+    def make(self, *names: str) -> Built:
+        """Build those models, all where none is named, with what they are made from, and ask the tests that ask for nothing else.
+
+        Raises:
+            BlockingTestFailed: what the night would have stopped at.
+        """
+        said = []
+        for node in needed_for(self._nodes, *names) if names else self._nodes:
+            if node.kind != "test" and node.name not in self._done:
+                try:
+                    _create(self.con, node, self._as_of, self._seeds, node.kind if self._views else "table")
+                except duckdb.Error as broken:
+                    broken.add_note(f"in {node.name}")
+                    raise
+                self._done.add(node.name)
+        for node in self._nodes if self._test else ():
+            if node.kind == "test" and node.name not in self._done and self._done.issuperset(node.parents):
+                self._done.add(node.name)
+                if (found := self.con.sql(at(node, self._as_of)).to_arrow_table()).num_rows:
+                    self.failures[node.name] = found.num_rows
+                    said += [f"{node.name}: {found.slice(0, 3).to_pylist()}"] if node.blocking else []
+        if said:
+            self.con.close()
+            raise BlockingTestFailed("\n".join(said))
+        return self
 
     def table(self, mart: str) -> pa.Table:
+        if mart not in self._done:
+            self.make(mart)
         return self.con.sql(f"select * from published.marts.{mart}").to_arrow_table()
 
     def rows(self, mart: str) -> list[dict[str, Any]]:
@@ -215,10 +248,11 @@ def build(
     seeds: Path = SEEDS,
     source: str = "demo",
     bureau: str = "none",
+    when_asked: bool = False,
 ) -> Built:
     """Run every node over what the landing knows: in memory, or in the files of a `folder` for whoever reads those. `timezone`: where the
     machine believes it stands; `seeds`: the folder of the policy rows; `source`: where the ledger is said to come from: policy bound the
-    demo's company all along; `bureau`: where scores are said to come from.
+    demo's company all along; `bureau`: where scores are said to come from; `when_asked`: nothing is built until somebody asks for it.
 
     Raises:
         BlockingTestFailed: what the night would have stopped at.
@@ -229,22 +263,8 @@ def build(
     con.execute(f"set timezone = '{timezone}'")
     for schema in sorted({node.relation.rpartition(".")[0] for node in nodes if node.relation}):
         con.execute(f"create schema if not exists {schema}")
-    failures = {}
-    said = []
-    for node in nodes:
-        if node.kind != "test":
-            try:
-                _create(con, node, as_of, seeds, "view" if folder and node.kind == "view" else "table")
-            except duckdb.Error as broken:
-                broken.add_note(f"in {node.name}")
-                raise
-        elif test and (found := con.sql(at(node, as_of)).to_arrow_table()).num_rows:
-            failures[node.name] = found.num_rows
-            said += [f"{node.name}: {found.slice(0, 3).to_pylist()}"] if node.blocking else []
-    if said:
-        con.close()
-        raise BlockingTestFailed("\n".join(said))
-    return Built(con, failures)
+    built = Built(con, nodes, as_of, seeds, views=folder is not None, test=test)
+    return built if when_asked else built.make()
 
 
 def _in_files(folder: Path, landing: Landing, as_of: date, known: Known, source: str, bureau: str) -> duckdb.DuckDBPyConnection:

@@ -50,7 +50,7 @@ def mornings(tmp_path_factory: pytest.TempPathFactory) -> dict[date, compiled.Bu
     land(landing, "payments", paid)
 
     def built(as_of: date) -> compiled.Built:
-        return compiled.build(compiled.compiled(), landing, as_of)
+        return compiled.build(compiled.compiled(), landing, as_of, when_asked=True)
 
     first = built(MONDAY)
     marts = {name: first.table(name) for name in ("dunning_worklist", "dunning_items")}

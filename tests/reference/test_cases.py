@@ -29,8 +29,8 @@ Build = Callable[..., Built]
 
 @pytest.fixture
 def build(landing: Landing, tmp_path: Path) -> Build:
-    """Deliver a case and build the marts of a morning from it, with `files` beside its own or in their place. Cases delivered one after
-    the other are mornings of one home."""
+    """Deliver a case and build of a morning the marts that are asked for, with `files` beside its own or in their place. Cases delivered
+    one after the other are mornings of one home: what the one before was asked for is to be asked first."""
 
     def build(case: str, as_of: date = MORNING, files: Mapping[str, str] | None = None, policy: str = "net_terms") -> Built:
         if not (CASES / case).exists():
@@ -41,7 +41,7 @@ def build(landing: Landing, tmp_path: Path) -> Build:
         source = FilesSource(folder)
         for dataset in DATASETS.values():
             landing.land(dataset, source.fetch(dataset, None), as_of)
-        return compiled.build(compiled.compiled(policy), landing, as_of)
+        return compiled.build(compiled.compiled(policy), landing, as_of, when_asked=True)
 
     return build
 
@@ -52,17 +52,6 @@ def issue(landing: Landing, tmp_path: Path) -> Callable[[Built, date], None]:
 
     def issue(built: Built, as_of: date) -> None:
         marts = {name: built.table(name) for name in ("dunning_worklist", "dunning_items")}
-        deliver(
-            tmp_path / "worklists",
-            landing,
-            marts,
-            as_of=as_of,
-            policy="net_terms",
-            run={},
-            rejected={},
-            key=b"a key of this home",
-        )
-
         deliver(tmp_path / "worklists", landing, marts, as_of=as_of, policy="net_terms", run={}, rejected={}, key=b"k" * 32)
 
     return issue
@@ -231,7 +220,7 @@ def test_what_was_due_on_a_sunday_may_be_paid_on_monday(build: Build) -> None:
         "waiting_next_step",
         date(2025, 9, 2),
     )
-    with monday.con as con:
+    with monday.make("int_cash_applied").con as con:
         late = con.sql("select invoice_id, days_late from intermediate.int_cash_applied").fetchall()
     assert dict(late)["I-WL1"] == 1, "days late are calendar days"
 
@@ -295,7 +284,7 @@ def test_an_invoice_settled_in_another_currency(build: Build, told: bool) -> Non
 
 def test_a_book_without_any_payment_lets_nothing_out(build: Build) -> None:
     with pytest.raises(compiled.BlockingTestFailed, match="payments_are_known"):
-        build("spreadsheets/29_header_only_payments")
+        build("spreadsheets/29_header_only_payments").make("payments_are_known")
 
 
 def test_what_the_source_holds_open_is_held_against_ours(build: Build) -> None:
