@@ -41,11 +41,19 @@ def known(landing: Landing, as_of: date | None = None) -> dict[str, str]:
     return dict(con.execute(f"select customer_id, name from ({rows}) {newest} order by 1").fetchall())
 
 
-@pytest.fixture
-def three(landing: Landing) -> list[Load]:
-    """Three loads of customers, one a morning."""
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three loads of customers, one a morning. Nobody writes here."""
+    folder = tmp_path_factory.mktemp("three")
     for number, day in enumerate((MONDAY, TUESDAY, WEDNESDAY)):
-        land(landing, day, number, number + 10)
+        land(Landing(folder / "landing", folder / "quarantine"), day, number, number + 10)
+    return folder / "landing"
+
+
+@pytest.fixture
+def three(landed: Path, landing: Landing) -> list[Load]:
+    """The same three, to be damaged."""
+    shutil.copytree(landed, landing.folder, dirs_exist_ok=True)
     return landing.loads(CUSTOMERS)
 
 
