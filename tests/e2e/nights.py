@@ -114,13 +114,13 @@ class House:
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
-    def killed(self, as_of: date, when: Callable[[str], bool], after: float = 0.0) -> bool:
-        """A night in a process that gets SIGKILL `after` seconds after it said a line for which `when` holds.
+    def killed(self, as_of: date, when: Callable[[str], bool], after: float = 0.0, *, as_sql: bool = False) -> bool:
+        """A night in a process that gets SIGKILL `after` seconds after it said a line for which `when` holds. `as_sql` as `run` has it.
 
         Returns whether it was still alive then.
         """
         told, tells = multiprocessing.Pipe(duplex=False)
-        child = processes().Process(target=_talking_night, args=(tells, self.environment, self.settings, as_of))
+        child = processes().Process(target=_talking_night, args=(tells, self.environment, self.settings, as_of, as_sql))
         child.start()
         tells.close()
         try:
@@ -260,11 +260,12 @@ class _Tell(logging.Handler):
         self.listener.send(record.getMessage())
 
 
-def _talking_night(listener: Connection, environment: dict[str, str], settings: Settings, as_of: date) -> None:
+def _talking_night(listener: Connection, environment: dict[str, str], settings: Settings, as_of: date, as_sql: bool) -> None:
     os.environ.clear()
     os.environ.update(environment)
     logger = logging.getLogger("arrears")
     logger.setLevel(logging.INFO)
     logger.addHandler(_Tell(listener))
-    run_night(settings, as_of, full=False, refresh=False, known="then", threads=2)
+    with _without_dbt() if as_sql else nullcontext():
+        run_night(settings, as_of, full=False, refresh=False, known="then", threads=2)
     listener.close()

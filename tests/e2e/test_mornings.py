@@ -141,14 +141,14 @@ def corrected(again: Seen, tmp_path_factory: pytest.TempPathFactory) -> House:
 def killed(corrected: House) -> list[tuple[str, bool, dict[str, str], dict[str, str]]]:
     """Nights of the next morning, each killed a little later: where, whether it was alive then, what could be opened before and after."""
     moments = (
-        ("the first datasets are landed", "customers ", 0.0),
-        ("dbt builds", "from landing to marts", 2.0),
-        ("the marts are published and the worklists are not", "rows in", 0.0),
+        ("the first datasets are landed", "customers ", 0.0, True),
+        ("dbt builds", "from landing to marts", 2.0, False),
+        ("the marts are published and the worklists are not", "rows in", 0.0, True),
     )
     story = []
-    for moment, line, seconds in moments:
+    for moment, line, seconds, as_sql in moments:
         before = _without_notes(corrected)
-        alive = corrected.killed(NEXT_DAY, lambda said, line=line: line in said, seconds)  # type: ignore[misc]
+        alive = corrected.killed(NEXT_DAY, lambda said, line=line: line in said, seconds, as_sql=as_sql)  # type: ignore[misc]
         story.append((moment, alive, before, _without_notes(corrected)))
     return story
 
