@@ -141,6 +141,11 @@ def test_an_amount_has_the_digits_of_its_currency_in_words_and_statement(
 # --- every text in every language --------------------------------------------------------------------------------------
 
 
+def test_texts_are_read_once_and_not_for_every_letter() -> None:
+    assert languages() is languages()
+    assert languages()[ENGLISH].template("first_overdue_notice") is languages()[ENGLISH].template("first_overdue_notice")
+
+
 @pytest.mark.parametrize("language", sorted(languages()))
 def test_every_template_of_every_pack_is_written_in_every_language_and_none_is_left_over(language: str) -> None:
     folder = drafts.TEMPLATES / language

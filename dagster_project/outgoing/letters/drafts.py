@@ -139,6 +139,7 @@ def is_written(template: str) -> bool:
     return (TEMPLATES / ENGLISH / f"{template}.txt").exists()
 
 
+@cache
 def languages(root: Path = TEMPLATES) -> Mapping[str, Language]:
     """Every language there is, by the name of its folder."""
     found = {}
