@@ -202,7 +202,7 @@ class Built:
         self._done: set[str] = set()
 
     def make(self, *names: str) -> Built:
-        """Build those models, all where none is named, with what they are made from, and ask the tests that ask for nothing else.
+        """Build those models or tests, all where none is named, with what they are made from, and ask the tests that ask for nothing else.
 
         Raises:
             BlockingTestFailed: what the night would have stopped at.
@@ -297,8 +297,13 @@ def _create(con: duckdb.DuckDBPyConnection, node: Node, as_of: date, seeds: Path
 @cache
 def _seed(sql: str, content: bytes) -> pa.Table:
     """The rows of a seed whose file holds `content`, read once."""
-    with duckdb.connect() as con:
-        return con.sql(sql).to_arrow_table()
+    return _reader().sql(sql).to_arrow_table()
+
+
+@cache
+def _reader() -> duckdb.DuckDBPyConnection:
+    """One for all seeds: opening one takes longer than reading a seed."""
+    return duckdb.connect()
 
 
 def build_in_dbts_place(folder: Path, variables: str, *_: Any, names: Sequence[str] = (), **how: Any) -> list[NodeResult]:
