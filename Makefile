@@ -7,12 +7,12 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run adopt connect reconcile send remind datadocs verify forget compact compare scenario backtest policy postgres test live faults mutants lint docs dev serve demo bench audit lock clean
+.PHONY: help setup run adopt connect reconcile send remind datadocs verify forget compact compare scenario backtest policy postgres test live spark faults mutants lint docs dev serve demo bench audit lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-setup: .venv/ready ## Install everything, pinned by hash; skipped when current
+setup: .venv/ready $(if $(SPARK),.venv/spark) ## Install everything, pinned by hash; skipped when current; SPARK=1 what nights on Spark need as well
 
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another one: make setup PYTHON=python3.12")'
@@ -22,6 +22,11 @@ setup: .venv/ready ## Install everything, pinned by hash; skipped when current
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements.lock
 	@$(BIN)/python -m compileall -q dagster_project
+	@touch $@
+
+.venv/spark: .venv/ready requirements-spark.lock
+	@echo "Adding what Spark needs to .venv"
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-spark.lock
 	@touch $@
 
 run: setup ## Run the night for today, or DATE=2025-06-30 [KNOWN=now] [REFRESH=1] [FULL=1]
@@ -71,11 +76,16 @@ postgres: setup ## Put what is published into the database of ARREARS_POSTGRES_U
 
 test: setup ## Run all tests
 	@$(BIN)/python -m dagster_project prepare
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/live
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/live --ignore=tests/spark
 
 live: setup ## Run the tests that need a server on this machine; each says what it needs where that is not there
 	@$(BIN)/python -m dagster_project prepare
 	@$(BIN)/python -m pytest -rs tests/live
+
+spark: .venv/ready ## Run mornings on Spark and hold them against DuckDB's: minutes; needs a Java, says so where there is none
+	@if [ -x "$${JAVA_HOME:+$$JAVA_HOME/bin/java}" ] || command -v java >/dev/null; then $(MAKE) --no-print-directory .venv/spark; fi
+	@$(BIN)/python -m dagster_project prepare
+	@$(BIN)/python -m pytest -rs tests/spark
 
 faults: setup ## Run the nights that are killed, starved and lied to: minutes each, beside the quick half in `make test`
 	@$(BIN)/python -m dagster_project prepare
@@ -115,6 +125,8 @@ audit: setup ## List the licences, write the bill of materials to SBOM=sbom.json
 
 lock: setup ## Choose the newest allowed versions again and pin them
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev --group docs pyproject.toml -o requirements.lock
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")' > .venv/spark.in
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -c requirements.lock .venv/spark.in -o requirements-spark.lock
 
 clean: ## Remove what set-up and runs have made, but for ARREARS_HOME
 	@rm -rf .venv dbt/target dbt/logs docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,7 +17,7 @@ import duckdb
 
 from dagster_project import dbt_build, morning
 from dagster_project.comparison import laid_out
-from dagster_project.engines import DUCKDB
+from dagster_project.engines import engine_of
 from dagster_project.landing import Landing
 from dagster_project.policy import packs
 from dagster_project.settings import Settings
@@ -72,7 +72,7 @@ def backtest_of(settings: Settings, pack: str | None = None, *, threads: int = d
 
 def _built(settings: Settings, as_of: date, pack: str, threads: int) -> Tried:
     beside = settings.home / "backtest" / f".{as_of}.{pack}"
-    landing, engine = Landing(settings.landing, settings.quarantine, settings.memory_limit), DUCKDB
+    landing, engine = Landing(settings.landing, settings.quarantine, settings.memory_limit), engine_of(settings)
     with at_work_on(settings.warehouse, as_of, f"backtest of {pack}"):
         shutil.rmtree(beside, ignore_errors=True)  # what a killed one left
         warehouse = Warehouse(beside)

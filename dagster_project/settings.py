@@ -83,6 +83,11 @@ class Settings(Receivers, KeptSettings):
     keep_warehouses: int = Field(default=3, ge=0)
     published_group: str | None = None
     memory_limit: str = Field(default=MEMORY_LIMIT, pattern=r"^[1-9]\d{0,5}(\.\d{1,3})?(MB|GB|TB)$", examples=[MEMORY_LIMIT])
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    spark_master: str = Field(default="", pattern=r"^\S*$", examples=["spark://host:7077"])
+    spark_driver_memory: str = Field(default="4g", pattern=r"^[1-9]\d{0,5}[mg]$", examples=["4g"])
+    spark_conf: Path | None = None
+    spark_warehouse: str = ""
     payment_link: str = Field(
         default="", pattern=r"^(https://[^\s{}]+\{customer_id\}[^\s{}]*)?$", examples=["https://pay.example/{customer_id}"]
     )
@@ -103,7 +108,7 @@ class Settings(Receivers, KeptSettings):
     mail_imap_user: str | None = None
     mail_imap_password: SecretStr | None = None
 
-    @field_validator("home", "mail_folder", "letterhead")
+    @field_validator("home", "mail_folder", "letterhead", "spark_conf")
     @classmethod
     def _from_root(cls, path: Path | None) -> Path | None:
         return ROOT / path if path is not None else None
@@ -143,6 +148,16 @@ class Settings(Receivers, KeptSettings):
         if url is not None and not re.fullmatch(r"postgres(ql)?(\+psycopg)?://([^@\s/]*@)?[^@\s]*", url.get_secret_value()):
             raise ValueError("write postgresql://user:password@host/database, with %40 for an @ and %2F for a / in the password")
         return url
+
+    @field_validator("engine")
+    @classmethod
+    def _there(cls, name: str) -> str:
+        if name == "spark":
+            from dagster_project.engines.spark import lacking
+
+            if why := lacking():
+                raise ValueError(f"a night on Spark cannot run here: {why}")
+        return name
 
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> Self:

@@ -294,6 +294,22 @@ def published_marts(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         con.close()
 
 
+def bring_in(marts: Path, built: Mapping[str, tuple[Path, Mapping[str, str]]], memory_limit: str = MEMORY_LIMIT) -> None:
+    """Make the file of marts from marts that were built elsewhere: of each the folder of its Parquet files, and the type of each column."""
+    con = connect(memory_limit=memory_limit)
+    try:
+        con.execute(f"set preserve_insertion_order = false; set temp_directory = '{marts.with_name('spill')}'")
+        con.execute(f"attach '{marts}' as built (storage_version '{READ_FROM}'); create schema built.{MARTS}; use built.{MARTS}")
+        for name, (folder, columns) in sorted(built.items()):
+            declared = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+            con.execute(f'create table "{name}" ({declared})')
+            if any(folder.glob("*.parquet")):
+                con.execute(f"insert into \"{name}\" by name select * from read_parquet('{folder}/*.parquet')")
+        con.execute("checkpoint built")
+    finally:
+        con.close()
+
+
 def export(marts: Path, memory_limit: str = MEMORY_LIMIT) -> Path:
     """Write each mart of a built file as Parquet into the folder `parquet` beside it, in a stable order of rows. Returns the folder,
     which is there whole or not at all."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from dagster_project import dbt_build
 from dagster_project.demo import Demo
-from dagster_project.engines import DUCKDB, Engine
+from dagster_project.engines import DUCKDB, Engine, engine_of
 from dagster_project.quality import Worker
 from dagster_project.settings import Settings
 
@@ -33,7 +33,7 @@ class Warmup:
     @classmethod
     def begin(cls, settings: Settings, as_of: date) -> Warmup:
         """Start the processes; returns at once."""
-        warmup = cls()
+        warmup = cls(engine=engine_of(settings))
         if "demo" in (settings.source, settings.bureau_name, settings.rates_name):
             warmup.demo = Demo(as_of)
         warmup.expectations.start()

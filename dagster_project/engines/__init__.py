@@ -1,6 +1,6 @@
-"""The engine that a night's models run on: what a night asks of it.
+"""The engine that a night's models run on: what a night asks of it, and which one it is.
 
-Belongs here: the few verbs. Does not belong here: how an engine does them (a module each), SQL (what two engines do not
+Belongs here: the few verbs, and the choice. Does not belong here: how an engine does them (a module each), SQL (what two engines do not
 share is a dispatched macro under `dbt/macros/`), what is landed and what leaves the house (DuckDB and Parquet, whatever the engine).
 """
 
@@ -15,6 +15,7 @@ from dagster_project.engines.duckdb import DuckDB
 
 if TYPE_CHECKING:
     from dagster_project.landing import Load
+    from dagster_project.settings import Settings
     from dagster_project.warehouse import Warehouse
 
 
@@ -54,3 +55,18 @@ class Engine(Protocol):
 
 
 DUCKDB: Engine = DuckDB()
+
+
+def engine_of(settings: Settings) -> Engine:
+    """The engine that the environment names."""
+    if settings.engine == "duckdb":
+        return DUCKDB
+    from dagster_project.engines.spark import Spark
+
+    return Spark(
+        scratch=settings.home / "spark",
+        master=settings.spark_master,
+        driver_memory=settings.spark_driver_memory,
+        conf=settings.spark_conf,
+        shared=settings.spark_warehouse,
+    )

@@ -93,7 +93,7 @@ def test_one_module_opens_databases() -> None:
     assert callers == {"warehouse.py"}
 
 
-@pytest.mark.parametrize("package", ["great_expectations", "dbt", "holidays"])
+@pytest.mark.parametrize("package", ["great_expectations", "dbt", "holidays", "pyspark"])
 def test_what_takes_long_to_import_is_imported_where_it_is_used(package: str) -> None:
     eager = [path for path, tree in modules().items() if any(within(name, package) for name in importing(tree))]
 

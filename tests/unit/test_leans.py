@@ -158,5 +158,6 @@ def test_every_reach_into_private_parts_is_known_here() -> None:
         "__main__.py": {"_run_exitfuncs"},
         "defs/history.py": {"_conn_string", "_db_lock", "_initdb", "_initialized_dbs"},
         "engines/duckdb.py": {"_ENV"},
+        "engines/spark.py": {"_jsc", "_jvm"},
         "outgoing/workbook/book.py": {"_get_xf_index"},
     }

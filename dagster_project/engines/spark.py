@@ -1,0 +1,361 @@
+"""Spark: the models are built in Parquet tables of the run's own, by a session that this process drives; the marts come home.
+
+Belongs here: the session and what it must be set to, the sources as Spark sees them, what dbt-spark is taught, the way home. Does not
+belong here: importing pyspark for whoever does not use it (nothing here is imported but when a night on Spark asks for it), SQL.
+
+    warehouse/<as_of>.<run>/spark/<schema>/<table>/   what the run built; or <ARREARS_SPARK_WAREHOUSE>/<home>/<as_of>.<run>/…
+    spark/<process>.<random>/                         what a session on this machine spills and shuffles
+
+The catalogue is the session's own and in memory: nobody else sees a run's tables, and of a killed one nothing is left but files.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from filelock import FileLock
+
+from dagster_project.contract import LANDING_COLUMNS, SQL_TYPES, TABLES, Dataset
+from dagster_project.engines import EngineError
+from dagster_project.landing import Load
+from dagster_project.landing.read import files_alike, only
+from dagster_project.warehouse import MARTS, Warehouse, bring_in, nobody_works_in
+
+MUST: Final[Mapping[str, str]] = {
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.sources.default": "parquet",
+}
+"""What a morning's figures hang on, whatever else is configured: an amount that is too large is an error and not a null."""
+
+LOCAL: Final[Mapping[str, str]] = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 2)),
+}
+"""On this machine alone, unless the configuration says otherwise: nothing listens to others, and a book is not cut into 200 parts."""
+
+REFERENCE: Final = "reference"
+"""The schema of the sources that no dataset has."""
+
+_starting = threading.Lock()
+_session: Any = None
+
+
+def lacking() -> str | None:
+    """What keeps this machine from running a night on Spark, and what to do; None where nothing does."""
+    if missing := [name for name in ("pyspark", "dbt.adapters.spark") if not _there(name)]:
+        return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: make setup SPARK=1"
+    home = os.environ.get("JAVA_HOME")
+    if home and not (Path(home) / "bin" / "java").exists():
+        return f"JAVA_HOME is {home}, where there is no bin/java: let it name a Java 17 or 21, or leave it out"
+    if not home and not shutil.which("java"):
+        return "there is no java: install Java 17 or 21 (apt-get install openjdk-17-jre-headless), or name one by JAVA_HOME"
+    return None
+
+
+def _there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what it lies in
+        return False
+
+
+@dataclass(frozen=True)
+class Spark:
+    """See `Engine`. `scratch`: the folder of this machine's sessions; `master`: as spark-submit takes it, "" for what it was given, else
+    this machine; `conf`: a file as spark-defaults.conf; `shared`: the folder or URL that every executor reaches, "" for the run's own."""
+
+    scratch: Path
+    master: str = ""
+    driver_memory: str = "4g"
+    conf: Path | None = None
+    shared: str = ""
+
+    target = "spark"
+    versions = ("dbt-spark", "pyspark")
+
+    def warm(self) -> None:
+        self.session()
+
+    def session(self) -> Any:
+        """The session of this process, started where there is none: a process has one.
+
+        Raises:
+            EngineError: it does not start.
+        """
+        global _session
+        with _starting:
+            if _session is None:
+                _session = self._started()
+                _teach_dbt(_session)
+                atexit.register(stop)
+        return _session
+
+    def _started(self) -> Any:
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+
+        told = self.told()
+        builder = SparkSession.builder.appName("arrears")
+        for name, value in told.items():
+            builder = builder.config(name, value)
+        try:
+            return builder.getOrCreate()
+        except (PySparkException, OSError, RuntimeError) as broken:
+            raise EngineError(
+                f"Spark did not start ({_shortly(broken)}): is Java 17 or 21 the one that is found, and the master there?"
+            ) from broken
+        except Exception as broken:
+            if type(broken).__name__ == "Py4JJavaError":  # what the other side says, which has no class of its own here
+                raise EngineError(f"Spark did not start: {_shortly(broken)}") from broken
+            raise
+
+    def told(self) -> dict[str, str]:
+        """What a session is configured with.
+
+        Raises:
+            EngineError: the configuration file cannot be read, or contradicts what a morning's figures hang on.
+        """
+        own = _properties(self.conf) if self.conf else {}
+        if clash := sorted(name for name, value in MUST.items() if own.get(name, value) != value):
+            raise EngineError(
+                f"{self.conf}: {clash[0]} must be {MUST[clash[0]]}, which a morning's figures hang on: leave it out"
+            )
+        master = self.master or own.get("spark.master") or ("" if "PYSPARK_GATEWAY_PORT" in os.environ else "local[*]")
+        told = {"spark.driver.memory": self.driver_memory, "spark.log.level": "ERROR", "spark.ui.showConsoleProgress": "false"}
+        if master.startswith("local"):
+            told |= {**LOCAL, "spark.local.dir": str(self._scratch())}
+        return {**told, **own, **({"spark.master": master} if master else {}), **MUST}
+
+    def _scratch(self) -> Path:
+        """A folder for what this process spills; those of processes that were killed go."""
+        for left in self.scratch.glob("*.*"):
+            if nobody_works_in(left):
+                shutil.rmtree(left, ignore_errors=True)
+        mine = self.scratch / f"{os.getpid()}.{secrets.token_hex(3)}"
+        mine.mkdir(parents=True)
+        _held.append(FileLock(mine / "in-use.lock", thread_local=False))
+        _held[-1].acquire()
+        return mine
+
+    # --- the verbs ---------------------------------------------------------------------------------------------------
+
+    def show(self, warehouse: Warehouse, known: Mapping[str, Sequence[Load]]) -> None:
+        session, room = self.session(), self._room(warehouse.folder)
+        _clear(session)
+        self._tidy(warehouse)
+        for schema in (*sorted({dataset.group for dataset in TABLES.values()}), REFERENCE):
+            _create(session, schema, room)
+        with warehouse.prepared() as con:
+            for name, dataset in TABLES.items():
+                alike = files_alike(con, known[name])
+                session.sql(f"create view `{dataset.group}`.`{name}` as {_rows(dataset, alike, only(known[name]))}")
+            tables = con.execute("select table_name from duckdb_tables() where schema_name = ?", [REFERENCE]).fetchall()
+            for (name,) in tables:
+                rows = con.sql(f'select * from {REFERENCE}."{name}"').to_arrow_table()
+                session.createDataFrame(rows).coalesce(1).write.saveAsTable(f"{REFERENCE}.{name}")
+
+    @contextmanager
+    def at_work(self, folder: Path, schemas: Sequence[str], *, threads: int, memory_limit: str) -> Iterator[None]:
+        from dbt.adapters.factory import reset_adapters
+
+        os.environ["ARREARS_THREADS"] = str(threads)
+        session, room = self.session(), self._room(folder)
+        for schema in schemas:
+            _create(session, schema, room)
+        try:
+            yield
+        finally:
+            reset_adapters()
+
+    def cause(self, stopped: BaseException | None) -> BaseException | None:
+        return stopped
+
+    def bring_home(self, folder: Path, columns: Mapping[str, Mapping[str, str]], memory_limit: str) -> None:
+        session, built = self.session(), {}
+        for row in session.sql(f"show tables in {MARTS}").collect():
+            built[row.tableName] = self._brought(f"{self._room(folder)}/{MARTS}/{row.tableName}", folder / "home")
+        bring_in(Warehouse(folder).marts, {name: (files, columns[name]) for name, files in built.items()}, memory_limit)
+        shutil.rmtree(folder / "home", ignore_errors=True)
+
+    def found(self, warehouse: Warehouse, query: str, limit: int) -> list[dict[str, Any]]:
+        return [row.asDict() for row in self.session().sql(query).limit(limit).collect()]
+
+    def leave(self, warehouse: Warehouse) -> None:
+        """A room that lies with others goes with the run; one in the run's own folder is kept as long as that is."""
+        if self.shared and _session is not None:
+            _clear(_session)
+            _delete(_session, self._room(warehouse.folder))
+
+    # --- where things lie --------------------------------------------------------------------------------------------
+
+    def _room(self, folder: Path) -> str:
+        """The URL of a run's tables."""
+        if not self.shared:
+            return (folder.absolute() / "spark").as_uri()
+        return f"{self._of_this_home(folder)}/{folder.name}"
+
+    def _of_this_home(self, folder: Path) -> str:
+        home = hashlib.sha256(str(folder.parent.absolute()).encode()).hexdigest()[:8]
+        shared = self.shared if urlsplit(self.shared).scheme else Path(self.shared).absolute().as_uri()
+        return f"{shared.rstrip('/')}/{home}"
+
+    def _tidy(self, warehouse: Warehouse) -> None:
+        """Remove the rooms of runs that were killed: nobody else could."""
+        if not self.shared:
+            return _delete(self.session(), self._room(warehouse.folder))
+        for name in _names(self.session(), self._of_this_home(warehouse.folder)):
+            local = warehouse.folder.parent / name
+            if local == warehouse.folder or not local.exists() or nobody_works_in(local):
+                _delete(self.session(), self._room(local))
+        return None
+
+    def _brought(self, room: str, to: Path) -> Path:
+        """A folder of this machine that has a table's files."""
+        where = urlsplit(room)
+        if where.scheme == "file":
+            return Path(unquote(where.path))
+        to.mkdir(exist_ok=True)
+        files, path, hadoop = _files(self.session(), room)
+        files.copyToLocalFile(False, path, hadoop.Path((to / Path(where.path).name).as_uri()), True)
+        return to / Path(where.path).name
+
+
+_held: list[FileLock] = []
+
+
+def stop() -> None:
+    """End this process's session, where it has one, and what it spilled."""
+    global _session
+    with _starting:
+        if _session is not None:
+            _session.stop()
+            _session = None
+        while _held:
+            lock = _held.pop()
+            lock.release()
+            shutil.rmtree(Path(lock.lock_file).parent, ignore_errors=True)
+
+
+def _teach_dbt(session: Any) -> None:
+    """Have dbt-spark ask this session, and nothing else of it.
+
+    Its own cursor sets the session anew at every statement, ANSI off among it, so that an amount too large would be a null; and what it is
+    told to cancel it goes on with.
+    """
+    from dbt.adapters.spark import session as method
+    from dbt_common.exceptions import DbtRuntimeError
+    from pyspark.errors import PySparkException
+
+    class Cursor(method.Cursor):  # type: ignore[misc]
+        def execute(self, sql: str, *parameters: Any) -> None:
+            try:
+                self._df = session.sql(sql % parameters if parameters else sql)
+            except PySparkException as refused:
+                raise DbtRuntimeError(_shortly(refused)) from refused
+
+    method.Cursor = Cursor
+    method.SessionConnectionWrapper.cancel = lambda _: session.sparkContext.cancelAllJobs()
+
+
+def _shortly(broken: BaseException) -> str:
+    """What Spark says, without the plan and the trace behind it."""
+    said = str(broken).strip()
+    return "\n".join(said.splitlines()[:12])
+
+
+def _properties(path: Path) -> dict[str, str]:
+    """A file as spark-defaults.conf: a name and a value a line, with blanks or a = between."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise EngineError(f"ARREARS_SPARK_CONF: {path} cannot be read: {unreadable}") from None
+    told = {}
+    for number, line in enumerate((line.strip() for line in lines), 1):
+        if not line or line.startswith("#"):
+            continue
+        name, _, value = line.replace("=", " ", 1).partition(" ") if "=" in line.split()[0] else line.partition(" ")
+        if not name.startswith("spark.") or not value.strip(" =\t"):
+            raise EngineError(f"ARREARS_SPARK_CONF: {path}, line {number}: write spark.name value, as in spark-defaults.conf")
+        told[name] = value.strip(" =\t")
+    return told
+
+
+def _create(session: Any, schema: str, room: str) -> None:
+    session.sql(f"create schema if not exists `{schema}` location '{_literal(f'{room}/{schema}')}'")
+
+
+def _clear(session: Any) -> None:
+    """Forget what an earlier run of this process has in the catalogue, and its tables with it."""
+    for row in session.sql("show schemas").collect():
+        if row.namespace != "default":
+            session.sql(f"drop schema `{row.namespace}` cascade")
+
+
+def _rows(dataset: Dataset, alike: Mapping[frozenset[str], Sequence[str]], condition: str) -> str:
+    """SQL for the rows of landed files, with every column of today's contract; one relation of files that have the same columns, since
+    each is looked at for itself."""
+    every = (*dataset.columns, *LANDING_COLUMNS)
+
+    def columns(present: frozenset[str]) -> str:
+        named = {c.name: f"`{c.name}`" if c.name in present else "null" for c in every}
+        return ", ".join(f"cast({named[c.name]} as {_type(c.type)}) as `{c.name}`" for c in every)
+
+    if not alike:
+        return f"select {columns(frozenset())} where false"
+    return " union all ".join(
+        f"select {columns(present)} from parquet.`{_pattern(files)}`{condition}" for present, files in alike.items()
+    )
+
+
+def _type(kind: Any) -> str:
+    """Times are stored without a zone, which Spark has a name of its own for."""
+    return "timestamp_ntz" if SQL_TYPES[kind] == "timestamp" else SQL_TYPES[kind]
+
+
+def _pattern(files: Sequence[str]) -> str:
+    """One name for several files, as Hadoop reads it; what means something in such a name is taken as it stands."""
+    names = [_escaped(name) for name in files]
+    return (names[0] if len(names) == 1 else f"{{{','.join(names)}}}").replace("`", "``")
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"\\{letter}" if letter in "\\{}[]*?^,$" else letter for letter in name)
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+# --- files, wherever they lie: as Spark itself opens them, with its credentials
+
+
+def _files(session: Any, room: str) -> tuple[Any, Any, Any]:
+    hadoop = session.sparkContext._jvm.org.apache.hadoop.fs
+    path = hadoop.Path(room)
+    return path.getFileSystem(session.sparkContext._jsc.hadoopConfiguration()), path, hadoop
+
+
+def _delete(session: Any, room: str) -> None:
+    files, path, _ = _files(session, room)
+    files.delete(path, True)
+
+
+def _names(session: Any, room: str) -> list[str]:
+    files, path, _ = _files(session, room)
+    return [str(status.getPath().getName()) for status in files.listStatus(path)] if files.exists(path) else []

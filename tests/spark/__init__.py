@@ -1,0 +1,1 @@
+"""Nights on Spark, held against DuckDB's: minutes each, for `make spark`."""

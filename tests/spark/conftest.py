@@ -1,0 +1,50 @@
+"""What nights on Spark need: an extra, a Java, and one session for all that run in this process; else each test is skipped with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nights import House, lists, sha256
+
+from dagster_project import dbt_build
+from dagster_project.engines import spark
+from dagster_project.settings import Settings
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if lacking := spark.lacking():
+        for item in items:
+            if item.path.parent == Path(__file__).parent:
+                item.add_marker(pytest.mark.skip(reason=lacking))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_environment() -> Iterator[None]:
+    """Neither the shell nor a `.env` of whoever runs the tests decides anything; the session ends with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("ARREARS_", "DAGSTER_"))]:
+            patch.delenv(name)
+        patch.setitem(Settings.model_config, "env_file", None)
+        dbt_build.prepare()
+        yield
+        spark.stop()
+
+
+ON_SPARK = {"engine": "spark", "spark_driver_memory": "3g"}
+
+
+def ran(house: House, as_of: date, **how: Any) -> House:
+    night = house.run(as_of, **how)
+    assert night.success, night.reasons
+    return house
+
+
+def shown(house: House, as_of: date) -> dict[str, str]:
+    """What leaves the house of a morning, as hashes: each mart as Parquet (but the row of the run itself), each file of the worklist."""
+    marts = {path.name: sha256(path) for path in (house.published / "parquet").glob("*.parquet") if path.stem != "run"}
+    return {**marts, **lists(house.worklist(as_of))}

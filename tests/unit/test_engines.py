@@ -1,0 +1,223 @@
+"""The engines: which one a night runs on, what is said where one is not there, and what can be known of Spark without starting it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dagster_project import settings as environment
+from dagster_project.contract import DATASETS, TABLES
+from dagster_project.engines import DUCKDB, EngineError, engine_of, spark
+from dagster_project.engines.spark import MUST, Spark
+from dagster_project.landing.read import files_alike
+from dagster_project.paths import ROOT
+from dagster_project.settings import Settings, SettingsError
+from dagster_project.warehouse import bring_in, marts_of
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """As if the extra were there, and a Java, whose home it is."""
+    (tmp_path / "java" / "bin").mkdir(parents=True)
+    (tmp_path / "java" / "bin" / "java").touch()
+    monkeypatch.setattr(spark, "_there", lambda name: True)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "java"))
+    return tmp_path / "java"
+
+
+# --- which one -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_night_runs_on_duckdb_unless_somebody_says_otherwise(make_settings: Callable[..., Settings], installed: Path) -> None:
+    assert engine_of(make_settings()) is DUCKDB
+    assert isinstance(engine_of(make_settings(engine="spark")), Spark)
+
+
+def test_nobody_but_the_engine_of_that_name_knows_spark() -> None:
+    readers = {}
+    for path in sorted((ROOT / "dagster_project").rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        if found := {name for name in names if name.startswith(("pyspark", "dbt.adapters.spark"))}:
+            readers[str(path.relative_to(ROOT / "dagster_project"))] = found
+
+    assert set(readers) == {"engines/spark.py"}
+    tree = ast.parse((ROOT / "dagster_project" / "engines" / "spark.py").read_text("utf-8"))
+    eager = [node for node in tree.body if isinstance(node, ast.ImportFrom) and str(node.module).startswith(("pyspark", "dbt."))]
+    assert eager == [], "not even that one before it is asked for a session"
+
+
+@pytest.mark.parametrize(
+    ("missing", "java", "says"),
+    [
+        (("pyspark", "dbt.adapters.spark"), True, "pyspark and dbt.adapters.spark are not installed: make setup SPARK=1"),
+        (("pyspark",), True, "pyspark is not installed: make setup SPARK=1"),
+        ((), False, "there is no java: install Java 17 or 21"),
+    ],
+)
+def test_what_is_missing_is_one_line_that_says_what_to_do(
+    missing: tuple[str, ...], java: bool, says: str, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark, "_there", lambda name: name not in missing)
+    if not java:
+        monkeypatch.delenv("JAVA_HOME")
+        monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("ARREARS_ENGINE", "spark")
+
+    with pytest.raises(SettingsError) as told:
+        environment.load()
+
+    assert says in str(told.value)
+    assert str(told.value).startswith("ARREARS_ENGINE: a night on Spark cannot run here")
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_a_java_home_without_a_java_is_named(installed: Path) -> None:
+    (installed / "bin" / "java").unlink()
+
+    assert str(installed) in str(spark.lacking())
+
+
+# --- what a session is told ------------------------------------------------------------------------------------------------
+
+
+def test_on_this_machine_nothing_listens_to_others_and_what_is_spilled_lies_in_the_home(tmp_path: Path) -> None:
+    told = Spark(tmp_path / "spark").told()
+
+    assert (told["spark.master"], told["spark.driver.host"], told["spark.ui.enabled"]) == ("local[*]", "127.0.0.1", "false")
+    assert Path(told["spark.local.dir"]).parent == tmp_path / "spark"
+    assert dict(told.items() & MUST.items()) == MUST
+    spark.stop()
+    assert list((tmp_path / "spark").iterdir()) == [], "and goes with the session"
+
+
+def test_elsewhere_the_cluster_says_how_and_the_file_what(tmp_path: Path) -> None:
+    conf = tmp_path / "spark.conf"
+    conf.write_text("# ours\nspark.executor.memory  8g\nspark.executor.cores=4\n\nspark.ui.enabled = true\n", "utf-8")
+    told = Spark(tmp_path / "spark", master="spark://host:7077", conf=conf).told()
+
+    assert told["spark.master"] == "spark://host:7077"
+    assert "spark.driver.host" not in told
+    assert "spark.local.dir" not in told
+    assert (told["spark.executor.memory"], told["spark.executor.cores"], told["spark.ui.enabled"]) == ("8g", "4", "true")
+
+
+def test_under_spark_submit_the_master_is_the_one_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1234")
+
+    assert "spark.master" not in Spark(tmp_path / "spark").told()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("spark.sql.ansi.enabled false", "spark.sql.ansi.enabled must be true"),
+        ("spark.sql.session.timeZone Europe/Berlin", "spark.sql.session.timeZone must be UTC"),
+        ("executor.memory 8g", "line 1: write spark.name value"),
+        ("spark.executor.memory", "line 1: write spark.name value"),
+    ],
+)
+def test_a_configuration_that_would_change_figures_or_means_nothing_is_refused(line: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "spark.conf").write_text(f"{line}\n", "utf-8")
+
+    with pytest.raises(EngineError, match=says):
+        Spark(tmp_path / "spark", conf=tmp_path / "spark.conf").told()
+
+
+def test_a_configuration_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"ARREARS_SPARK_CONF: .*none cannot be read"):
+        Spark(tmp_path / "spark", conf=tmp_path / "none").told()
+
+
+# --- where a run's tables lie ----------------------------------------------------------------------------------------------
+
+
+def test_each_run_has_a_room_of_its_own_and_each_home_a_corner(tmp_path: Path) -> None:
+    private = Spark(tmp_path / "spark")
+    assert private._room(tmp_path / "2025-06-30.abc") == f"file://{tmp_path}/2025-06-30.abc/spark"
+
+    shared = Spark(tmp_path / "spark", shared="s3a://bucket/arrears/")
+    rooms = {shared._room(tmp_path / home / "2025-06-30.abc") for home in ("one", "other")}
+    assert len(rooms) == 2
+    assert all(room.startswith("s3a://bucket/arrears/") and room.endswith("/2025-06-30.abc") for room in rooms)
+    folder = Spark(tmp_path / "spark", shared=str(tmp_path / "everyone's"))
+    assert folder._room(tmp_path / "2025-06-30.abc").startswith("file:///")
+
+
+# --- the sources ------------------------------------------------------------------------------------------------------------
+
+
+def test_files_that_have_the_same_columns_are_one_relation(tmp_path: Path) -> None:
+    """An older load lacks what the contract has since: null there, and not a column of another file."""
+    older, newer, newest = (tmp_path / name for name in ("1-older.parquet", "2-newer.parquet", "3-newest.parquet"))
+    pq.write_table(pa.table({"customer_id": ["1"]}), older)
+    for path in (newer, newest):
+        pq.write_table(pa.table({"customer_id": ["1"], "name": ["x"]}), path)
+
+    class Loaded:
+        def __init__(self, rows: Path | None):
+            self.rows = rows
+
+    with duckdb.connect() as con:
+        alike = files_alike(con, [Loaded(path) for path in (older, newer, newest, None)])  # type: ignore[misc]
+
+    assert {tuple(sorted(present)): list(files) for present, files in alike.items()} == {
+        ("customer_id",): [str(older)],
+        ("customer_id", "name"): [str(newer), str(newest)],
+    }
+    sql = spark._rows(DATASETS["customers"], alike, " where true")
+    assert sql.count("union all") == 1
+    assert f"from parquet.`{older}` where true" in sql
+    assert f"from parquet.`{{{newer},{newest}}}` where true" in sql
+    assert "cast(null as string) as `name`" in sql.split("union all")[0]
+    assert "cast(`name` as string) as `name`" in sql.split("union all")[1]
+
+
+def test_an_absent_dataset_has_no_rows_and_the_types_of_the_contract() -> None:
+    sql = spark._rows(TABLES["invoices"], {}, "")
+
+    assert "cast(null as decimal(18,4)) as `amount`" in sql
+    assert "cast(null as timestamp_ntz) as `_loaded_at`" in sql
+    assert sql.endswith(" where false")
+
+
+def test_a_folder_whose_name_means_something_to_spark_is_taken_as_it_stands() -> None:
+    assert spark._pattern(["/a[1]/{b}/c*.parquet"]) == r"/a\[1\]/\{b\}/c\*.parquet"
+    assert spark._pattern(["/a`b.parquet"]) == "/a``b.parquet"
+
+
+# --- the way home -----------------------------------------------------------------------------------------------------------
+
+
+def test_marts_come_home_with_the_types_of_the_contract(tmp_path: Path) -> None:
+    columns = {"customer_id": "string", "amount": "decimal(18,4)", "days": "integer", "due": "date"}
+    (tmp_path / "built").mkdir()
+    for number, amount in enumerate(("1.25", "-3")):
+        rows: dict[str, Any] = {"amount": pa.array([Decimal(amount)], pa.decimal128(28, 4)), "customer_id": [f"C{number}"]}
+        pq.write_table(pa.table({**rows, "days": pa.array([1], pa.int64()), "due": pa.array([None], pa.date32())}),
+                       tmp_path / "built" / f"part-{number}.parquet")  # fmt: skip
+    (tmp_path / "empty").mkdir()
+    bring_in(tmp_path / "marts.duckdb", {"of_two_parts": (tmp_path / "built", columns), "of_none": (tmp_path / "empty", columns)})
+
+    with marts_of(tmp_path / "marts.duckdb") as con:
+        described = con.execute("select column_name, data_type from duckdb_columns() where table_name = 'of_none'").fetchall()
+        assert dict(described) == {"customer_id": "VARCHAR", "amount": "DECIMAL(18,4)", "days": "INTEGER", "due": "DATE"}
+        found = con.execute("select * from of_two_parts order by all").fetchall()
+    assert found == [("C0", Decimal("1.2500"), 1, None), ("C1", Decimal("-3.0000"), 1, None)]
+
+
+def test_a_mart_that_does_not_fit_the_contract_does_not_come_home(tmp_path: Path) -> None:
+    (tmp_path / "built").mkdir()
+    pq.write_table(pa.table({"other": [1]}), tmp_path / "built" / "part.parquet")
+
+    with pytest.raises(duckdb.Error, match="other"):
+        bring_in(tmp_path / "marts.duckdb", {"mart": (tmp_path / "built", {"days": "integer"})})
