@@ -82,10 +82,10 @@ live: setup ## Run the tests that need a server on this machine; each says what 
 	@$(BIN)/python -m dagster_project prepare
 	@$(BIN)/python -m pytest -rs tests/live
 
-spark: .venv/ready ## Run mornings on Spark and hold them against DuckDB's: minutes; needs a Java, says so where there is none
+spark: .venv/ready ## Run mornings on Spark and hold them against DuckDB's: minutes, or ONLY=cohorts; says so where no Java is
 	@if [ -x "$${JAVA_HOME:+$$JAVA_HOME/bin/java}" ] || command -v java >/dev/null; then $(MAKE) --no-print-directory .venv/spark; fi
 	@$(BIN)/python -m dagster_project prepare
-	@$(BIN)/python -m pytest -rs tests/spark
+	@$(BIN)/python -m pytest -rs tests/spark $(if $(ONLY),-k "$(ONLY)")
 
 faults: setup ## Run the nights that are killed, starved and lied to: minutes each, beside the quick half in `make test`
 	@$(BIN)/python -m dagster_project prepare

@@ -30,7 +30,7 @@ from filelock import FileLock
 from dagster_project.contract import LANDING_COLUMNS, SQL_TYPES, TABLES, Dataset
 from dagster_project.engines import EngineError
 from dagster_project.landing import Load
-from dagster_project.landing.read import files_alike, only
+from dagster_project.landing.read import files_of, only
 from dagster_project.warehouse import MARTS, Warehouse, bring_in, nobody_works_in
 
 MUST: Final[Mapping[str, str]] = {
@@ -38,6 +38,7 @@ MUST: Final[Mapping[str, str]] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.sources.default": "parquet",
+    "spark.sql.parquet.inferTimestampNTZ.enabled": "false",
 }
 """What a morning's figures hang on, whatever else is configured: an amount that is too large is an error and not a null."""
 
@@ -161,10 +162,10 @@ class Spark:
         self._tidy(warehouse)
         for schema in (*sorted({dataset.group for dataset in TABLES.values()}), REFERENCE):
             _create(session, schema, room)
+        for name, dataset in TABLES.items():
+            for statement in _shown(dataset, files_of(known[name]), only(known[name])):
+                session.sql(statement)
         with warehouse.prepared() as con:
-            for name, dataset in TABLES.items():
-                alike = files_alike(con, known[name])
-                session.sql(f"create view `{dataset.group}`.`{name}` as {_rows(dataset, alike, only(known[name]))}")
             tables = con.execute("select table_name from duckdb_tables() where schema_name = ?", [REFERENCE]).fetchall()
             for (name,) in tables:
                 rows = con.sql(f'select * from {REFERENCE}."{name}"').to_arrow_table()
@@ -307,31 +308,28 @@ def _clear(session: Any) -> None:
             session.sql(f"drop schema `{row.namespace}` cascade")
 
 
-def _rows(dataset: Dataset, alike: Mapping[frozenset[str], Sequence[str]], condition: str) -> str:
-    """SQL for the rows of landed files, with every column of today's contract; one relation of files that have the same columns, since
-    each is looked at for itself."""
+def _shown(dataset: Dataset, files: Sequence[str], condition: str) -> list[str]:
+    """SQL for the rows of landed files as a table, with every column of today's contract: where it is said which there are, no file is
+    looked at for them, and one that an older load lacks is null."""
     every = (*dataset.columns, *LANDING_COLUMNS)
-
-    def columns(present: frozenset[str]) -> str:
-        named = {c.name: f"`{c.name}`" if c.name in present else "null" for c in every}
-        return ", ".join(f"cast({named[c.name]} as {_type(c.type)}) as `{c.name}`" for c in every)
-
-    if not alike:
-        return f"select {columns(frozenset())} where false"
-    return " union all ".join(
-        f"select {columns(present)} from parquet.`{_pattern(files)}`{condition}" for present, files in alike.items()
-    )
-
-
-def _type(kind: Any) -> str:
-    """Times are stored without a zone, which Spark has a name of its own for."""
-    return "timestamp_ntz" if SQL_TYPES[kind] == "timestamp" else SQL_TYPES[kind]
+    declared = ", ".join(f"`{column.name}` {SQL_TYPES[column.type]}" for column in every)
+    table = f"`{dataset.group}`.`{dataset.name}`"
+    if not files:
+        return [f"create table {table} ({declared}) using parquet"]
+    options = f"options (path '{_literal(_pattern(files))}')"
+    if not condition:
+        return [f"create table {table} ({declared}) using parquet {options}"]
+    landed, names = f"`{dataset.group}`.`{dataset.name}_landed`", ", ".join(f"`{column.name}`" for column in every)
+    return [
+        f"create table {landed} ({declared}) using parquet {options}",
+        f"create view {table} as select {names} from {landed}{condition}",
+    ]
 
 
 def _pattern(files: Sequence[str]) -> str:
     """One name for several files, as Hadoop reads it; what means something in such a name is taken as it stands."""
     names = [_escaped(name) for name in files]
-    return (names[0] if len(names) == 1 else f"{{{','.join(names)}}}").replace("`", "``")
+    return names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
 
 
 def _escaped(name: str) -> str:

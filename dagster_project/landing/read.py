@@ -6,7 +6,7 @@ Belongs here: what a reader of landing selects from. Does not belong here: which
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import duckdb
 
@@ -17,7 +17,7 @@ from dagster_project.landing.loads import Load
 
 def rows_select(dataset: Dataset, con: duckdb.DuckDBPyConnection, loads: Sequence[Load]) -> str:
     """SQL for the rows of loads, with every column of today's contract; a column that older loads lack is null."""
-    files = _files(loads)
+    files = files_of(loads)
     if not files:
         return empty_select(dataset)
     scan = f"read_parquet([{', '.join(map(text, files))}], union_by_name = true)"
@@ -29,19 +29,8 @@ def rows_select(dataset: Dataset, con: duckdb.DuckDBPyConnection, loads: Sequenc
     return f"select {', '.join(columns)} from {scan}{only(loads)}"
 
 
-def files_alike(con: duckdb.DuckDBPyConnection, loads: Sequence[Load]) -> Mapping[frozenset[str], Sequence[str]]:
-    """The files of loads by the columns they have: what an engine needs to know that does not bring them together by name."""
-    alike: dict[frozenset[str], list[str]] = {}
-    if files := _files(loads):
-        names = con.execute(
-            f"select file_name, list(name) from parquet_schema([{', '.join(map(text, files))}]) where type is not null group by 1"
-        ).fetchall()
-        for file, present in sorted(names):
-            alike.setdefault(frozenset(present), []).append(file)
-    return alike
-
-
-def _files(loads: Sequence[Load]) -> list[str]:
+def files_of(loads: Sequence[Load]) -> list[str]:
+    """The files that hold the rows of loads, each once."""
     return list(dict.fromkeys(str(load.rows) for load in loads if load.rows))
 
 

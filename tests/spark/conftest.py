@@ -1,4 +1,4 @@
-"""What nights on Spark need: an extra, a Java, and one session for all that run in this process; else each test is skipped with the reason."""
+"""What nights on Spark need: an extra and a Java, else each test is skipped with the reason; and one session for all of this process."""
 
 from __future__ import annotations
 

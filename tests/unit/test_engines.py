@@ -17,7 +17,6 @@ from dagster_project import settings as environment
 from dagster_project.contract import DATASETS, TABLES
 from dagster_project.engines import DUCKDB, EngineError, engine_of, spark
 from dagster_project.engines.spark import MUST, Spark
-from dagster_project.landing.read import files_alike
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings, SettingsError
 from dagster_project.warehouse import bring_in, marts_of
@@ -156,43 +155,31 @@ def test_each_run_has_a_room_of_its_own_and_each_home_a_corner(tmp_path: Path) -
 # --- the sources ------------------------------------------------------------------------------------------------------------
 
 
-def test_files_that_have_the_same_columns_are_one_relation(tmp_path: Path) -> None:
-    """An older load lacks what the contract has since: null there, and not a column of another file."""
-    older, newer, newest = (tmp_path / name for name in ("1-older.parquet", "2-newer.parquet", "3-newest.parquet"))
-    pq.write_table(pa.table({"customer_id": ["1"]}), older)
-    for path in (newer, newest):
-        pq.write_table(pa.table({"customer_id": ["1"], "name": ["x"]}), path)
+def test_landed_files_are_one_table_with_the_columns_of_the_contract() -> None:
+    (sql,) = spark._shown(DATASETS["customers"], ["/landing/a/rows.parquet", "/landing/b's/rows.parquet"], "")
 
-    class Loaded:
-        def __init__(self, rows: Path | None):
-            self.rows = rows
+    assert sql.startswith("create table `erp`.`customers` (`customer_id` string, ")
+    assert "`_loaded_at` timestamp, `_as_of` date, `_deleted` boolean) using parquet options (path " in sql
+    assert sql.endswith("(path '{/landing/a/rows.parquet,/landing/b\\'s/rows.parquet}')")
 
-    with duckdb.connect() as con:
-        alike = files_alike(con, [Loaded(path) for path in (older, newer, newest, None)])  # type: ignore[misc]
 
-    assert {tuple(sorted(present)): list(files) for present, files in alike.items()} == {
-        ("customer_id",): [str(older)],
-        ("customer_id", "name"): [str(newer), str(newest)],
-    }
-    sql = spark._rows(DATASETS["customers"], alike, " where true")
-    assert sql.count("union all") == 1
-    assert f"from parquet.`{older}` where true" in sql
-    assert f"from parquet.`{{{newer},{newest}}}` where true" in sql
-    assert "cast(null as string) as `name`" in sql.split("union all")[0]
-    assert "cast(`name` as string) as `name`" in sql.split("union all")[1]
+def test_the_rows_of_loads_that_a_morning_does_not_know_are_left_out_of_a_pack() -> None:
+    table, view = spark._shown(DATASETS["customers"], ["/landing/pack/rows.parquet"], " where _load_id in ('a')")
+
+    assert table.startswith("create table `erp`.`customers_landed` (")
+    assert view.startswith("create view `erp`.`customers` as select `customer_id`, ")
+    assert view.endswith(" from `erp`.`customers_landed` where _load_id in ('a')")
 
 
 def test_an_absent_dataset_has_no_rows_and_the_types_of_the_contract() -> None:
-    sql = spark._rows(TABLES["invoices"], {}, "")
+    (sql,) = spark._shown(TABLES["invoices"], [], "")
 
-    assert "cast(null as decimal(18,4)) as `amount`" in sql
-    assert "cast(null as timestamp_ntz) as `_loaded_at`" in sql
-    assert sql.endswith(" where false")
+    assert "`amount` decimal(18,4)" in sql
+    assert sql.endswith(") using parquet")
 
 
 def test_a_folder_whose_name_means_something_to_spark_is_taken_as_it_stands() -> None:
     assert spark._pattern(["/a[1]/{b}/c*.parquet"]) == r"/a\[1\]/\{b\}/c\*.parquet"
-    assert spark._pattern(["/a`b.parquet"]) == "/a``b.parquet"
 
 
 # --- the way home -----------------------------------------------------------------------------------------------------------
