@@ -303,8 +303,8 @@ def bring_in(marts: Path, built: Mapping[str, tuple[Path, Mapping[str, str]]], m
         for name, (folder, columns) in sorted(built.items()):
             declared = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
             con.execute(f'create table "{name}" ({declared})')
-            if any(folder.glob("*.parquet")):
-                con.execute(f"insert into \"{name}\" by name select * from read_parquet('{folder}/*.parquet')")
+            if files := [str(path) for path in sorted(folder.glob("*.parquet"))]:
+                con.execute(f'insert into "{name}" by name select * from read_parquet(?)', [files])
         con.execute("checkpoint built")
     finally:
         con.close()

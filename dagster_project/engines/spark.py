@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -23,7 +24,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
@@ -31,7 +31,11 @@ from dagster_project.contract import LANDING_COLUMNS, SQL_TYPES, TABLES, Dataset
 from dagster_project.engines import EngineError
 from dagster_project.landing import Load
 from dagster_project.landing.read import files_of, only
+from dagster_project.paths import ROOT
 from dagster_project.warehouse import MARTS, Warehouse, bring_in, nobody_works_in
+from dagster_project.words import shown
+
+log = logging.getLogger("arrears.spark")
 
 MUST: Final[Mapping[str, str]] = {
     "spark.sql.catalogImplementation": "in-memory",
@@ -102,9 +106,9 @@ class Spark:
         global _session
         with _starting:
             if _session is None:
+                atexit.register(stop)
                 _session = self._started()
                 _teach_dbt(_session)
-                atexit.register(stop)
         return _session
 
     def _started(self) -> Any:
@@ -116,7 +120,7 @@ class Spark:
         for name, value in told.items():
             builder = builder.config(name, value)
         try:
-            return builder.getOrCreate()
+            session = builder.getOrCreate()
         except (PySparkException, OSError, RuntimeError) as broken:
             raise EngineError(
                 f"Spark did not start ({_shortly(broken)}): is Java 17 or 21 the one that is found, and the master there?"
@@ -125,6 +129,13 @@ class Spark:
             if type(broken).__name__ == "Py4JJavaError":  # what the other side says, which has no class of its own here
                 raise EngineError(f"Spark did not start: {_shortly(broken)}") from broken
             raise
+        for name, value in MUST.items():
+            if session.conf.get(name) != value:
+                other = session.conf.get(name)
+                raise EngineError(
+                    f"this process has a session of Spark already, in which {name} is {other}: start the night alone"
+                )
+        return session
 
     def told(self) -> dict[str, str]:
         """What a session is configured with.
@@ -158,7 +169,7 @@ class Spark:
 
     def show(self, warehouse: Warehouse, known: Mapping[str, Sequence[Load]]) -> None:
         session, room = self.session(), self._room(warehouse.folder)
-        _clear(session)
+        _forget(session)
         self._tidy(warehouse)
         for schema in (*sorted({dataset.group for dataset in TABLES.values()}), REFERENCE):
             _create(session, schema, room)
@@ -200,20 +211,24 @@ class Spark:
     def leave(self, warehouse: Warehouse) -> None:
         """A room that lies with others goes with the run; one in the run's own folder is kept as long as that is."""
         if self.shared and _session is not None:
-            _clear(_session)
-            _delete(_session, self._room(warehouse.folder))
+            room = self._room(warehouse.folder)
+            try:
+                _forget(_session)
+                _delete(_session, room)
+            except Exception as away:  # its other half died: the next night on Spark removes it
+                log.warning("%s was not removed: %s", room, _shortly(away))
 
     # --- where things lie --------------------------------------------------------------------------------------------
 
     def _room(self, folder: Path) -> str:
         """The URL of a run's tables."""
         if not self.shared:
-            return (folder.absolute() / "spark").as_uri()
-        return f"{self._of_this_home(folder)}/{folder.name}"
+            return _plain(f"file://{folder.absolute() / 'spark'}")
+        return _plain(f"{self._of_this_home(folder)}/{folder.name}")
 
     def _of_this_home(self, folder: Path) -> str:
         home = hashlib.sha256(str(folder.parent.absolute()).encode()).hexdigest()[:8]
-        shared = self.shared if urlsplit(self.shared).scheme else Path(self.shared).absolute().as_uri()
+        shared = self.shared if "://" in self.shared else f"file://{ROOT / self.shared}"
         return f"{shared.rstrip('/')}/{home}"
 
     def _tidy(self, warehouse: Warehouse) -> None:
@@ -228,13 +243,12 @@ class Spark:
 
     def _brought(self, room: str, to: Path) -> Path:
         """A folder of this machine that has a table's files."""
-        where = urlsplit(room)
-        if where.scheme == "file":
-            return Path(unquote(where.path))
+        if room.startswith("file://"):
+            return Path(room.removeprefix("file://"))
         to.mkdir(exist_ok=True)
         files, path, hadoop = _files(self.session(), room)
-        files.copyToLocalFile(False, path, hadoop.Path((to / Path(where.path).name).as_uri()), True)
-        return to / Path(where.path).name
+        files.copyToLocalFile(False, path, hadoop.Path(f"file://{to / path.getName()}"), True)
+        return to / str(path.getName())
 
 
 _held: list[FileLock] = []
@@ -247,6 +261,7 @@ def stop() -> None:
         if _session is not None:
             _session.stop()
             _session = None
+            _made.clear()
         while _held:
             lock = _held.pop()
             lock.release()
@@ -297,15 +312,18 @@ def _properties(path: Path) -> dict[str, str]:
     return told
 
 
+_made: set[str] = set()
+
+
 def _create(session: Any, schema: str, room: str) -> None:
     session.sql(f"create schema if not exists `{schema}` location '{_literal(f'{room}/{schema}')}'")
+    _made.add(schema)
 
 
-def _clear(session: Any) -> None:
-    """Forget what an earlier run of this process has in the catalogue, and its tables with it."""
-    for row in session.sql("show schemas").collect():
-        if row.namespace != "default":
-            session.sql(f"drop schema `{row.namespace}` cascade")
+def _forget(session: Any) -> None:
+    """Take an earlier run of this process out of the catalogue, and its tables with it."""
+    while _made:
+        session.sql(f"drop schema if exists `{_made.pop()}` cascade")
 
 
 def _shown(dataset: Dataset, files: Sequence[str], condition: str) -> list[str]:
@@ -327,13 +345,22 @@ def _shown(dataset: Dataset, files: Sequence[str], condition: str) -> list[str]:
 
 
 def _pattern(files: Sequence[str]) -> str:
-    """One name for several files, as Hadoop reads it; what means something in such a name is taken as it stands."""
-    names = [_escaped(name) for name in files]
-    return names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
+    """One name for several files of this machine or of a file system that is mounted on it, as Hadoop reads it."""
+    names = [_plain(name).removeprefix("/") for name in files]
+    return "file:///" + (names[0] if len(names) == 1 else "{" + ",".join(names) + "}")
 
 
-def _escaped(name: str) -> str:
-    return "".join(f"\\{letter}" if letter in "\\{}[]*?^,$" else letter for letter in name)
+def _plain(name: str) -> str:
+    """A path or URL in which nothing means several.
+
+    Raises:
+        EngineError: something does.
+    """
+    if found := sorted(set(name) & set("[]{}*?,\\")):
+        raise EngineError(
+            f"{shown(name, 200)}: Spark takes {found[0]} in the name of a folder for a pattern: name it another way"
+        )
+    return name
 
 
 def _literal(text: str) -> str:

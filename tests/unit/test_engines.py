@@ -160,7 +160,7 @@ def test_landed_files_are_one_table_with_the_columns_of_the_contract() -> None:
 
     assert sql.startswith("create table `erp`.`customers` (`customer_id` string, ")
     assert "`_loaded_at` timestamp, `_as_of` date, `_deleted` boolean) using parquet options (path " in sql
-    assert sql.endswith("(path '{/landing/a/rows.parquet,/landing/b\\'s/rows.parquet}')")
+    assert sql.endswith("(path 'file:///{landing/a/rows.parquet,landing/b\\'s/rows.parquet}')")
 
 
 def test_the_rows_of_loads_that_a_morning_does_not_know_are_left_out_of_a_pack() -> None:
@@ -178,8 +178,12 @@ def test_an_absent_dataset_has_no_rows_and_the_types_of_the_contract() -> None:
     assert sql.endswith(") using parquet")
 
 
-def test_a_folder_whose_name_means_something_to_spark_is_taken_as_it_stands() -> None:
-    assert spark._pattern(["/a[1]/{b}/c*.parquet"]) == r"/a\[1\]/\{b\}/c\*.parquet"
+@pytest.mark.parametrize("name", ["a[1]", "{b}", "c*", "d,e"])
+def test_a_folder_whose_name_is_a_pattern_to_spark_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="in the name of a folder for a pattern"):
+        spark._pattern([f"/landing/{name}/rows.parquet"])
+    with pytest.raises(EngineError, match="in the name of a folder for a pattern"):
+        Spark(tmp_path / "spark", shared=f"/{name}")._room(tmp_path / "2025-06-30.abc")
 
 
 # --- the way home -----------------------------------------------------------------------------------------------------------
