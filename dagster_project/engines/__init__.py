@@ -64,7 +64,7 @@ def engine_of(settings: Settings) -> Engine:
     from dagster_project.engines.spark import Spark
 
     return Spark(
-        scratch=settings.home / "spark",
+        home=settings.home,
         master=settings.spark_master,
         driver_memory=settings.spark_driver_memory,
         conf=settings.spark_conf,

@@ -5,6 +5,7 @@ belong here: importing pyspark for whoever does not use it (nothing here is impo
 
     warehouse/<as_of>.<run>/spark/<schema>/<table>/   what the run built; or <ARREARS_SPARK_WAREHOUSE>/<home>/<as_of>.<run>/…
     spark/<process>.<random>/                         what a session on this machine spills and shuffles
+    logs/spark.<process>.log                          what its other half has to say
 
 The catalogue is the session's own and in memory: nobody else sees a run's tables, and of a killed one nothing is left but files.
 """
@@ -54,6 +55,8 @@ LOCAL: Final[Mapping[str, str]] = {
 }
 """On this machine alone, unless the configuration says otherwise: nothing listens to others, and a book is not cut into 200 parts."""
 
+LOG4J: Final = Path(__file__).with_name("log4j2.properties")
+
 REFERENCE: Final = "reference"
 """The schema of the sources that no dataset has."""
 
@@ -82,10 +85,10 @@ def _there(module: str) -> bool:
 
 @dataclass(frozen=True)
 class Spark:
-    """See `Engine`. `scratch`: the folder of this machine's sessions; `master`: as spark-submit takes it, "" for what it was given, else
+    """See `Engine`. `home`: where this machine's sessions spill and log; `master`: as spark-submit takes it, "" for what it was given, else
     this machine; `conf`: a file as spark-defaults.conf; `shared`: the folder or URL that every executor reaches, "" for the run's own."""
 
-    scratch: Path
+    home: Path
     master: str = ""
     driver_memory: str = "4g"
     conf: Path | None = None
@@ -149,17 +152,26 @@ class Spark:
                 f"{self.conf}: {clash[0]} must be {MUST[clash[0]]}, which a morning's figures hang on: leave it out"
             )
         master = self.master or own.get("spark.master") or ("" if "PYSPARK_GATEWAY_PORT" in os.environ else "local[*]")
-        told = {"spark.driver.memory": self.driver_memory, "spark.log.level": "ERROR", "spark.ui.showConsoleProgress": "false"}
+        told = {
+            "spark.driver.memory": self.driver_memory,
+            "spark.driver.extraJavaOptions": self._logging(),
+            "spark.ui.showConsoleProgress": "false",
+        }
         if master.startswith("local"):
             told |= {**LOCAL, "spark.local.dir": str(self._scratch())}
         return {**told, **own, **({"spark.master": master} if master else {}), **MUST}
 
+    def _logging(self) -> str:
+        (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        log_file = self.home / "logs" / f"spark.{os.getpid()}.log"
+        return f'"-Dlog4j2.configurationFile={LOG4J}" "-Darrears.log={log_file}"'
+
     def _scratch(self) -> Path:
         """A folder for what this process spills; those of processes that were killed go."""
-        for left in self.scratch.glob("*.*"):
+        for left in (self.home / "spark").glob("*.*"):
             if nobody_works_in(left):
                 shutil.rmtree(left, ignore_errors=True)
-        mine = self.scratch / f"{os.getpid()}.{secrets.token_hex(3)}"
+        mine = self.home / "spark" / f"{os.getpid()}.{secrets.token_hex(3)}"
         mine.mkdir(parents=True)
         _held.append(FileLock(mine / "in-use.lock", thread_local=False))
         _held[-1].acquire()
@@ -285,6 +297,7 @@ def _teach_dbt(session: Any) -> None:
             except PySparkException as refused:
                 raise DbtRuntimeError(_shortly(refused)) from refused
 
+    logging.getLogger("SQLQueryContextLogger").disabled = True  # which would show a trace of what is told in words
     method.Cursor = Cursor
     method.SessionConnectionWrapper.cancel = lambda _: session.sparkContext.cancelAllJobs()
 

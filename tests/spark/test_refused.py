@@ -71,7 +71,7 @@ def test_a_driver_that_is_killed_in_the_middle_publishes_nothing_and_leaves_nobo
     assert left and gone(left), "the other half of the driver ends with it"
     assert house.outside() == before
     (mine,) = (house.home / "spark").glob("*.*")
-    Spark(house.home / "spark")._scratch()
+    Spark(house.home)._scratch()
     assert not mine.exists(), "what it spilled is removed by the next session"
     ran(House(house.home), NEXT_DAY)
 
@@ -140,7 +140,7 @@ def rows_out(house: House, day: object) -> list[tuple[object, ...]]:
 def test_what_a_killed_run_left_in_a_shared_place_goes_with_the_next_and_a_living_one_stays(first: House, tmp_path: Path) -> None:
     from dagster_project.warehouse import Warehouse
 
-    engine = Spark(tmp_path / "spark", driver_memory="1g", shared=str(tmp_path / "shared"))
+    engine = Spark(tmp_path, driver_memory="1g", shared=str(tmp_path / "shared"))
     runs = [Warehouse(tmp_path / "warehouse" / f"2025-06-30.{name}") for name in ("dead", "living", "mine")]
     for run in runs:
         run.create()

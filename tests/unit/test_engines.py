@@ -90,7 +90,7 @@ def test_a_java_home_without_a_java_is_named(installed: Path) -> None:
 
 
 def test_on_this_machine_nothing_listens_to_others_and_what_is_spilled_lies_in_the_home(tmp_path: Path) -> None:
-    told = Spark(tmp_path / "spark").told()
+    told = Spark(tmp_path).told()
 
     assert (told["spark.master"], told["spark.driver.host"], told["spark.ui.enabled"]) == ("local[*]", "127.0.0.1", "false")
     assert Path(told["spark.local.dir"]).parent == tmp_path / "spark"
@@ -102,7 +102,7 @@ def test_on_this_machine_nothing_listens_to_others_and_what_is_spilled_lies_in_t
 def test_elsewhere_the_cluster_says_how_and_the_file_what(tmp_path: Path) -> None:
     conf = tmp_path / "spark.conf"
     conf.write_text("# ours\nspark.executor.memory  8g\nspark.executor.cores=4\n\nspark.ui.enabled = true\n", "utf-8")
-    told = Spark(tmp_path / "spark", master="spark://host:7077", conf=conf).told()
+    told = Spark(tmp_path, master="spark://host:7077", conf=conf).told()
 
     assert told["spark.master"] == "spark://host:7077"
     assert "spark.driver.host" not in told
@@ -113,7 +113,7 @@ def test_elsewhere_the_cluster_says_how_and_the_file_what(tmp_path: Path) -> Non
 def test_under_spark_submit_the_master_is_the_one_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1234")
 
-    assert "spark.master" not in Spark(tmp_path / "spark").told()
+    assert "spark.master" not in Spark(tmp_path).told()
 
 
 @pytest.mark.parametrize(
@@ -129,26 +129,26 @@ def test_a_configuration_that_would_change_figures_or_means_nothing_is_refused(l
     (tmp_path / "spark.conf").write_text(f"{line}\n", "utf-8")
 
     with pytest.raises(EngineError, match=says):
-        Spark(tmp_path / "spark", conf=tmp_path / "spark.conf").told()
+        Spark(tmp_path, conf=tmp_path / "spark.conf").told()
 
 
 def test_a_configuration_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"ARREARS_SPARK_CONF: .*none cannot be read"):
-        Spark(tmp_path / "spark", conf=tmp_path / "none").told()
+        Spark(tmp_path, conf=tmp_path / "none").told()
 
 
 # --- where a run's tables lie ----------------------------------------------------------------------------------------------
 
 
 def test_each_run_has_a_room_of_its_own_and_each_home_a_corner(tmp_path: Path) -> None:
-    private = Spark(tmp_path / "spark")
+    private = Spark(tmp_path)
     assert private._room(tmp_path / "2025-06-30.abc") == f"file://{tmp_path}/2025-06-30.abc/spark"
 
-    shared = Spark(tmp_path / "spark", shared="s3a://bucket/arrears/")
+    shared = Spark(tmp_path, shared="s3a://bucket/arrears/")
     rooms = {shared._room(tmp_path / home / "2025-06-30.abc") for home in ("one", "other")}
     assert len(rooms) == 2
     assert all(room.startswith("s3a://bucket/arrears/") and room.endswith("/2025-06-30.abc") for room in rooms)
-    folder = Spark(tmp_path / "spark", shared=str(tmp_path / "everyone's"))
+    folder = Spark(tmp_path, shared=str(tmp_path / "everyone's"))
     assert folder._room(tmp_path / "2025-06-30.abc").startswith("file:///")
 
 
@@ -183,7 +183,7 @@ def test_a_folder_whose_name_is_a_pattern_to_spark_is_refused_by_name(name: str,
     with pytest.raises(EngineError, match="in the name of a folder for a pattern"):
         spark._pattern([f"/landing/{name}/rows.parquet"])
     with pytest.raises(EngineError, match="in the name of a folder for a pattern"):
-        Spark(tmp_path / "spark", shared=f"/{name}")._room(tmp_path / "2025-06-30.abc")
+        Spark(tmp_path, shared=f"/{name}")._room(tmp_path / "2025-06-30.abc")
 
 
 # --- the way home -----------------------------------------------------------------------------------------------------------
