@@ -40,8 +40,14 @@ class Warmup:
         return warmup
 
     def read_project(self) -> None:
-        """Begin to import dbt and to read the prepared project. Once: harmless to call again."""
-        self.project = self.project or dbt_build.read_early(self.engine)
+        """Begin to import dbt and to read the prepared project. Once: harmless to call again.
+
+        Raises:
+            DbtError: the project was not prepared for the engine yet, and does not parse.
+        """
+        if self.project is None:
+            dbt_build.prepare(self.engine)
+            self.project = dbt_build.read_early(self.engine)
 
     def end(self) -> None:
         """End the processes. Harmless where they have ended."""

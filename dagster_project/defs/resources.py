@@ -31,9 +31,9 @@ def default_resources(settings: Settings, begun: Warmup | None = None) -> Mappin
     def night(context: dg.InitResourceContext) -> Iterator[Warmup]:
         assert context.run is not None and context.instance is not None
         as_of, run_id, warmup = _as_of(context), context.run.run_id, begun or Warmup.begin(settings, _as_of(context))
-        warmup.read_project()
         spare_the_disk(context.instance)
         try:
+            warmup.read_project()
             keep_private(settings)
             with at_work_on(settings.warehouse, as_of, run_id):  # from the start of the run, before anything is landed
                 try:
