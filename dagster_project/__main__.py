@@ -287,9 +287,10 @@ def _forget(settings: Settings, options: argparse.Namespace) -> int:
     from dagster_project.landing import Landing, LandingError
     from dagster_project.landing.forget import Person
 
-    landing = Landing(settings.landing, settings.quarantine, settings.memory_limit)
+    landing = Landing.of(settings)
     person = Person("customer", options.customer) if options.customer else Person("contact", options.contact)
     try:
+        landing.refresh()
         done = forget(settings, landing, person)
     except (ForgettingError, LandingError) as refused:
         print(refused, file=sys.stderr)
@@ -327,8 +328,9 @@ def _compact(settings: Settings, options: argparse.Namespace) -> int:
     from dagster_project import upkeep
     from dagster_project.landing import Landing, LandingError
 
-    landing = Landing(settings.landing, settings.quarantine, settings.memory_limit)
+    landing = Landing.of(settings)
     try:
+        landing.refresh()
         together = upkeep.compact(settings, landing, after=1)
         removed = upkeep.clear(settings, landing, settings.today())
     except LandingError as damaged:
@@ -407,7 +409,8 @@ def _datadocs(settings: Settings, options: argparse.Namespace) -> int:
     from dagster_project.landing import Landing
     from dagster_project.quality import facts_of, write_data_docs
 
-    landing, today = Landing(settings.landing, settings.quarantine, settings.memory_limit), settings.today()
+    landing, today = Landing.of(settings), settings.today()
+    landing.refresh()
     facts = [
         facts_of(landing, dataset, loads[-1], loads[-1].as_of, settings.policy)
         for dataset in DATASETS.values()
@@ -422,9 +425,14 @@ def _datadocs(settings: Settings, options: argparse.Namespace) -> int:
 
 def _verify(settings: Settings, options: argparse.Namespace) -> int:
     from dagster_project.contract import LANDED
-    from dagster_project.landing import Landing
+    from dagster_project.landing import Landing, LandingError
 
-    landing = Landing(settings.landing, settings.quarantine, settings.memory_limit)
+    landing = Landing.of(settings)
+    try:
+        landing.refresh()
+    except LandingError as away:
+        print(away, file=sys.stderr)
+        return 1
     damaged = 0
     for name, dataset in LANDED.items():
         damages = landing.give_up(dataset, accepted=True) if options.accept else landing.damages(datasets=[dataset], whole=True)

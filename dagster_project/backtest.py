@@ -72,7 +72,8 @@ def backtest_of(settings: Settings, pack: str | None = None, *, threads: int = d
 
 def _built(settings: Settings, as_of: date, pack: str, threads: int) -> Tried:
     beside = settings.home / "backtest" / f".{as_of}.{pack}"
-    landing, engine = Landing(settings.landing, settings.quarantine, settings.memory_limit), engine_of(settings)
+    landing, engine = Landing.of(settings), engine_of(settings)
+    landing.refresh()
     with at_work_on(settings.warehouse, as_of, f"backtest of {pack}"):
         shutil.rmtree(beside, ignore_errors=True)  # what a killed one left
         warehouse = Warehouse(beside)

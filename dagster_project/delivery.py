@@ -55,7 +55,8 @@ def deliver(
     brings back; the other way round it would be sent twice.
 
     Raises:
-        OvertakenError: an earlier morning issued steps while this one was being built on what was issued before.
+        OvertakenError: an earlier morning, or this one on another machine, issued steps while this one was being built on what was issued
+            before.
     """
     with _alone(root, as_of) as aside:
         _refuse_overtaken(landing, as_of, knew)
@@ -102,10 +103,12 @@ def last_list(root: Path, before: date) -> date | None:
 
 
 def _refuse_overtaken(landing: Landing, as_of: date, knew: Collection[str] | None) -> None:
+    landing.refresh()
     if knew is None or landing.later(ISSUED_STEPS, as_of):  # a replay issues nothing
         return
     for load in landing.loads(ISSUED_STEPS, as_of):
-        if load.as_of < as_of and load.load_id not in knew and load.manifest.landed:
+        overtook = load.as_of < as_of or landing.came_from_elsewhere(load)
+        if overtook and load.load_id not in knew and load.manifest.landed:
             raise OvertakenError(
                 f"the list of {load.as_of} went out while the morning of {as_of} was being built, which does not know what it asked for, "
                 f"and would ask again. Nothing of it went out; build it on what is known now: make run DATE={as_of}"
@@ -141,7 +144,7 @@ def _remember(landing: Landing, marts: Mapping[str, pa.Table], as_of: date, poli
     items = marts["dunning_items"]
     acted = items.filter(pc.is_null(items["held_reason"]))
     names = ("item_id", "step", "customer_id", "invoice_id", "open_amount", "currency")
-    _land(landing, ISSUED_STEPS, {name: acted[name] for name in names}, as_of, policy)
+    _land(landing, ISSUED_STEPS, {name: acted[name] for name in names}, as_of, policy, alone=True)
 
 
 def _owed(marts: Mapping[str, pa.Table]) -> pa.Table:
@@ -155,11 +158,13 @@ def _owed(marts: Mapping[str, pa.Table]) -> pa.Table:
     return listed.sort_by([("customer_id", "ascending"), ("currency", "ascending")])
 
 
-def _land(landing: Landing, dataset: Dataset, given: Mapping[str, pa.ChunkedArray], as_of: date, policy: str) -> None:
+def _land(
+    landing: Landing, dataset: Dataset, given: Mapping[str, pa.ChunkedArray], as_of: date, policy: str, *, alone: bool = False
+) -> None:
     count = len(next(iter(given.values())))
     columns = {name: pc.cast(values, pa.string()) for name, values in given.items()}
     columns["worklist_date"] = columns["made_on"] = pa.array([as_of.isoformat()] * count, pa.string())
     columns["policy"] = pa.array([policy] * count, pa.string())
     schema = page_schema(dataset)
     page = pa.table([columns.get(name, pa.nulls(count, pa.string())) for name in schema.names], schema=schema)
-    landing.land(dataset, Delivery(pages=iter([page]), full=False, origin="worklists"), as_of)
+    landing.land(dataset, Delivery(pages=iter([page]), full=False, origin="worklists"), as_of, alone=alone)

@@ -76,10 +76,12 @@ def rehearsed(settings: Settings, as_of: date, warmup: Warmup, *, threads: int =
 
 def _gone_through(settings: Settings, as_of: date, warmup: Warmup, beside: Path, threads: int) -> Rehearsal:
     rehearsal = Rehearsal(as_of)
-    landing = Landing(settings.landing, settings.quarantine, settings.memory_limit).twin(beside / "landing")
     warmup.engine = DUCKDB
     warmup.read_project()
     try:
+        known = Landing.of(settings)
+        known.refresh()
+        landing = known.twin(beside / "landing")
         refuse_a_policy_with_gaps(settings.policy, as_of)
         _pull(rehearsal, settings, landing, warmup)
         _expect(rehearsal, settings, landing, warmup.expectations)

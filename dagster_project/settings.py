@@ -74,6 +74,9 @@ class Settings(Receivers, KeptSettings):
     model_config = SettingsConfigDict(env_prefix="ARREARS_", env_file=ROOT / ".env")
 
     home: Path = Path("data")
+    landing_url: str | None = Field(
+        default=None, pattern=r"^(s3a?://[^\s?#@]+|(gs|az|abfss?)://[^\s?#]+|file:///[^\s?#]+)$", examples=["s3://bucket/folder"]
+    )
     source: str = "demo"
     bureau: str | None = None
     rates: str | None = None

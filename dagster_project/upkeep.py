@@ -73,6 +73,7 @@ def clear(settings: Settings, landing: Landing, day: date) -> dict[str, int]:
     for path in (path for paths in gone.values() for path in paths):
         with suppress(FileNotFoundError):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    landing.tidy({name: [path.stem for path in quarantine if path.parent.name == name] for name in LANDED})
     return {kind: len(paths) for kind, paths in gone.items() if paths}
 
 

@@ -25,7 +25,7 @@ from dagster_project.warmup import Warmup
 
 def default_resources(settings: Settings, begun: Warmup | None = None) -> Mapping[str, Any]:
     """Every resource by its key, for one environment; `begun` is what the command line began before it imported Dagster."""
-    landing = Landing(settings.landing, settings.quarantine, settings.memory_limit)
+    landing = Landing.of(settings)
 
     @dg.resource(description="The night itself: its morning to itself, what takes seconds begun early, its ending told.")
     def night(context: dg.InitResourceContext) -> Iterator[Warmup]:
@@ -36,6 +36,7 @@ def default_resources(settings: Settings, begun: Warmup | None = None) -> Mappin
             warmup.read_project()
             keep_private(settings)
             with at_work_on(settings.warehouse, as_of, run_id):  # from the start of the run, before anything is landed
+                landing.refresh()
                 try:
                     yield warmup
                 finally:

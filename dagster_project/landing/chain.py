@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +33,9 @@ from dagster_project import warehouse
 from dagster_project.contract import LANDED, Dataset
 from dagster_project.landing.judge import text
 from dagster_project.landing.loads import MANIFEST, PACK, ROWS, Load, Pack, UnreadableError, find, read_json, seal_of
+
+if TYPE_CHECKING:
+    from dagster_project.landing.shared import Shared
 
 LONGEST_WAIT = 600  # seconds for another run's commit to end
 
@@ -97,10 +100,11 @@ class _Unit:
 
 
 class Chain:
-    """The chain of one dataset."""
+    """The chain of one dataset. `shared`: the store that the home is a copy of, if of one."""
 
-    def __init__(self, landing: Path, dataset: Dataset):
+    def __init__(self, landing: Path, dataset: Dataset, shared: Shared | None = None):
         self.dataset = dataset
+        self.shared = shared
         self.folder = landing / dataset.name
         self.landing = landing
         self._file = landing / ".chain" / f"{dataset.name}.json"
@@ -133,7 +137,7 @@ class Chain:
         told = dict(read_json(self._file))
         if told.pop("seal_of_this", None) != seal_of(told):
             raise UnreadableError(self._file, "was altered since it was written")
-        return Links(**{**told, "lost": tuple(Lost(**lost) for lost in told["lost"])})
+        return links_from(told)
 
     def write(self, links: Links) -> None:
         told = asdict(links)
@@ -312,13 +316,13 @@ class Chain:
             try:
                 links = self.links()
             except UnreadableError:
-                self._put_aside(self._file, now)
+                self.put_aside(self._file, now)
                 links = Links()
             for _ in range(10_000):
                 damages = self.damages(whole=True, now=now)
                 moved = [damage for damage in damages if damage.moves]
                 for damage in moved:
-                    self._put_aside(damage.path, now)
+                    self.put_aside(damage.path, now)
                 gone = [damage for damage in damages if damage.first]
                 at = now.isoformat(timespec="seconds")
                 lost = [
@@ -334,9 +338,12 @@ class Chain:
                 given_up += damages
                 if not moved and not gone:
                     break
+            if self.shared and given_up:
+                self.shared.commit_loss(self)
         return given_up
 
-    def _put_aside(self, path: Path, now: datetime) -> None:
+    def put_aside(self, path: Path, now: datetime) -> None:
+        """Move what is damaged into `landing/.damaged/`."""
         aside = self.landing / ".damaged" / f"{self.dataset.name}.{now:%Y%m%dT%H%M%S}.{path.name}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         number = 1
@@ -384,6 +391,11 @@ class _Seen:
         if path.exists() and (kept, said) == (_Seen.read(path).files, _Seen.read(path).whole_at):
             return
         _write(path, {"files": kept, "whole_at": said}, durable=False)
+
+
+def links_from(told: Mapping[str, Any]) -> Links:
+    """Links as they were written."""
+    return Links(**{**told, "lost": tuple(Lost(**lost) for lost in told["lost"])})
 
 
 def link_of(told: Mapping[str, Any]) -> str:

@@ -24,7 +24,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from dagster_project import warehouse
-from dagster_project.contract import Dataset
 from dagster_project.landing.chain import Chain, differences, link_of, sha256_of
 from dagster_project.landing.judge import text
 from dagster_project.landing.loads import PACK, ROWS, LandingError, Load, Pack, find, seal_of, superseded
@@ -64,18 +63,17 @@ class Piece:
         return any(told.get("examples") for told in self.manifests)
 
 
-def compact(landing: Path, dataset: Dataset, now: datetime, *, after: int, memory_limit: str = MEMORY_LIMIT) -> int:
+def compact(chain: Chain, now: datetime, *, after: int, memory_limit: str = MEMORY_LIMIT) -> int:
     """Put the loads of a dataset together where there are more than `after` that are in no pack, and by themselves those whose manifests
     show values. Returns how many loads were.
 
     Raises:
         LandingError: what is landed is not what was: nothing is put together then.
     """
-    chain = Chain(landing, dataset)
     if not chain.folder.is_dir():
         return 0
     try:
-        with FileLock(landing / ".chain" / f"{dataset.name}.compacting.lock", timeout=0):
+        with FileLock(chain.landing / ".chain" / f"{chain.dataset.name}.compacting.lock", timeout=0):
             _clear_away(chain)
             _, loose = find(chain.folder)
             showing = [piece for piece in pieces(chain) if piece.shows_values]
@@ -162,6 +160,9 @@ def put_together(
             os.fsync(file.fileno())
         final = chain.folder / f"pack-{first:06}-{last:06}.{secrets.token_hex(3)}"
         with chain.held():
+            if chain.shared:
+                made_of = [piece.item.folder.name for piece in chosen]
+                chain.shared.commit_pack(chain, staging, final.name, (first, last), made_of)
             os.rename(staging, final)
         if files:
             chain.found_whole(final / ROWS)

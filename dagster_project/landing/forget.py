@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 
@@ -29,6 +29,9 @@ from dagster_project.landing.chain import LONGEST_WAIT, Chain
 from dagster_project.landing.compact import Piece, clear_away_at_once, pieces, put_together
 from dagster_project.landing.judge import quoted, text
 from dagster_project.landing.loads import LandingError
+
+if TYPE_CHECKING:
+    from dagster_project.landing.shared import Shared
 
 Kind = Literal["customer", "contact"]
 
@@ -126,8 +129,9 @@ def known_of(landing: Path, quarantine: Path, person: Person) -> set[str]:
     return found - {FORGOTTEN}
 
 
-def forget(landing: Path, quarantine: Path, person: Person, now: datetime, by: str) -> Record:
-    """Blank what is personal of somebody in every load and in quarantine, and keep the record. Only where no run is at work.
+def forget(landing: Path, quarantine: Path, person: Person, now: datetime, by: str, shared: Shared | None = None) -> Record:
+    """Blank what is personal of somebody in every load and in quarantine, and keep the record; in the store, too, that the home is a copy
+    of, if of one. Only where no run is at work.
 
     Raises:
         LandingError: what is landed is not what was: nothing is blanked then, or not all of it yet.
@@ -135,7 +139,7 @@ def forget(landing: Path, quarantine: Path, person: Person, now: datetime, by: s
     number = f"{now:%Y%m%dT%H%M%S}-{person.kind}"
     files: dict[str, tuple[str, str]] = {}
     for dataset in LANDED.values():
-        chain = Chain(landing, dataset)
+        chain = Chain(landing, dataset, shared)
         if not chain.folder.is_dir():
             continue
         with FileLock(landing / ".chain" / f"{dataset.name}.compacting.lock", timeout=LONGEST_WAIT):
@@ -154,12 +158,22 @@ def forget(landing: Path, quarantine: Path, person: Person, now: datetime, by: s
             for piece in [each for each in pieces(chain) if each.shows_values]:  # nobody can tell whose they were
                 put_together(chain, [piece], now)
             clear_away_at_once(chain)
-    lines = sum(_in_quarantine(quarantine, dataset, person) for dataset in LANDED.values())
+            if shared:
+                shared.clear_away_at_once(chain)
+    lines = 0
+    for dataset in LANDED.values():
+        if blanked := _in_quarantine(quarantine, dataset, person):
+            lines += blanked
+            if shared:
+                shared.commit_refused(Chain(landing, dataset, shared))
     record = Record(number, now.isoformat(timespec="seconds"), by, person.kind, person.key, files, lines)
     path = record_file(landing)
     path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(asdict(record), ensure_ascii=False)
+    if shared:
+        shared.commit_forgotten(line)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
+        file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())
     return record

@@ -5,7 +5,8 @@ quarantine with reasons, landing what changed as Parquet committed by one rename
 Does not belong here: how records are fetched (`sources/`), what a record must be (`judge.py`), whether what is landed is still what
 was (`chain.py`), whether a load as a whole is plausible (`quality.py`), rules about rows (`dbt/`).
 
-    landing/<dataset>/               the loads and packs of loads (`loads.py`)
+    landing/<dataset>/               the loads and packs of loads (`loads.py`), which a store that several machines see may have as well
+                                     (`shared.py`)
             .chain/                  which of them was the last (`chain.py`)
     quarantine/<dataset>/<load>.jsonl   records refused, as received, with every reason
 
@@ -23,14 +24,14 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -50,10 +51,17 @@ from dagster_project.settings import MEMORY_LIMIT
 from dagster_project.sources import EXTRA, Delivery, Hand
 from dagster_project.words import printable, shown
 
+if TYPE_CHECKING:
+    from dagster_project.landing.shared import Shared
+    from dagster_project.settings import Settings
+
 log = logging.getLogger("arrears.ingestion")
 
 STAGING_KEPT_HOURS = 24
 """A staging folder older than this belongs to a run that was killed."""
+
+MOST_OVERTAKEN = 20
+"""How often a load is committed anew after another machine's."""
 
 Known = Literal["then", "now"]
 """Whether a morning sees what was known that morning, or everything learned since."""
@@ -64,12 +72,47 @@ class DamagedError(LandingError):
 
 
 class Landing:
-    """The store under two folders. Safe for several processes: loads have names of their own and appear whole."""
+    """The store under two folders. Safe for several processes: loads have names of their own and appear whole. With a `url` the folders
+    are a copy of what is there, and what lands is there first: safe for several machines."""
 
-    def __init__(self, folder: Path, quarantine: Path, memory_limit: str = MEMORY_LIMIT):
+    def __init__(self, folder: Path, quarantine: Path, memory_limit: str = MEMORY_LIMIT, url: str | None = None):
         self.folder = folder
         self.quarantine = quarantine
         self.memory_limit = memory_limit
+        self.shared: Shared | None = None
+        if url:
+            from dagster_project.landing.shared import Shared
+
+            self.shared = Shared(url, folder, quarantine)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Landing:
+        """The landing of a home, as it is: `refresh` looks what other machines landed."""
+        return cls(settings.landing, settings.quarantine, settings.memory_limit, settings.landing_url)
+
+    def refresh(self) -> None:
+        """Bring the home and the store that it is a copy of to the same loads; nothing where it is a copy of none.
+
+        Raises:
+            StoreError: the store cannot be read or written, or is another one.
+            LandingError: it has loads that do not follow one another with those of this home.
+        """
+        if self.shared:
+            self.shared.refresh()
+
+    def came_from_elsewhere(self, load: Load) -> bool:
+        """Whether another machine landed it, and this process fetched it."""
+        return bool(self.shared and load.folder.name in self.shared.came)
+
+    def chain(self, dataset: Dataset) -> Chain:
+        return Chain(self.folder, dataset, self.shared)
+
+    def address(self, dataset: Dataset, load: Load) -> str | None:
+        """The URL of the file that holds a load's rows, and where it is a pack's those of other loads too, for whoever reads it from
+        another machine; None where it brought none."""
+        if not load.rows:
+            return None
+        return self.shared.address(dataset, load.folder.name) if self.shared else load.rows.absolute().as_uri()
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
@@ -125,9 +168,19 @@ class Landing:
     def damages(
         self, as_of: date | None = None, *, datasets: Iterable[Dataset] = LANDED.values(), whole: bool = False
     ) -> list[Damage]:
-        """What of those datasets is not as it was landed, or was lost and not made up for by what a morning knows."""
-        now = _clock()
-        return [damage for dataset in datasets for damage in Chain(self.folder, dataset).damages(as_of, whole=whole, now=now)]
+        """What of those datasets is not as it was landed, or was lost and not made up for by what a morning knows; what is damaged here or
+        in the store, and whole on the other side, is mended."""
+        now, found = _clock(), []
+        for dataset in datasets:
+            chain = self.chain(dataset)
+            damages = chain.damages(as_of, whole=whole, now=now)
+            if damages and self.shared:
+                self.shared.mend(chain, damages)
+                damages = chain.damages(as_of, whole=whole, now=now)
+            if whole and self.shared and not damages:
+                self.shared.look_over(chain)
+            found += damages
+        return found
 
     def sound(self, as_of: date | None = None, datasets: Iterable[Dataset] = LANDED.values()) -> None:
         """Make sure that what is landed is what was.
@@ -140,18 +193,25 @@ class Landing:
 
     def compact(self, dataset: Dataset, *, after: int = 1) -> int:
         """Put loads together where more than `after` lie by themselves: see `compact.py`. Returns how many were."""
-        return compact(self.folder, dataset, _clock(), after=after, memory_limit=self.memory_limit)
+        return compact(self.chain(dataset), _clock(), after=after, memory_limit=self.memory_limit)
 
     def forget(self, person: Person, by: str) -> Record:
         """Blank what is personal of somebody: see `forget.py`. Only where no run is at work."""
-        return forget(self.folder, self.quarantine, person, _clock(), by)
+        return forget(self.folder, self.quarantine, person, _clock(), by, self.shared)
 
     def _forgotten(self) -> list[Person]:
         return forgotten(self.folder)
 
     def give_up(self, dataset: Dataset, *, accepted: bool = False) -> list[Damage]:
         """Go on without what is damaged: see `Chain.give_up`."""
-        return Chain(self.folder, dataset).give_up(_clock(), accepted=accepted)
+        if self.shared:
+            self.damages(datasets=[dataset], whole=True)  # mends what it can
+        return self.chain(dataset).give_up(_clock(), accepted=accepted)
+
+    def tidy(self, cleared: Mapping[str, Collection[str]]) -> None:
+        """Let the store keep no more than it must: see `Shared.tidy`."""
+        if self.shared:
+            self.shared.tidy(cleared)
 
     def refused(self, dataset: Dataset, as_of: date, known: Known = "then") -> Iterator[tuple[Load, Mapping[str, str]]]:
         """Records a morning knows to exist and could not read, as received, newest first: those refused since a whole delivery
@@ -186,11 +246,12 @@ class Landing:
         since: datetime | None = None,
         quarantine_share: Decimal = Decimal("0.01"),
         anew: bool = False,
+        alone: bool = False,
     ) -> Manifest:
         """Stage, judge and commit a delivery; `None` records that the source has no such dataset.
 
         `quarantine_share` is the largest share of records that may be refused. `anew`: a delivery of everything makes up for what is
-        damaged, which is put aside; otherwise nothing lands on top of it.
+        damaged, which is put aside; otherwise nothing lands on top of it. `alone`: nor on top of what another machine lands meanwhile.
 
         Raises:
             SourceError: the source failed on the way.
@@ -202,8 +263,8 @@ class Landing:
             raise LandingError(
                 f"the source has no {dataset.name}, which is required: deliver it, with a header and no rows if there are none"
             )
-        chain = Chain(self.folder, dataset)
-        if anew and delivery and delivery.full and (damages := chain.damages(as_of)):
+        chain = self.chain(dataset)
+        if anew and delivery and delivery.full and (damages := self.damages(as_of, datasets=[dataset])):
             self.give_up(dataset)
             for damage in damages:
                 log.warning("%s: %s %s; what the source says now stands for it", dataset.name, damage.path, damage.what)
@@ -256,8 +317,29 @@ class Landing:
             )
             (staging / "raw.parquet").unlink(missing_ok=True)
             with chain.held():
-                manifest = self._commit(chain, manifest, staging)
-        return manifest
+                return self._commit_after(chain, manifest, staging, alone=alone)
+
+    def _commit_after(self, chain: Chain, manifest: Manifest, staging: Path, *, alone: bool) -> Manifest:
+        """Commit a load after whatever other machines committed meanwhile."""
+        if not self.shared:
+            return self._commit(chain, manifest, staging)
+        from dagster_project.landing.shared import Behind
+
+        for _ in range(MOST_OVERTAKEN):
+            try:
+                return self._commit(chain, manifest, staging)
+            except Behind:
+                had = set(self.shared.came)
+                self.shared.catch_up(chain)
+            came = [load for load in self.loads(chain.dataset) if load.folder.name in self.shared.came - had]
+            for load in came:
+                if alone or (
+                    load.as_of.isoformat() == manifest.as_of and load.loaded_at >= datetime.fromisoformat(manifest.loaded_at)
+                ):
+                    raise LandingError(
+                        f"{chain.dataset.name}: another machine landed {load.load_id} meanwhile, and nothing of this load landed: run again"
+                    )
+        raise LandingError(f"{chain.dataset.name}: other machines keep landing before this one: run again")
 
     def _commit(self, chain: Chain, manifest: Manifest, staging: Path) -> Manifest:
         """Link a load to the one before it and let it appear."""
@@ -265,10 +347,13 @@ class Landing:
         linked = replace(manifest, sequence=tip.sequence + 1, previous=tip.load_id, previous_seal=tip.seal, examples={})
         sealed = replace(linked, seal=seal_of(asdict(linked)))
         _write_text(staging / MANIFEST, json.dumps(asdict(sealed), indent=1, ensure_ascii=False))
+        links = replace(tip, sequence=sealed.sequence, load_id=sealed.load_id, seal=sealed.seal)
         final = chain.folder / sealed.load_id
         final.parent.mkdir(parents=True, exist_ok=True)
+        if self.shared:
+            self.shared.commit_load(chain, staging, sealed.load_id, links, tip)
         os.rename(staging, final)
-        chain.write(replace(tip, sequence=sealed.sequence, load_id=sealed.load_id, seal=sealed.seal))
+        chain.write(links)
         if sealed.landed:
             chain.found_whole(final / ROWS)
         return replace(sealed, examples=manifest.examples)
