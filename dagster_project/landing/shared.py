@@ -143,14 +143,18 @@ class Shared:
         self.agreed_at = time.time()
 
     def catch_up(self, chain: Chain) -> None:
-        """The same for one dataset, whose lock is held."""
+        """The same for one dataset, whose lock is held.
+
+        Raises:
+            LandingError: somebody was forgotten meanwhile: what was judged before must not land.
+        """
         found = self.objects.names(f"{CHAIN}/")
         before = len(self._people())
         self._recall(found)
-        if len(self._people()) > before:
-            raise LandingError(f"{chain.dataset.name}: somebody was forgotten on another machine meanwhile: run again")
         self._agree(chain, _newest(found).get(chain.dataset.name, 0))
         self.agreed_at = time.time()
+        if len(self._people()) > before:
+            raise LandingError(f"{chain.dataset.name}: somebody was forgotten on another machine meanwhile: run again")
 
     def _this_store(self, there: bool, path: Path) -> str:
         """Which store this is: the one that the home is a copy of, if it is one of any."""
