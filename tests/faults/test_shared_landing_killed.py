@@ -142,7 +142,7 @@ def test_a_machine_killed_at_any_request_leaves_all_or_nothing_and_goes_on(
 
             bucket.watch = kill
             child.start()
-            child.join(60)
+            child.join(300)
             bucket.watch = lambda method, name, done: None
             if child.exitcode == 0:
                 assert at > 1 and writes < at
