@@ -22,6 +22,7 @@ from xml.sax.saxutils import unescape
 import pyarrow as pa
 import pytest
 from openpyxl import load_workbook
+from openpyxl.utils import column_index_from_string
 from python_calamine import CalamineWorkbook
 from xlsxwriter.utility import xl_col_to_name
 
@@ -38,6 +39,7 @@ from dagster_project.outgoing import (
 )
 from dagster_project.outgoing.letters import drafts
 from dagster_project.outgoing.workbook import process
+from dagster_project.outgoing.workbook.mart_sheets import MART_SHEETS
 from dagster_project.outgoing.workbook.sheets import money_format
 
 AS_OF = date(2026, 11, 20)
@@ -877,6 +879,25 @@ def test_sheets_print_on_one_page_width_with_their_header_repeated(folder: Path)
     assert "'Call list'!$4:$4" in names and "Items!$3:$3" in names
     text = xml(folder / "worklist.xlsx", 2)
     assert 'orientation="landscape"' in text and "fitToPage" in text and 'state="frozen"' in text and "<autoFilter" in text
+
+
+def test_a_marts_sheet_prints_large_enough_to_read(tmp_path: Path, mart: Callable[..., pa.Table]) -> None:
+    printed = {
+        sheet.name: sum(column.width for column in sheet.columns[: len(sheet.columns) - sheet.background])
+        for sheet in MART_SHEETS
+    }
+    assert {name: width for name, width in printed.items() if width > 240} == {}, "on A4 that is below 60 %"
+
+    write(
+        tmp_path / "out",
+        marts() | {"credit_reviews_due": mart("credit_reviews_due", {"customer_id": "late", "detail": "Why. " * 30})},
+    )
+    reviews = load_workbook(tmp_path / "out" / "worklist.xlsx")["Reviews due"]
+    header = [cell.value for cell in reviews[3]]
+    last = column_index_from_string(re.findall(r"[A-Z]+", reviews.print_area)[-1])
+    assert (header[last - 1], header[-1]) == ("Last review", "All reasons"), "what is not printed stands to the right"
+    assert reviews.row_dimensions[4].height == 41
+    assert reviews.cell(4, header.index("In a sentence") + 1).alignment.wrap_text
 
 
 def test_every_list_of_a_collectors_day_has_a_sheet_and_held_says_why(folder: Path) -> None:

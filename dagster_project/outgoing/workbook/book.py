@@ -176,13 +176,14 @@ _WHAT_NEXT: Final = (
 
 @dataclass(frozen=True)
 class _List:
-    """A sheet that lists rows. `questions`: what may be filled in, to the right of them."""
+    """A sheet that lists rows. `questions`: what may be filled in, to the right of them. `background`: how many columns are not printed."""
 
     name: str
     about: str
     columns: Sequence[Column]
     rows: pa.Table
     questions: Sequence[Question] = ()
+    background: int = 0
 
     @classmethod
     def of(
@@ -567,7 +568,8 @@ class _Book:
         self._ask(sheet, head, plan.questions, asked)
         if rows.num_rows:
             listed, answers = self._cells(plan.columns), self._answers(plan.questions, asked, "currency")
-            sheet.write_rows(_FIRST_ITEM, rows, lambda batch, rows: [*listed(batch, rows), *answers(batch, rows)], width, 16.5)
+            height = 41 if any(column.kind is Kind.WRAPPED for column in plan.columns) else 16.5  # three lines, or one
+            sheet.write_rows(_FIRST_ITEM, rows, lambda batch, rows: [*listed(batch, rows), *answers(batch, rows)], width, height)
             for index, question in enumerate(plan.questions, asked):
                 self._validate(sheet, question, _FIRST_ITEM, last, index)
         else:
@@ -579,7 +581,7 @@ class _Book:
         sheet.freeze_panes(_FIRST_ITEM, 2)
         sheet.repeat_rows(head)
         shown = [index for index, column in enumerate(plan.columns) if column.header != form.SEAL_HEADER]
-        sheet.print_area(0, 0, max(last, _FIRST_ITEM), (width if plan.questions else len(shown)) - 1)
+        sheet.print_area(0, 0, max(last, _FIRST_ITEM), (width if plan.questions else len(shown) - plan.background) - 1)
         sheet.ignore_errors({"number_stored_as_text": f"A1:{xl_col_to_name(len(plan.columns) - 1)}{last + 2}"})
 
     def _links_to_calls(self, sheet: Sheet) -> None:
@@ -602,7 +604,9 @@ class _Book:
         for sheet in MART_SHEETS:
             if sheet.mart in self.listing.others:
                 columns = [column for column in sheet.columns if everyone or column.source != COLLECTOR]
-                yield _List(sheet.name, sheet.about, columns, sheet.rows(self.listing.others[sheet.mart]))
+                yield _List(
+                    sheet.name, sheet.about, columns, sheet.rows(self.listing.others[sheet.mart]), background=sheet.background
+                )
 
     # -- what is not shown
 

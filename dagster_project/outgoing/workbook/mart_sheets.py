@@ -25,7 +25,8 @@ _CUSTOMER: Final = (Column("Customer", "customer_name", Kind.STRONG, 33), Column
 @dataclass(frozen=True)
 class MartSheet:
     """A sheet of a mart's rows. `where`: a column of truth values, one of which must hold for a row to be shown; none: all rows.
-    `first`: columns the rows are ordered by, each with `ascending` or `descending`."""
+    `first`: columns the rows are ordered by, each with `ascending` or `descending`. `background`: so many of the last columns are for
+    whoever scrolls there, and are not printed."""
 
     mart: str
     name: str
@@ -33,6 +34,7 @@ class MartSheet:
     columns: tuple[Column, ...]
     first: tuple[tuple[str, str], ...]
     where: tuple[str, ...] = ()
+    background: int = 0
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -92,7 +94,7 @@ MART_SHEETS: Final = (
             Column("Placed", "placed_amount", Kind.MONEY, 14, "currency"),
             Column("Settled since", "settled_since_amount", Kind.MONEY, 14, "currency"),
             Column("Late fee preview", "late_fee_preview", Kind.MONEY, 12, "currency"),
-            Column("What was tried", "history", Kind.TEXT, 80),
+            Column("What was tried", "history", Kind.WRAPPED, 46),
         ),
         (("state", "descending"), ("customer_name", "ascending"), ("document_number", "ascending"), ("item_id", "ascending")),
     ),
@@ -121,24 +123,26 @@ MART_SHEETS: Final = (
         "Reviews due",
         "Accounts to look at again: past their cycle, or something happened. The largest exposure of the longest overdue first.",
         (
-            *_CUSTOMER,
-            Column("Due on", "due_on", Kind.DATE, 12),
+            Column("Customer", "customer_name", Kind.NAME, 24),
+            _CUSTOMER[1],
+            Column("Due on", "due_on", Kind.DATE, 11),
             Column("Days overdue", "days_overdue", Kind.WHOLE, 9),
-            Column("Because", "trigger", Kind.CODE, 22),
-            Column("In a sentence", "detail", Kind.TEXT, 70),
+            Column("Because", "trigger", Kind.CODE, 18),
+            Column("In a sentence", "detail", Kind.WRAPPED, 46),
             Column("Tier in force", "tier_in_force", Kind.MARK, 8),
             Column("Tier indicated", "tier_indicated", Kind.MARK, 9),
-            Column("Exposure", "exposure_amount", Kind.MONEY, 15),
-            Column("Credit limit", "credit_limit", Kind.MONEY, 15),
-            Column("Limit used", "credit_used_share", Kind.PERCENT, 10),
+            Column("Exposure", "exposure_amount", Kind.MONEY, 14),
+            Column("Credit limit", "credit_limit", Kind.MONEY, 14),
+            Column("Limit used", "credit_used_share", Kind.PERCENT, 9),
+            Column("To begin with", "advice", Kind.WRAPPED, 28),
+            Column("Last review", "last_reviewed_on", Kind.DATE, 11),
             Column("Margin %", "gross_margin_pct", Kind.RATE, 9),
             Column("Strategic (0-100)", "strategic_value", Kind.WHOLE, 10),
             Column("Carrying cost a year", "carrying_cost_a_year_amount", Kind.MONEY, 13),
-            Column("To begin with", "advice", Kind.TEXT, 50),
-            Column("Last review", "last_reviewed_on", Kind.DATE, 12),
             Column("All reasons", "all_triggers", Kind.CODE, 40),
         ),
         (("days_overdue", "descending"), ("exposure_amount", "descending")),
+        background=4,
     ),
     MartSheet(
         "credit_score_changes",
@@ -156,7 +160,7 @@ MART_SHEETS: Final = (
             Column("Scored on", "scored_on_to", Kind.DATE, 12),
             Column("Status then", "status_from", Kind.CODE, 13),
             Column("Status now", "status_to", Kind.CODE, 13),
-            Column("In a sentence", "detail", Kind.TEXT, 70),
+            Column("In a sentence", "detail", Kind.WRAPPED, 46),
         ),
         (("points", "ascending"), ("bureau", "ascending"), ("score_code", "ascending")),
         where=("alerting", "has_status_changed"),
@@ -171,7 +175,7 @@ MART_SHEETS: Final = (
             Column("Because", "hold_reason", Kind.CODE, 13),
             Column("On hold", "on_hold", Kind.MARK, 8),
             Column("Release?", "release_candidate", Kind.MARK, 9),
-            Column("In a sentence", "detail", Kind.TEXT, 70),
+            Column("In a sentence", "detail", Kind.WRAPPED, 46),
             Column("Tier", "tier_in_force", Kind.MARK, 7),
             Column("Balance", "balance", Kind.MONEY, 15),
             Column("Credit limit", "credit_limit", Kind.MONEY, 15),
@@ -191,7 +195,7 @@ MART_SHEETS: Final = (
             *_CUSTOMER,
             Column("Issue", "label", Kind.TEXT, 30),
             Column("Severity", "severity", Kind.CODE, 9),
-            Column("In a sentence", "detail", Kind.TEXT, 70),
+            Column("In a sentence", "detail", Kind.WRAPPED, 46),
             Column("What to do", "what_to_do", Kind.TEXT, 60),
             Column("Other customer", "other_customer_id", Kind.TEXT, 13),
             Column("Balance", "exposure_amount", Kind.MONEY, 15),
