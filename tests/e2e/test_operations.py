@@ -89,6 +89,15 @@ def test_the_container_serves_what_the_compose_file_opens() -> None:
     assert re.search(r"^VOLUME (\S+)$", image, re.M)[1] == "/data"  # type: ignore[index]
     assert [volume for volume in service["volumes"] if volume.endswith(":/data")]
     assert service["ports"] == ["127.0.0.1:3000:3000"], "the UI has no log-in"
+    assert "http://127.0.0.1:3000/server_info" in image.partition("\nHEALTHCHECK ")[2]
+    beside = [each["path"] for each in service["env_file"]] + [
+        each.split(":")[0] for each in service["volumes"] if each[0] == "."
+    ]
+    for name in ("deploy/Dockerfile.dockerignore", ".gitignore"):
+        left_out = {line.strip("/") for line in (ROOT / name).read_text("utf-8").splitlines()}
+        assert {f"deploy/{each.removeprefix('./')}" for each in beside} <= left_out, (
+            "secrets and a ledger are in no image and no commit"
+        )
 
 
 @pytest.mark.faults
