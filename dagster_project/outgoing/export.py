@@ -172,6 +172,10 @@ def export(
         for_machines("worklist_items", items)
         if (terms := marts.get("order_terms")) is not None:
             for_machines("terms", terms.sort_by([("customer_id", "ascending")]))
+        if (weeks := marts.get("cash_forecast_weekly")) is not None:
+            for_machines(
+                "cash_forecast", weeks.sort_by([(name, "ascending") for name in ("scope", "company_id", "currency", "week")])
+            )
         placements = marts.get("agency_placements")
         if placements is not None and placements.num_rows:
             tables.write_csv(target / "agency.csv", placements.sort_by([(name, "ascending") for name in placements.column_names]))

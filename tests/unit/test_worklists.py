@@ -443,6 +443,19 @@ def test_no_column_of_a_file_for_machines_is_renamed_or_retyped_without_a_new_ve
             assert promised.items() <= columns[name].items(), f"{name}: raise SCHEMA_VERSION, and ARREARS_UPDATE_GOLDEN=1"
 
 
+def test_the_treasurer_finds_the_cash_of_every_week_in_a_file(tmp_path: Path, mart: Callable[..., pa.Table]) -> None:
+    place = {"scope": "currency", "company_id": "A", "currency": "EUR", "not_billed": Decimal(40), "p80": Decimal("111.66")}
+    weeks = mart("cash_forecast_weekly", *({**place, "week": week, "expected": Decimal(100 + week)} for week in (2, 1)))
+    manifest = write(tmp_path / "out", marts() | {"cash_forecast_weekly": weeks})
+    rows = csv_rows(tmp_path / "out" / "cash_forecast.csv")
+    assert [(row["week"], row["expected"], row["p80"]) for row in rows] == [
+        ("1", "101.0000", "111.6600"),
+        ("2", "102.0000", "111.6600"),
+    ]
+    (listed,) = (file for file in manifest.files if file.name == "cash_forecast.csv")
+    assert (listed.rows, listed.columns) == (2, {**(listed.columns or {}), "expected": "decimal(18,4)"})
+
+
 def test_json_lines_say_the_same_as_the_csv_exactly(tmp_path: Path) -> None:
     texts = ('a "quote" \\ and \t a tab', "=1+1", "two\r\nlines", "Ωß🙂", "")
     tables = marts(customers=5, per_customer=1, held=5)
