@@ -379,6 +379,11 @@ def told(title: str, walk: Walk) -> None:
             for which in (score, "naive_days")
         ]
         print(f"AUC later than {days:>2} d    {areas[0]:6.3f}   naive {areas[1]:6.3f}   ({sum(outcomes):,} of {len(outcomes):,})")
+    everything = [
+        auc([(getattr(c, which), c.actual is None or c.actual > 0) for c in every if c.actual is not None or c.seen_until > 0])
+        for which in ("chance_late", "naive50")
+    ]
+    print(f"AUC late, all open    {everything[0]:6.3f}   naive {everything[1]:6.3f}   those late already included")
     print(f"top fifth             {mean(top_fifth(found, 'chance_10') for found in by_morning):6.1%}   "
           f"naive {mean(top_fifth(found, 'naive_days') for found in by_morning):6.1%}   of the money later than 10 days")  # fmt: skip
     cash_told(walk)
