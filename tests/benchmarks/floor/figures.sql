@@ -83,42 +83,56 @@ from '$folder/customers.parquet' as customers
 left join tiers using (customer_id)
 left join reviews using (customer_id);
 
+-- What was billed stays billed in its month, and is taken back in the month in which it is voided.
 create temp table billed_months as
-with billed as (
+with documents as (
+    select
+        account, company_id, currency, document_type, invoice_date, voided_on, sent_at, delivered_on,
+        if(document_type = 'credit_memo', -amount, amount) as amount
+    from '$folder/invoices.parquet'
+    inner join (select customer_id, account from accounts) using (customer_id)
+    where invoice_date <= $as_of
+),
+
+moved as (
     select
         account,
-        days.month,
-        days.in_window_2,
-        days.in_window_3,
-        days.in_odd_window,
-        invoice_date > $as_of - interval 1 year as in_last_year,
-        document_type = 'invoice' as is_invoice,
-        cast(
-            if(document_type = 'credit_memo', -1, 1) * if(currency = 'EUR', amount, round(amount * days.rate, 2)) as decimal(18, 2)
-        ) as billed,
-        greatest(
-            if(company_id = '0100', sent.workday_0100 - delivered.workday_0100, sent.workday_0200 - delivered.workday_0200), 0
+        invoice_date as moved_on,
+        currency,
+        amount,
+        document_type = 'invoice' and voided_on is null as is_issued,
+        if(
+            is_issued,
+            greatest(
+                if(company_id = '0100', sent.workday_0100 - delivered.workday_0100, sent.workday_0200 - delivered.workday_0200), 0
+            ),
+            null
         ) as days_to_invoice
-    from '$folder/invoices.parquet'
-    inner join days on days.day = invoice_date
-    inner join (select customer_id, account from accounts) using (customer_id)
+    from documents
     left join days as sent on sent.day = cast(sent_at as date)
     left join days as delivered on delivered.day = delivered_on
-    where (voided_on is null or voided_on > $as_of) and invoice_date <= $as_of
+    union all
+    select account, voided_on, currency, -amount, false, null
+    from documents
+    where voided_on <= $as_of
 )
 
 select
     account,
-    month,
+    days.month,
     cast(sum(billed) as decimal(18, 2)) as billed,
     cast(sum(billed) filter (in_window_2) as decimal(18, 2)) as billed_2,
     cast(sum(billed) filter (in_window_3) as decimal(18, 2)) as billed_3,
     cast(sum(billed) filter (in_odd_window) as decimal(18, 2)) as billed_odd,
-    cast(sum(billed) filter (in_last_year) as decimal(18, 2)) as billed_last_year,
-    count_if(is_invoice) as invoices_issued,
-    count(days_to_invoice) filter (is_invoice) as deliveries_invoiced,
-    sum(days_to_invoice) filter (is_invoice) as days_to_invoice
-from billed
+    cast(sum(billed) filter (moved_on > $as_of - interval 1 year) as decimal(18, 2)) as billed_last_year,
+    count_if(is_issued) as invoices_issued,
+    count(days_to_invoice) as deliveries_invoiced,
+    sum(days_to_invoice) as days_to_invoice
+from (
+    select moved.*, days.* exclude (rate), if(currency = 'EUR', amount, cast(round(amount * days.rate, 2) as decimal(18, 2))) as billed
+    from moved
+    inner join days on days.day = moved_on
+) as days
 group by all;
 
 -- What is wrong with an invoice of the history. These books have no lines, no instalments and nobody who wants a purchase order number.
@@ -197,7 +211,8 @@ group by account, open_then.day;
 create temp table paid_months as
 select
     account, 25 + datediff('month', $as_of, month_end) as month, cast(paid as decimal(18, 2)) as paid,
-    cast(on_time as decimal(18, 2)) as on_time, cast(paid_x_days as decimal(18, 2)) as paid_x_days,
+    cast(weighed as decimal(18, 2)) as weighed, cast(on_time as decimal(18, 2)) as on_time,
+    cast(paid_late as decimal(18, 2)) as paid_late, cast(paid_x_days as decimal(18, 2)) as paid_x_days,
     cast(past_due as decimal(18, 2)) as past_due, cast(past_due_x_days as decimal(18, 2)) as past_due_x_days
 from days_beyond_terms_monthly
 inner join (select customer_id, account from accounts) using (customer_id)
@@ -383,7 +398,7 @@ with standing as (
     select
         month, combination, -(tiers >> 2 * month & 3) as tier, -(tiers >> 2 * (month + 1) & 3) as next_tier,
         sum(receivables) as receivables, sum(current_amount) as current_amount, sum(d1_30) as d1_30, sum(d31_60) as d31_60,
-        sum(d61_90) as d61_90, sum(d90_plus) as d90_plus
+        sum(d61_90) as d61_90, sum(d90_plus) as d90_plus, sum(d1_30 + d31_60 + d61_90 + d90_plus) as past_due
     from standing_months
     inner join (select account, combination, tiers from accounts) using (account)
     group by grouping sets ((month, combination), (month, tier, next_tier))
@@ -391,12 +406,12 @@ with standing as (
 
 paid as (
     select
-        month, combination, -(tiers >> 2 * month & 3) as tier, -(tiers >> 2 * (month + 1) & 3) as next_tier,
-        sum(paid) as paid, sum(on_time) as paid_on_time, sum(paid_x_days) as paid_x_days_late, sum(past_due) as past_due,
-        sum(past_due_x_days) as past_due_x_days
+        month, combination, -(tiers >> 2 * month & 3) as tier,
+        sum(weighed) as paid, sum(on_time) as paid_on_time, sum(paid_late) as paid_late, sum(paid_x_days) as paid_x_days_late,
+        sum(past_due) as past_due_weighed, sum(past_due_x_days) as past_due_x_days
     from paid_months
     inner join (select account, combination, tiers from accounts) using (account)
-    group by grouping sets ((month, combination), (month, tier, next_tier))
+    group by grouping sets ((month, combination), (month, tier))
 ),
 
 issued as (
@@ -456,11 +471,12 @@ opening as (
 parts as (
     select * exclude (next_tier) from standing
     union all by name
-    select month + 1 as month, combination, next_tier as tier, receivables as opening_receivables from standing where month < 24
+    select
+        month + 1 as month, combination, next_tier as tier, receivables as opening_receivables, past_due as opening_past_due
+    from standing
+    where month < 24
     union all by name
-    select * exclude (next_tier) from paid
-    union all by name
-    select month + 1 as month, combination, next_tier as tier, past_due as opening_past_due from paid where month < 24
+    from paid
     union all by name
     from issued
     union all by name
@@ -487,7 +503,9 @@ select
     cast(coalesce(sum(paid), 0) as decimal(18, 4)) as paid,
     cast(coalesce(sum(paid_on_time), 0) as decimal(18, 4)) as paid_on_time,
     cast(coalesce(sum(paid_x_days_late), 0) as decimal(18, 4)) as paid_x_days_late,
+    cast(coalesce(sum(paid_late), 0) as decimal(18, 4)) as paid_late,
     cast(coalesce(sum(past_due), 0) as decimal(18, 4)) as past_due,
+    cast(coalesce(sum(past_due_weighed), 0) as decimal(18, 4)) as past_due_weighed,
     cast(coalesce(sum(past_due_x_days), 0) as decimal(18, 4)) as past_due_x_days,
     cast(coalesce(sum(opening_receivables), 0) as decimal(18, 4)) as opening_receivables,
     cast(coalesce(sum(opening_past_due), 0) as decimal(18, 4)) as opening_past_due,
@@ -656,7 +674,7 @@ figures as (
                 denominator: opening_receivables + billed_month - current_amount,
                 factor: 100
             },
-            {kpi: 'dbt_days', numerator: paid_x_days_late + past_due_x_days, denominator: paid + past_due, factor: 1},
+            {kpi: 'dbt_days', numerator: paid_x_days_late + past_due_x_days, denominator: paid + past_due_weighed, factor: 1},
             {kpi: 'on_time_share', numerator: paid_on_time, denominator: paid, factor: 1},
             {kpi: 'dispute_days', numerator: dispute_days, denominator: disputes_resolved, factor: 1},
             {kpi: 'overdue_disputes', numerator: overdue_disputes, denominator: null, factor: 1},
@@ -669,7 +687,7 @@ figures as (
             {kpi: 'concentration_next15', numerator: billed_next15, denominator: billed_year, factor: 1},
             {kpi: 'concentration_rest', numerator: billed_year - billed_top5 - billed_next15, denominator: billed_year, factor: 1},
             {kpi: 'customer_retention', numerator: customers_kept, denominator: customers_year_before, factor: 1},
-            {kpi: 'recovered_past_due', numerator: paid - paid_on_time, denominator: null, factor: 1},
+            {kpi: 'recovered_past_due', numerator: paid_late, denominator: null, factor: 1},
             {
                 kpi: 'carrying_cost',
                 numerator: cast(cast(opening_past_due + past_due as double) / 2 as decimal(18, 4)),
@@ -694,6 +712,7 @@ valued as (
         case
             when kpi = 'dso_countback' then countback_days
             when denominator <= 0 or kpi = 'cei' and numerator > denominator then null
+            when kpi = 'carrying_cost' then round(cast(cast(numerator as double) * factor as decimal(24, 6)), 2)
             when kpi = 'average_days_delinquent'
                 then cast(cast(receivables as double) * 90 / billed_window as decimal(18, 4))
                     - cast(cast(current_amount as double) * 90 / billed_window as decimal(18, 4))
@@ -927,7 +946,8 @@ where occurred_at < $as_of;
 
 -- What to ask for: what is open, less what is disputed, less what credits of the same customer cover, oldest first. Nothing was sent yet,
 -- and the morning is an open day: the firmest step whose day has come is due. The two that lapse do so five days after the first open day.
-create table dunning_items as
+-- Whoever was never spoken to begins with the first notice, or with the second where anything is more than thirty days late.
+create temp table asked_for as
 with lapsing as (
     select min(day) filter (opens_0100 >= $as_of - 5) as from_0100, min(day) filter (opens_0200 >= $as_of - 5) as from_0200
     from days
@@ -970,6 +990,18 @@ covered as (
     ) using (customer_id, company_id, currency)
 ),
 
+first_words as (
+    select
+        customer_id,
+        case when days_late > 30 then 40 when days_late > 0 then 30 end as firmest
+    from (
+        select customer_id, coalesce(max(days_past_due) filter (not is_trifle), max(days_past_due)) as days_late
+        from claims
+        where customer_id not in (select customer_id from contacts_made)
+        group by customer_id
+    )
+),
+
 steps as (
     select
         claims.* exclude (claim),
@@ -984,14 +1016,15 @@ steps as (
             else round(cast(cast(open_reporting as double) * disputed_amount / open_amount as decimal(24, 6)), 2)
         end as disputed_reporting,
         case
-            when days_past_due >= 15 then 50
-            when days_past_due >= 7 then 40
+            when days_past_due >= 15 and firmest is null then 50
+            when days_past_due >= 7 and coalesce(firmest = 40, true) then 40
             when days_past_due >= 1 then 30
             when days_past_due >= -7 and due_date - 7 >= if(company_id = '0100', from_0100, from_0200) then 20
             when document_date >= if(company_id = '0100', from_0100, from_0200) then 10
         end as severity
     from claims
     cross join lapsing
+    left join first_words using (customer_id)
     left join covered using (item_id)
 ),
 
@@ -1019,7 +1052,12 @@ judged as (
         promise_until,
         if(severity > 10, contact_allowed_on, null) as contact_allowed_on,
         if(severity is null, if(days_past_due < -7, 'pre_due_reminder', 'first_notice'), null) as next_step,
-        if(severity is null, due_date + if(days_past_due < -7, -7, 1), null) as next_step_planned_on,
+        -- Who cannot pay on a day off has the next open day for it.
+        case
+            when severity is null and days_past_due < -7 then due_date - 7
+            when severity is null and company_id = '0100' then greatest(due_date, due_day.opens_0100) + 1
+            when severity is null then greatest(due_date, due_day.opens_0200) + 1
+        end as next_step_planned_on,
         if(status = 'insolvent', 'insolvent', null) as insolvent,
         if(disputed_amount > 0 and disputed_amount >= open_amount, 'disputed', null) as disputed,
         if(promise_until is not null, 'promise_pending', null) as promise_pending,
@@ -1036,6 +1074,7 @@ judged as (
     inner join (select customer_id, name, collector, status from accounts) using (customer_id)
     left join promised using (item_id)
     left join left_alone using (customer_id)
+    left join days as due_day on due_day.day = due_date
 )
 
 select
@@ -1087,37 +1126,80 @@ select
 from judged
 left join days on days.day = next_step_planned_on;
 
-create table dunning_worklist as
+-- A collector's day has 360 minutes, filled by money at risk: who does not fit waits for the day on which the minutes before are used up.
+create temp table turns as
 with acted as (
     select
-        dunning_items.*,
+        asked_for.*,
         tier_in_force,
         if(days_past_due > 0, dunnable_reporting, 0) as past_due,
         case aging_bucket when '1-30' then 1.50 when '31-60' then 4.00 when '61-90' then 10.00 when '90+' then 30.00 else 0.50 end
         * case tier_in_force when '1' then 0.5 when '3' then 2.5 else 1 end as loss_pct
-    from dunning_items
-    left join (select customer_id, tier_in_force, tier_indicated, risk_score from risk_tiers) as risk_tiers using (customer_id)
+    from asked_for
+    left join (select customer_id, tier_in_force from risk_tiers) as risk_tiers using (customer_id)
     where held_reason is null
 ),
 
-actions as (
+priced as (
     select
         customer_id,
-        any_value(customer_name) as customer_name,
         any_value(company_id) as company_id,
         any_value(collector) as collector,
         any_value(tier_in_force) as tier_in_force,
         max(severity) as severity,
         sum(past_due) as past_due_amount,
-        sum(dunnable_reporting) - sum(past_due) as not_due_amount,
+        round(cast(cast(sum(past_due * loss_pct) as double) / 100 as decimal(24, 6)), 2) as expected_loss,
+        round(cast(cast(sum(past_due * days_past_due) as double) * 9 / 36500 as decimal(24, 6)), 2) as carrying_cost
+    from acted
+    group by customer_id
+),
+
+queued as (
+    select
+        *,
+        cast(ceil(sum(case severity when 50 then 10 when 40 then 3 when 30 then 2 else 1 end) over (
+            partition by collector order by expected_loss + carrying_cost desc, past_due_amount desc, severity desc, customer_id
+            rows unbounded preceding
+        ) / 360.0) as integer) - 1 as days_ahead
+    from priced
+),
+
+open_days as (
+    select company_id, opens_on, row_number() over (partition by company_id order by opens_on) as days_ahead
+    from (
+        select distinct unnest(['0100', '0200']) as company_id, unnest([opens_0100, opens_0200]) as opens_on
+        from days
+        where day > $as_of
+    )
+)
+
+select queued.*, opens_on as planned_on
+from queued
+left join open_days using (company_id, days_ahead);
+
+create table dunning_items as
+select
+    asked_for.* exclude (held_reason, all_held_reasons, held_list, held_until),
+    if(planned_on is null, held_reason, 'waiting_its_turn') as held_reason,
+    if(planned_on is null, all_held_reasons, 'waiting_its_turn') as all_held_reasons,
+    if(planned_on is null, held_list, 'waiting') as held_list,
+    coalesce(planned_on, held_until) as held_until
+from asked_for
+left join turns on asked_for.customer_id = turns.customer_id and held_reason is null;
+
+create table dunning_worklist as
+with actions as (
+    select
+        customer_id,
+        any_value(customer_name) as customer_name,
+        sum(if(days_past_due > 0, 0, dunnable_reporting)) as not_due_amount,
         string_agg(distinct currency, ',' order by currency) as document_currencies,
         count(*) as item_count,
         count_if(days_past_due > 0) as past_due_item_count,
         max(days_past_due) filter (days_past_due > 0) as oldest_days_past_due,
-        round(cast(cast(sum(past_due * loss_pct) as double) / 100 as decimal(24, 6)), 2) as expected_loss,
-        round(cast(cast(sum(past_due * days_past_due) as double) * 9 / 36500 as decimal(24, 6)), 2) as carrying_cost,
         round(cast(sum(late_fee_reporting) as decimal(24, 6)), 2) as late_fee_preview
-    from acted
+    from dunning_items
+    where held_reason is null
     group by customer_id
 ),
 
@@ -1159,6 +1241,7 @@ promised as (
 select
     row_number() over (order by expected_loss + carrying_cost desc, past_due_amount desc, severity desc, customer_id) as rank,
     actions.*,
+    turns.* exclude (customer_id, days_ahead, planned_on),
     case severity
         when 50 then 'third_notice' when 40 then 'second_notice' when 30 then 'first_notice' when 20 then 'pre_due_reminder'
         else 'invoice_sent'
@@ -1193,6 +1276,7 @@ select
         cast(past_due_amount as double)
     ) as why
 from actions
+inner join turns using (customer_id)
 inner join held using (customer_id)
 left join credits using (customer_id)
 left join (select customer_id, credit_limit, balance, credit_used_share from credit_limit_use) as credit_limit_use using (customer_id)

@@ -97,9 +97,42 @@ inner join dates on balances.valid_from <= dates.day and (balances.valid_to is n
 inner join items using (item)
 inner join rates on rates.rate_day = dates.day;
 
+-- What a customer owes at each date, in euros. Less than 10.00 past due in all is a trifle, by which nothing is judged, and of less than that
+-- in all there is nothing to have a share of.
+create temp table owed as
+with sums as (
+    select
+        customer_id,
+        day,
+        sum(open_reporting) as balance,
+        coalesce(sum(open_reporting) filter (days_past_due is not null and open_amount > 0), 0) as owed,
+        coalesce(sum(open_reporting) filter (days_past_due > 0 and open_amount > 0), 0) as past_due,
+        coalesce(sum(open_reporting) filter (days_past_due > 30 and open_amount > 0), 0) as over_30,
+        coalesce(sum(open_reporting) filter (days_past_due > 60 and open_amount > 0), 0) as over_60,
+        coalesce(sum(open_reporting * days_past_due) filter (days_past_due > 0 and open_amount > 0), 0) as past_due_x_days,
+        max(days_past_due) filter (days_past_due > 0 and open_amount > 0) as oldest
+    from snapshot
+    group by all
+)
+
+select
+    customer_id,
+    day,
+    balance,
+    past_due < 10 as is_trifle,
+    if(is_trifle, past_due, 0) as trifle,
+    case when owed >= 10 then owed - trifle end as owed,
+    if(is_trifle, 0, past_due) as past_due,
+    if(is_trifle, 0, over_30) as over_30,
+    if(is_trifle, 0, over_60) as over_60,
+    if(is_trifle, 0, past_due_x_days) as past_due_x_days,
+    if(is_trifle, null, oldest) as oldest
+from sums;
+
 create table open_items as
 select
-    *,
+    snapshot.*,
+    days_past_due > 0 and open_amount > 0 and is_trifle as is_trifle,
     case
         when days_past_due is null then null
         when days_past_due <= 0 then 'current'
@@ -109,6 +142,7 @@ select
         else '90+'
     end as aging_bucket
 from snapshot
+inner join owed using (customer_id, day)
 where day = $as_of;
 
 create table aging_history as
@@ -130,38 +164,80 @@ group by all;
 create table aging_by_customer as
 select * from aging_history where snapshot_date = $as_of;
 
--- Days beyond terms: what was paid in a month and still stood at its end, and what was past due then.
+-- Money that stood at its month's end. What came late counts no days where less than 10.00 was past due on the eve of it.
 create temp table paid as
-select
-    standing.*,
-    least(last_day(begins), $as_of) as month_end,
-    case when currency = 'EUR' then amount else round(amount * rate, 2) end as paid,
-    payment_date - due_date as days_late
-from standing
-inner join rates on rates.rate_day = begins
-where source_type = 'payment' and (ends is null or ends > least(last_day(begins), $as_of));
+with cash as (
+    select
+        standing.*,
+        least(last_day(begins), $as_of) as month_end,
+        if(currency = 'EUR', amount, round(amount * rate, 2)) as paid,
+        payment_date - due_date as days
+    from standing
+    inner join rates on rate_day = begins
+    where source_type = 'payment' and (ends is null or ends > least(last_day(begins), $as_of))
+),
 
+little as (
+    select distinct customer_id, payment_date - 1 as eve from cash where days > 0 and paid < 10
+),
+
+before as (
+    select customer_id, eve, sum(if(currency = 'EUR', open_amount, round(open_amount * rate, 2))) as past_due
+    from (
+        select customer_id, eve, currency, item, sum(moved) as open_amount
+        from (
+            select customer_id, eve, currency, item, if(voided_on <= eve, 0, amount) as moved
+            from little
+            inner join items using (customer_id)
+            where due_date <= eve and document_date <= eve
+            union all
+            select customer_id, eve, currency, item, -amount
+            from little
+            inner join standing using (customer_id)
+            where due_date <= eve and begins <= eve and coalesce(ends > eve, true)
+        )
+        group by all
+        having sum(moved) > 0
+    )
+    inner join rates on rate_day = eve
+    group by all
+)
+
+select
+    cash.* exclude (days),
+    days > 0 as is_late,
+    days > 0 and paid < 10 and coalesce(past_due < 10, true) as is_trifle,
+    if(is_trifle, 0, paid) as weighed,
+    if(is_trifle, 0, paid * greatest(days, 0)) as paid_x_days,
+    if(days <= 0, paid, 0) as on_time,
+    if(is_trifle, 0, paid * (payment_date - invoice_date)) as paid_x_days_to_pay
+from cash
+left join before on cash.customer_id = before.customer_id and payment_date - 1 = eve;
+
+-- Days beyond terms: what was paid in a month and still stood at its end, and what was past due then.
 create table days_beyond_terms_monthly as
 with months as (
     select
-        customer_id, month_end, paid, paid * greatest(days_late, 0) as paid_x_days, if(days_late <= 0, paid, 0) as on_time,
-        paid * (payment_date - invoice_date) as paid_x_days_to_pay, 0 as past_due, 0 as past_due_x_days
+        customer_id, month_end, paid, weighed, paid_x_days, on_time, paid_x_days_to_pay, if(is_late, paid, 0) as paid_late,
+        0 as past_due, 0 as past_due_x_days
     from paid
     union all
-    select customer_id, day, 0, 0, 0, 0, open_reporting, open_reporting * days_past_due
-    from snapshot
-    where days_past_due > 0 and open_amount > 0
+    select customer_id, day, 0, 0, 0, 0, 0, 0, past_due, past_due_x_days
+    from owed
+    where past_due > 0
 )
 
 select
     customer_id,
     month_end,
     sum(paid) as paid,
+    sum(weighed) as weighed,
     sum(paid_x_days) as paid_x_days,
     sum(on_time) as on_time,
+    sum(paid_late) as paid_late,
     sum(paid_x_days_to_pay) as paid_x_days_to_pay,
     sum(past_due) as past_due,
     sum(past_due_x_days) as past_due_x_days,
-    cast(sum(paid_x_days + past_due_x_days) as double) / nullif(cast(sum(paid + past_due) as double), 0) as dbt_days
+    cast(sum(paid_x_days + past_due_x_days) as double) / nullif(cast(sum(weighed + past_due) as double), 0) as dbt_days
 from months
 group by all;

@@ -40,17 +40,18 @@ from (
         and balances.open_amount > 0
         and items.due_date < months.day
 )
-group by all;
+group by all
+having sum(amount) >= 10;
 
 -- Cash that was taken back later counts only as long as it lay there: few rows, put right at each date they still reach.
 create temp table taken_back as
 select
     paid.customer_id,
     months.day,
-    -coalesce(sum(paid) filter (months.day >= ends and lasted >= months.month - 6), 0) as paid_6m,
-    -coalesce(sum(paid * greatest(days_late, 0)) filter (months.day >= ends and lasted >= months.month - 6), 0) as paid_x_days_6m,
-    -coalesce(sum(paid) filter (months.day >= ends), 0) as paid_24m,
-    -coalesce(sum(paid * greatest(days_late, 0)) filter (months.day >= ends), 0) as paid_x_days_24m,
+    -coalesce(sum(weighed) filter (months.day >= ends and lasted >= months.month - 6), 0) as paid_6m,
+    -coalesce(sum(paid_x_days) filter (months.day >= ends and lasted >= months.month - 6), 0) as paid_x_days_6m,
+    -coalesce(sum(weighed) filter (months.day >= ends), 0) as paid_24m,
+    -coalesce(sum(paid_x_days) filter (months.day >= ends), 0) as paid_x_days_24m,
     count(distinct paid.invoice_id) filter (months.day < ends and (first_paid.day is null or first_paid.day > months.day)) as invoices_24m
 from (
     select paid.*, months.month as lasted from paid inner join months on paid.month_end = months.day where ends is not null
@@ -82,7 +83,7 @@ cells as (
         months.day,
         months.month,
         months.is_snapshot,
-        coalesce(cents(monthly.paid), 0) as paid,
+        coalesce(cents(monthly.weighed), 0) as paid,
         coalesce(cents(monthly.paid_x_days), 0) as paid_x_days,
         coalesce(cents(monthly.past_due), 0) + coalesce(cents(before.past_due), 0) as past_due,
         coalesce(cents(monthly.past_due_x_days), 0) + coalesce(cents(before.past_due_x_days), 0) as past_due_x_days,
@@ -146,6 +147,7 @@ with months_of as (
         12 * year(month_end) + month(month_end) as month,
         12 * year($as_of) + month($as_of) - month as ago,
         paid,
+        weighed,
         paid_x_days,
         on_time,
         paid_x_days_to_pay,
@@ -155,8 +157,8 @@ with months_of as (
     from days_beyond_terms_monthly
     union all
     select
-        customer_id, 12 * year(month_end) + month(month_end) as month, 12 * year($as_of) + month($as_of) - month, -paid,
-        -paid * greatest(days_late, 0), -if(days_late <= 0, paid, 0), -paid * (payment_date - invoice_date), 0, 0, null
+        customer_id, 12 * year(month_end) + month(month_end) as month, 12 * year($as_of) + month($as_of) - month, -paid, -weighed,
+        -paid_x_days, -on_time, -paid_x_days_to_pay, 0, 0, null
     from paid
     where ends is not null
 ),
@@ -164,14 +166,15 @@ with months_of as (
 sums as (
     select
         customer_id,
-        sum(paid) filter (ago <= 3) as paid_3m,
+        sum(weighed) filter (ago <= 3) as weighed_3m,
         sum(paid_x_days) filter (ago <= 3) as paid_x_days_3m,
         sum(paid) filter (ago <= 12) as paid_12m,
+        sum(weighed) filter (ago <= 12) as weighed_12m,
         sum(paid_x_days) filter (ago <= 12) as paid_x_days_12m,
         coalesce(sum(on_time) filter (ago <= 12), 0) as on_time_12m,
         sum(paid_x_days_to_pay) filter (ago <= 12) as paid_x_days_to_pay_12m,
         sum(on_time) as on_time_24m,
-        sum(paid) as paid_24m,
+        sum(weighed) as weighed_24m,
         coalesce(sum(past_due) filter (ago = 0), 0) as past_due,
         coalesce(sum(past_due_x_days) filter (ago = 0), 0) as past_due_x_days,
         count(dbt_days) filter (ago between 1 and 12) as active_months,
@@ -190,12 +193,12 @@ figures as (
         customer_id,
         past_due,
         active_months,
-        ratio(coalesce(paid_x_days_3m, 0) + past_due_x_days, coalesce(paid_3m, 0) + past_due) as dbt_days_3m,
-        ratio(coalesce(paid_x_days_12m, 0) + past_due_x_days, coalesce(paid_12m, 0) + past_due) as dbt_days_12m,
-        ratio(on_time_12m, paid_12m) as on_time_share_12m,
-        ratio(on_time_24m, paid_24m) as on_time_share_24m,
-        ratio(coalesce(paid_12m, 0) - on_time_12m + past_due, coalesce(paid_12m, 0) + past_due) as late_share_12m,
-        ratio(paid_x_days_to_pay_12m, paid_12m) as days_to_pay_12m,
+        ratio(coalesce(paid_x_days_3m, 0) + past_due_x_days, coalesce(weighed_3m, 0) + past_due) as dbt_days_3m,
+        ratio(coalesce(paid_x_days_12m, 0) + past_due_x_days, coalesce(weighed_12m, 0) + past_due) as dbt_days_12m,
+        ratio(on_time_12m, weighed_12m) as on_time_share_12m,
+        ratio(on_time_24m, weighed_24m) as on_time_share_24m,
+        ratio(coalesce(weighed_12m, 0) - on_time_12m + past_due, coalesce(weighed_12m, 0) + past_due) as late_share_12m,
+        ratio(paid_x_days_to_pay_12m, weighed_12m) as days_to_pay_12m,
         coalesce(paid_12m, 0) as paid_12m,
         case
             when active_months < 4 then null
@@ -341,34 +344,18 @@ group by all;
 
 create temp table exposures as
 select
-    customer_id,
+    open_items.customer_id,
     sum(open_reporting) as balance,
+    any_value(owed.balance - owed.trifle) as used,
     coalesce(sum(open_reporting) filter (days_past_due > 0), 0) as past_due,
-    coalesce(max(days_past_due) filter (days_past_due > 0 and open_amount > 0), 0) as oldest_past_due
+    coalesce(any_value(owed.oldest), 0) as oldest_past_due
 from open_items
-group by customer_id;
+inner join owed using (customer_id, day)
+group by open_items.customer_id;
 
 -- Every customer at every date: what the pack weighs and asks for, the score, and the tier that no criterion closes.
 create temp table factors as
-with owed as (
-    select customer_id, day, sum(open_reporting) as balance, sum(greatest(open_reporting, 0)) filter (days_past_due is not null) as owed
-    from snapshot
-    group by all
-),
-
-long_past_due as (
-    select
-        customer_id,
-        day,
-        sum(greatest(open_reporting, 0)) as over_30,
-        sum(greatest(open_reporting, 0)) filter (days_past_due > 60) as over_60,
-        max(days_past_due) filter (open_amount > 0) as oldest_past_due
-    from snapshot
-    where days_past_due > 30
-    group by all
-),
-
-read_out as (
+with read_out as (
     select
         windows.customer_id,
         windows.day,
@@ -392,9 +379,10 @@ read_out as (
             false
         ) as is_rising,
         cast(owed.balance as decimal(18, 2)) as balance,
-        cast(coalesce(long_past_due.oldest_past_due, 0) as integer) as oldest_past_due,
-        ratio(coalesce(long_past_due.over_30, 0), owed.owed) as past_due_share_30,
-        ratio(coalesce(long_past_due.over_60, 0), owed.owed) as past_due_share_60,
+        cast(owed.balance - owed.trifle as decimal(18, 2)) as used,
+        cast(coalesce(owed.oldest, 0) as integer) as oldest_past_due,
+        ratio(owed.over_30, owed.owed) as past_due_share_30,
+        ratio(owed.over_60, owed.owed) as past_due_share_60,
         ratio(windows.day - holders.since, 365.25) as relationship_years,
         cast(coalesce(broken.promises, 0) as integer) as broken_promises,
         holders.status,
@@ -408,7 +396,6 @@ read_out as (
     left join taken_back using (customer_id, day)
     left join today on windows.customer_id = today.customer_id and windows.day = $as_of
     left join owed on windows.customer_id = owed.customer_id and windows.day = owed.day
-    left join long_past_due on windows.customer_id = long_past_due.customer_id and windows.day = long_past_due.day
     left join broken on windows.customer_id = broken.customer_id and windows.day = broken.day
     left join bureau_signals on windows.customer_id = bureau_signals.customer_id and windows.day = bureau_signals.day
     where windows.day >= holders.since
@@ -751,6 +738,7 @@ too_long as (
     left join disputed on open_items.item_id = disputed.invoice_id
     where
         days_past_due > case tier_in_force when '1' then 60 when '2' then 30 else 15 end
+        and not is_trifle
         and not coalesce(is_whole or disputed.amount >= open_amount, false)
     group by all
 ),
@@ -766,6 +754,7 @@ used as (
         cast(if(holders.credit_limit > 0, holders.limit_reporting, tiers.credit_limit_policy) as decimal(18, 4)) as credit_limit,
         tiers.credit_limit_policy,
         coalesce(exposures.balance, 0) as balance,
+        coalesce(exposures.used, 0) as used,
         coalesce(exposures.past_due, 0) as past_due_amount,
         coalesce(exposures.oldest_past_due, 0) as oldest_past_due_days,
         coalesce(too_long.amount, 0) as too_long,
@@ -777,19 +766,19 @@ used as (
 ),
 
 judged as (
-    select *, balance > 0 and balance > credit_limit as is_over_limit from used
+    select *, used > 0 and used > credit_limit as is_over_limit from used
 )
 
 select
     * exclude (too_long, is_over_limit, is_past_due_too_long),
-    ratio(balance, credit_limit) as credit_used_share,
-    credit_limit - balance as headroom_amount,
+    ratio(used, credit_limit) as credit_used_share,
+    credit_limit - used as headroom_amount,
     status = 'active' and (is_over_limit or is_past_due_too_long) as hold_candidate,
     case when is_over_limit then 'over_limit' when is_past_due_too_long then 'past_due' end as hold_reason,
     status = 'on_hold' as on_hold,
     status = 'on_hold' and not (is_over_limit or is_past_due_too_long) as release_candidate,
     format('Balance {:,.2f} EUR, limit {:,.2f}', cast(balance as double), cast(credit_limit as double))
-    || if(credit_limit > 0, ' (' || people(100 * ratio(balance, credit_limit)) || ' % used)', ' (no credit)')
+    || if(credit_limit > 0, ' (' || people(100 * ratio(used, credit_limit)) || ' % used)', ' (no credit)')
     || if(
         is_past_due_too_long,
         format(
@@ -932,6 +921,7 @@ with book as (
         cast(holders.since + to_months(indicated.review_months) as date) as first_cycle_ends_on,
         in_force.review_use_share as mark,
         used.balance,
+        used.used,
         used.credit_limit,
         used.credit_used_share,
         used.oldest_past_due_days,
@@ -942,8 +932,8 @@ with book as (
         signals.score as bureau_score,
         signals.status as bureau_status,
         split_part(signals.source, '/', 1) as bureau,
-        used.balance > 0 and used.balance > used.credit_limit as is_over,
-        used.balance > used.credit_limit * mark and used.balance <= used.credit_limit as is_above_mark
+        used.used > 0 and used.used > used.credit_limit as is_over,
+        used.used > used.credit_limit * mark and used.used <= used.credit_limit as is_above_mark
     from holders
     inner join risk_tiers as tiers using (customer_id)
     inner join credit_limit_use as used using (customer_id)
@@ -967,9 +957,9 @@ last_without as (
     from (
         select
             factors.*,
-            book.* exclude (customer_id, balance, status, bureau_score, bureau_status, bureau),
+            book.* exclude (customer_id, balance, used, status, bureau_score, bureau_status, bureau),
             book.bureau_status as bureau_status_today,
-            coalesce(ratio(factors.balance, if(currency = 'EUR', own_limit, round(own_limit * rate, 2))), 0) as used_share
+            coalesce(ratio(factors.used, if(currency = 'EUR', own_limit, round(own_limit * rate, 2))), 0) as used_share
         from factors
         inner join book using (customer_id)
         inner join rates on factors.day = rates.rate_day
