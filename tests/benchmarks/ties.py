@@ -1,6 +1,7 @@
-"""What the floor and the marts must agree on: by name, a query over the marts and one over the floor that give the same set of rows.
+"""What others and the marts must agree on: by name, a query over the marts and one over the floor (`TIES`) or over what pandas made of
+the same files (`PANDAS`) that give the same set of rows.
 
-Belongs here: counts and sums of each mart, by whatever is not a measure. Does not belong here: how the two are built or run.
+Belongs here: counts and sums of each mart that they have, by whatever is not a measure. Does not belong here: how the two are built or run.
 """
 
 from __future__ import annotations
@@ -152,5 +153,26 @@ TIES = {
     "customers' records": (
         "select count(*), min(issue) from marts.customer_data_issues",
         "select count(*), min(issue) from customer_data_issues",
+    ),
+}
+
+PANDAS = {
+    "aging by customer": (
+        "select customer_id, company_id, currency, cast(100 * current_amount as bigint), cast(100 * d1_30 as bigint), "
+        "cast(100 * d31_60 as bigint), cast(100 * d61_90 as bigint), cast(100 * d90_plus as bigint), cast(100 * credits as bigint), "
+        "cast(100 * balance as bigint) from marts.aging_by_customer",
+        "select customer_id, company_id, currency, current_amount, d1_30, d31_60, d61_90, d90_plus, credits, balance from aging",
+    ),
+    "DSO": (
+        "select month, scope_value, cast(100 * numerator as bigint), cast(100 * denominator as bigint), value from marts.kpi_monthly "
+        "where kpi = 'dso' and scope in ('total', 'company')",
+        "select cast(date_trunc('month', date '1970-01-01' + cast(month_end as integer)) as date), company_id, receivables, billed, "
+        "cast(dso as decimal(18, 4)) from dso",
+    ),
+    "days beyond terms": (
+        "select customer_id, month, cast(100 * paid_amount as bigint), cast(100 * past_due_amount as bigint), dbt_days "
+        "from marts.days_beyond_terms_monthly",
+        "select customer_id, cast(date_trunc('month', date '1970-01-01' + cast(month_end as integer)) as date), paid, past_due, "
+        "cast(dbt_days as decimal(18, 4)) from days_beyond_terms",
     ),
 }

@@ -1,10 +1,12 @@
-"""What a night costs on books of many sizes: per stage seconds, CPU, memory and rows a second, beside a floor written by hand.
+"""What a night costs on books of many sizes: per stage seconds, CPU, memory, beside a floor written by hand and a script in pandas.
 
 Run by hand (`make bench SIZES=100000,1000000`), on Linux: memory and CPU are read from `/proc`. Each size is a new book
 (`ledgers.sql`) of so many invoices, with a customer for every fifty of them or as many as stand behind a colon (`1000000:200000`),
-a whole first night on it as the command line runs it, and the floor (`floor/`) over the same files, once before the night and once
-after it. The totals that both have must tie to the cent. On a busy machine seconds say little: look how far the two floors are apart,
-and compare the ratio to their mean.
+a whole first night on it as the command line runs it, and over the same files the floor (`floor/`), once before the night and once
+after it, and what one might write in pandas instead (`by_pandas.py`). What the floor builds is then built once more by the models alone
+(`models.py`): no dbt, no tests, nothing else. The totals that two of them have must tie to the cent; where some do not, both figures are
+said, and this ends with 1 when every book is measured. On a busy machine seconds say little: look how far the two floors are apart, and
+compare the ratios of CPU seconds. The last lines are README's table.
 """
 
 from __future__ import annotations
@@ -18,14 +20,18 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import date
+from itertools import zip_longest
+from operator import eq
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-from ties import AS_OF, TIES  # noqa: E402
+from ties import AS_OF, PANDAS, TIES  # noqa: E402
 
 HEADING = re.compile(r"^(\S.*\S)  \(\d+\.\d s\)$")
 BEFORE = "Starting"
@@ -103,40 +109,115 @@ def watched(command: list[str], environment: dict[str, str]) -> Watch:
     return watch
 
 
-def differences(marts: Path, floor: Path) -> list[str]:
-    """The totals on which the marts and the floor disagree."""
+def differences(marts: Path, attach: str, ties: Mapping[str, tuple[str, str]]) -> list[str]:
+    """The totals on which the marts and what `attach` puts into a catalog `other` disagree, each with figures of both."""
     import duckdb
 
     con = duckdb.connect()
-    con.execute(f"attach '{marts}' as built (read_only); attach '{floor}' as floor (read_only)")
+    con.execute(f"attach '{marts}' as built (read_only)")
+    con.execute(attach)
     found = []
-    for name, (of_marts, of_floor) in TIES.items():
-        rows = []
-        for catalog, query in (("built", of_marts), ("floor", of_floor)):
+    for name, queries in ties.items():
+        columns: list[str] = []
+        sides = []
+        for catalog, query in zip(("built", "other"), queries, strict=True):
             con.execute(f"use {catalog}")
-            rows.append(set(con.execute(query).fetchall()))
-        if not rows[0] or rows[0] != rows[1]:
-            examples = f"marts {sorted(rows[0] - rows[1], key=str)[:2]}, floor {sorted(rows[1] - rows[0], key=str)[:2]}"
-            found.append(f"{name}: {len(rows[0] ^ rows[1])} rows differ, such as {examples}")
+            told = con.execute(query)
+            columns = columns or [column[0] for column in told.description]
+            sides.append(set(told.fetchall()))
+        ours, theirs = sides[0] - sides[1], sides[1] - sides[0]
+        if ours or theirs or not sides[0]:
+            found.append(f"{name}: {len(ours)} rows of {len(sides[0])} beside {len(theirs)} of {len(sides[1])}")
+            found += [f"    {said(row, theirs, columns)}" for row in sorted(ours, key=str)[:3]]
+            found += [f"    only there: {row}" for row in sorted(theirs, key=str)[: 0 if ours else 3]]
     con.close()
     return found
 
 
-def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> None:
-    """One size, `customers` of 0 for the usual number: the book, the night, the floor, the ties; prints its table."""
+def said(row: tuple[Any, ...], others: Set[tuple[Any, ...]], columns: Sequence[str]) -> str:
+    """A row of the marts and, beside it, what differs in the row of the others that is most like it."""
+    like = max(sorted(others, key=str), key=lambda other: sum(map(eq, row, other)), default=())
+    parts = [
+        f"{column} {mine}" if mine == yours else f"{column} {mine} beside {yours}"
+        for column, mine, yours in zip_longest(columns, row, like, fillvalue="nothing")
+    ]
+    return ", ".join(parts)
+
+
+@dataclass
+class Measured:
+    """A book with what was measured on it: the night's stages, the whole, what stands beside it, and what does not tie."""
+
+    name: str
+    stages: list[Stage]
+    floors: list[Stage]
+    alone: Stage
+    pandas: Stage
+    untied: list[str]
+
+    @property
+    def whole(self) -> Stage:
+        return Stage(
+            "the whole night",
+            sum(stage.seconds for stage in self.stages),
+            sum(stage.cpu for stage in self.stages),
+            max(stage.main for stage in self.stages),
+            max(stage.child for stage in self.stages),
+        )
+
+    @property
+    def marts(self) -> Stage:
+        return next(stage for stage in self.stages if stage.name == MARTS)
+
+    @property
+    def floor(self) -> Stage:
+        first, last = self.floors
+        return Stage("", (first.seconds + last.seconds) / 2, (first.cpu + last.cpu) / 2, max(first.main, last.main))
+
+    def rows(self) -> dict[str, tuple[str, str, str]]:
+        """The lines of the table: by what is measured, seconds, CPU seconds and MB; a ratio in place of each below what it is of."""
+        made = {stage.name: cells(stage) for stage in (*self.stages, self.whole)}
+        made["the floor, before and after"] = (
+            ", ".join(f"{floor.seconds:.1f}" for floor in self.floors),
+            ", ".join(f"{floor.cpu:.1f}" for floor in self.floors),
+            f"{self.floor.main / 1e6:,.0f}",
+        )
+        made["what the floor builds, by the models alone"] = cells(self.alone)
+        made["aging, DSO and days beyond terms in pandas"] = cells(self.pandas)
+        made["marts / the floor"] = ratio(self.marts, self.floor)
+        made["the models alone / the floor"] = ratio(self.alone, self.floor)
+        made["the whole night / the floor"] = ratio(self.whole, self.floor)
+        made["the whole night / pandas"] = ratio(self.whole, self.pandas)
+        return made
+
+
+def cells(stage: Stage) -> tuple[str, str, str]:
+    return f"{stage.seconds:.1f}", f"{stage.cpu:.1f}", f"{stage.main / 1e6:,.0f}"
+
+
+def ratio(stage: Stage, other: Stage) -> tuple[str, str, str]:
+    return (
+        f"**{stage.seconds / other.seconds:.1f}**",
+        f"**{stage.cpu / other.cpu:.1f}**",
+        f"**{max(stage.main, stage.child) / other.main:.1f}**",
+    )
+
+
+def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> Measured:
+    """One size, `customers` of 0 for the usual number: the book, the night, what stands beside it, the ties; says what it finds."""
     import ledgers
 
     from dagster_project.contract import DATASETS
     from dagster_project.landing import Landing
 
     began = time.monotonic()
-    files, home, floor_file = scratch / "files", scratch / "home", scratch / "floor.duckdb"
+    files, home, floor_file, answers = scratch / "files", scratch / "home", scratch / "floor.duckdb", scratch / "pandas"
     counts = ledgers.write(files, size, AS_OF, memory_limit, customers)
     records = sum(counts.values())
     book = sum(path.stat().st_size for path in files.glob("*.parquet")) / 1e6
     print(
         f"\n{size:,} invoices: {records:,} records, {counts['allocations']:,} allocations, {counts['customers']:,} customers, "
-        f"{book:,.0f} MB of Parquet, made in {time.monotonic() - began:.0f} s\n",
+        f"{book:,.0f} MB of Parquet, made in {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}\n",
         flush=True,
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ARREARS_", "DAGSTER_"))} | {
@@ -148,42 +229,67 @@ def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> None
         "ARREARS_REPORTING_CURRENCY": "EUR",
     }
 
-    def floor(when: str) -> Stage:
+    def aside(script: str, *arguments: object) -> Stage:
+        """A script beside this one, in a process of its own."""
+        command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, arguments)]
+        return watched(command, environment).stages[0]
+
+    def floor() -> Stage:
         floor_file.unlink(missing_ok=True)
-        python = [sys.executable, str(Path(__file__).with_name("floor.py"))]
-        built = watched([*python, str(files), str(floor_file), AS_OF.isoformat(), memory_limit], environment)
-        return replace(built.stages[0], name=f"the floor, {when}")
+        return aside("floor.py", files, floor_file, AS_OF, memory_limit)
 
     # Policy binds from the first morning landed: as if there had been one long ago, since the floor knows no other.
     Landing(home / "landing", home / "quarantine").land(DATASETS["disputes"], None, date(2000, 1, 1))
-    before = floor("before")
+    before = floor()
     night = watched([sys.executable, "-m", "dagster_project", "run", "--date", AS_OF.isoformat()], environment)
-    after = floor("after")
-    if disagreeing := differences(home / "published" / "arrears.duckdb", floor_file):
-        sys.exit("the floor and the marts disagree:\n" + "\n".join(disagreeing))
-    print(f"  {'stage':<22}{'seconds':>9}{'CPU s':>9}{'MB':>8}{'child MB':>10}{'records/s':>12}")
-    whole = Stage(
-        "the whole night",
-        sum(stage.seconds for stage in night.stages),
-        sum(stage.cpu for stage in night.stages),
-        max(stage.main for stage in night.stages),
-        max(stage.child for stage in night.stages),
+    after = floor()
+    answers.mkdir()
+    in_pandas = aside("by_pandas.py", files, answers, AS_OF)
+    alone = aside("models.py", home, scratch / "alone", AS_OF, memory_limit, *floor_marts(floor_file))
+    marts = home / "published" / "arrears.duckdb"
+    views = (f"create view other.main.{path.stem} as from '{path}';" for path in answers.glob("*.parquet"))
+    untied = [
+        *differences(marts, f"attach '{floor_file}' as other (read_only)", TIES),
+        *differences(marts, f"attach ':memory:' as other; {' '.join(views)}", PANDAS),
+    ]
+    measured = Measured(
+        f"{size:,} invoices" + (f", {customers:,} customers" if customers else ""),
+        night.stages,
+        [before, after],
+        alone,
+        in_pandas,
+        untied,
     )
-    for stage in (*night.stages, whole, before, after):
-        speed = f"{records / stage.seconds:,.0f}" if stage.name != BEFORE and stage.seconds else ""
-        print(
-            f"  {stage.name:<22}{stage.seconds:>9.1f}{stage.cpu:>9.1f}{stage.main / 1e6:>8,.0f}{stage.child / 1e6:>10,.0f}{speed:>12}"
-        )
-    marts = next(stage for stage in night.stages if stage.name == MARTS)
-    for part in (marts, whole):
-        wall, cpu = (
-            2 * mine / both for mine, both in ((part.seconds, before.seconds + after.seconds), (part.cpu, before.cpu + after.cpu))
-        )
-        print(f"  {part.name} / the floor: {wall:.2f} wall, {cpu:.2f} CPU")
-    print(f"  {len(TIES)} totals tie")
+    for name, line in measured.rows().items():
+        print(f"  {name:<44}{''.join(cell.strip('*').rjust(14) for cell in line)}")
+    print(f"  {'children of the night at their highest, MB':<44}{measured.whole.child / 1e6:>42,.0f}")
+    print(f"  {records / measured.whole.seconds:,.0f} records a second")
+    print(
+        *(f"  does not tie: {line}" for line in untied) if untied else [f"  {len(TIES)} and {len(PANDAS)} totals tie"], sep="\n"
+    )
     for line in night.said:
         if re.match(r"  (staging|seed|intermediate|marts|test) .* nodes: ", line):
-            print(f"  {line}")
+            print(f"  {line}", flush=True)
+    return measured
+
+
+def floor_marts(floor_file: Path) -> list[str]:
+    """The marts that the floor has a table of."""
+    import duckdb
+
+    with duckdb.connect(str(floor_file), read_only=True) as con:
+        return [name for (name,) in con.execute("select table_name from duckdb_tables() order by 1").fetchall()]
+
+
+def table(books: Sequence[Measured]) -> str:
+    """README's table: a line for each thing measured, three columns for each book."""
+    lines = [
+        f"| stage | {' | '.join(f'{book.name}: s | CPU s | MB' for book in books)} |",
+        f"|---|{'---:|' * 3 * len(books)}",
+    ]
+    rows = [book.rows() for book in books]
+    lines += [f"| {name.lower()} | {' | '.join(cell for row in rows for cell in row[name])} |" for name in rows[0]]
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -194,13 +300,17 @@ def main() -> None:
     parser.add_argument("--memory-limit", default="1500MB", help="what DuckDB may use for the book and for the floor")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; a first night as of {AS_OF}, from Parquet files")
+    books = []
     for size in options.sizes.split(","):
         invoices, _, customers = size.partition(":")
         scratch = Path(tempfile.mkdtemp(prefix="arrears-volumes-"))
         try:
-            measure(int(invoices), int(customers or 0), scratch, options.memory_limit)
+            books.append(measure(int(invoices), int(customers or 0), scratch, options.memory_limit))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+    print(f"\n{table(books)}")
+    if untied := [f"{book.name}: {line}" for book in books for line in book.untied]:
+        sys.exit("\nwhat does not tie:\n" + "\n".join(untied))
 
 
 if __name__ == "__main__":
