@@ -114,11 +114,12 @@ serve: setup ## Run the web server on HOST:PORT and the daemon that starts the n
 demo: setup ## Serve the demo's ERP and bureau alone, to point ARREARS_SOURCE=rest at
 	@$(BIN)/python -m dagster_project.demo $(if $(DATE),--as-of $(DATE)) $(if $(DEMO_PORT),--port $(DEMO_PORT))
 
-bench: setup ## Measure the fixed cost of a night, nights on invented books of SIZES=100000,1000000:200000 invoices[:customers], a long list, and pulling
+bench: setup ## Measure the fixed cost of a night, a long list, pulling, Tryton's aging, and nights on invented books of SIZES=100000,1000000:200000 invoices[:customers]
 	@$(BIN)/python tests/benchmarks/fixed_cost.py
-	@$(BIN)/python tests/benchmarks/volumes.py --sizes $(or $(SIZES),100000,1000000)
 	@$(BIN)/python tests/benchmarks/worklists.py
 	@$(BIN)/python tests/benchmarks/fetch.py
+	@$(BIN)/python tests/benchmarks/aged_by_tryton.py
+	@$(BIN)/python tests/benchmarks/volumes.py $(if $(SIZES),--sizes $(SIZES))
 
 audit: setup ## List the licences, write the bill of materials to SBOM=sbom.json, ask what is known against the packages [OFFLINE=1]
 	@$(BIN)/python .ci/audit.py $(if $(SBOM),--sbom $(SBOM)) $(if $(OFFLINE),--offline)

@@ -104,8 +104,9 @@ TIES = {
     ),
     "concentration": (
         "select band, customers, billed, billed_share, days_to_pay, risk from marts.concentration",
-        "select band, customers, billed, cast(billed_share as decimal(18, 4)), cast(days_to_pay as decimal(18, 4)), "
-        "cast(risk as decimal(18, 4)) from concentration",
+        "select band, customers, billed, cast(cast(billed_share as decimal(28, 10)) as decimal(18, 4)), "
+        "cast(cast(days_to_pay as decimal(28, 10)) as decimal(18, 4)), cast(cast(risk as decimal(28, 10)) as decimal(18, 4)) "
+        "from concentration",
     ),
     "roll-forward": (
         "select company_id, month, opening, billed, cash, credits, write_offs, fx, closing, difference from marts.roll_forward",
@@ -167,12 +168,12 @@ PANDAS = {
         "select month, scope_value, cast(100 * numerator as bigint), cast(100 * denominator as bigint), value from marts.kpi_monthly "
         "where kpi = 'dso' and scope in ('total', 'company')",
         "select cast(date_trunc('month', date '1970-01-01' + cast(month_end as integer)) as date), company_id, receivables, billed, "
-        "cast(dso as decimal(18, 4)) from dso",
+        "cast(cast(dso as decimal(28, 10)) as decimal(18, 4)) from dso",
     ),
     "days beyond terms": (
         "select customer_id, month, cast(100 * paid_amount as bigint), cast(100 * past_due_amount as bigint), dbt_days "
         "from marts.days_beyond_terms_monthly",
         "select customer_id, cast(date_trunc('month', date '1970-01-01' + cast(month_end as integer)) as date), paid, past_due, "
-        "cast(dbt_days as decimal(18, 4)) from days_beyond_terms",
+        "cast(cast(dbt_days as decimal(28, 10)) as decimal(18, 4)) from days_beyond_terms",
     ),
 }

@@ -1,6 +1,6 @@
 """What a night costs on books of many sizes: per stage seconds, CPU, memory, beside a floor written by hand and a script in pandas.
 
-Run by hand (`make bench SIZES=100000,1000000`), on Linux: memory and CPU are read from `/proc`. Each size is a new book
+Run by hand (`make bench SIZES=100000,1000000:200000`), on Linux: memory and CPU are read from `/proc`. Each size is a new book
 (`ledgers.sql`) of so many invoices, with a customer for every fifty of them or as many as stand behind a colon (`1000000:200000`),
 a whole first night on it as the command line runs it, and over the same files the floor (`floor/`), once before the night and once
 after it, and what one might write in pandas instead (`by_pandas.py`). What the floor builds is then built once more by the models alone
@@ -295,7 +295,9 @@ def table(books: Sequence[Measured]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--sizes", default="100000", help="numbers of invoices, each perhaps :customers, with commas between them"
+        "--sizes",
+        default="100000,1000000,1000000:200000",
+        help="numbers of invoices, each perhaps :customers, with commas between them",
     )
     parser.add_argument("--memory-limit", default="1500MB", help="what DuckDB may use for the book and for the floor")
     options = parser.parse_args()

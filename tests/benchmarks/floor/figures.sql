@@ -692,7 +692,7 @@ figures as (
                 kpi: 'carrying_cost',
                 numerator: cast(cast(opening_past_due + past_due as double) / 2 as decimal(18, 4)),
                 denominator: null,
-                factor: 0.09 * day(last_day($as_of - to_months(cast(25 - month as integer)))) / 365
+                factor: 9 * day(last_day($as_of - to_months(cast(25 - month as integer)))) / 36500
             }
         ], recursive := true)
     from scope_sums
@@ -714,9 +714,8 @@ valued as (
             when denominator <= 0 or kpi = 'cei' and numerator > denominator then null
             when kpi = 'carrying_cost' then round(cast(cast(numerator as double) * factor as decimal(24, 6)), 2)
             when kpi = 'average_days_delinquent'
-                then cast(cast(receivables as double) * 90 / billed_window as decimal(18, 4))
-                    - cast(cast(current_amount as double) * 90 / billed_window as decimal(18, 4))
-            else cast(cast(numerator as double) * factor / coalesce(cast(denominator as double), 1) as decimal(18, 4))
+                then once(cast(receivables as double) * 90 / billed_window) - once(cast(current_amount as double) * 90 / billed_window)
+            else once(cast(numerator as double) * factor / coalesce(cast(denominator as double), 1))
         end as value
     from figures
 )
@@ -735,7 +734,7 @@ select
     round(cast(
         baseline.value * (1 + target_change_pct / 100 * least(valued.month - baseline.month, 12) / 12) as decimal(24, 8)
     ), 4) as target,
-    cast((valued.value - baseline.value) / nullif(cast(target - baseline.value as double), 0) as decimal(18, 4)) as progress,
+    ratio(valued.value - baseline.value, target - baseline.value) as progress,
     if(kpi = 'dso', 45, null) as goal,
     better,
     trigger,
@@ -1148,7 +1147,7 @@ priced as (
         any_value(tier_in_force) as tier_in_force,
         max(severity) as severity,
         sum(past_due) as past_due_amount,
-        round(cast(cast(sum(past_due * loss_pct) as double) / 100 as decimal(24, 6)), 2) as expected_loss,
+        round(sum(past_due * loss_pct) * 0.01, 2) as expected_loss,
         round(cast(cast(sum(past_due * days_past_due) as double) * 9 / 36500 as decimal(24, 6)), 2) as carrying_cost
     from acted
     group by customer_id

@@ -1,7 +1,9 @@
 -- The tiers and what follows from them, from the tables that `ledger.sql` leaves: one pack (net_terms), one bureau and code a customer,
 -- one review a customer, no exceptions file, promises without plans. Only the factors that the pack reads are worked out.
 
-create temp macro ratio(part, whole) as cast(cast(part as double) / nullif(cast(whole as double), 0) as decimal(18, 4));
+-- Half up, once: the tenth place is before what a double leaves of a tie.
+create temp macro once(figure) as cast(cast(figure as decimal(28, 10)) as decimal(18, 4));
+create temp macro ratio(part, whole) as once(cast(part as double) / nullif(cast(whole as double), 0));
 -- Sums of whole cents are exact in a double, and cost less than decimals of 38 digits. They are divided as the amounts they are: a half in
 -- the last digit then falls to the same side.
 create temp macro cents(amount) as round(100 * cast(amount as double));
@@ -123,9 +125,9 @@ select
     sum(invoices) over last_24 as invoices_24m,
     case
         when count(y) over year >= 4
-            then cast(
+            then once(
                 (count(y) over year * sum(x * y) over year - sum(x) over year * sum(y) over year) / 10000
-                / (count(y) over year * sum(x * x) over year - sum(x) over year * sum(x) over year) as decimal(18, 4)
+                / (count(y) over year * sum(x * x) over year - sum(x) over year * sum(x) over year)
             )
     end as slope,
     ratio_of_cents(sum(weighed_x_days) over recent, sum(weighed) over recent) as dbt_days_recent,
@@ -153,7 +155,7 @@ with months_of as (
         paid_x_days_to_pay,
         past_due,
         past_due_x_days,
-        cast(dbt_days as decimal(18, 4)) as dbt_days
+        once(dbt_days) as dbt_days
     from days_beyond_terms_monthly
     union all
     select
@@ -203,9 +205,9 @@ figures as (
         case
             when active_months < 4 then null
             when spread_y = 0 then 1
-            else cast(spread_xy * spread_xy / (spread_x * spread_y) as decimal(18, 4))
+            else once(spread_xy * spread_xy / (spread_x * spread_y))
         end as r2,
-        if(active_months >= 2, cast(sqrt(spread_y / (active_months * (active_months - 1))) as decimal(18, 4)), null) as stddev
+        if(active_months >= 2, once(sqrt(spread_y / (active_months * (active_months - 1)))), null) as stddev
     from sums
 )
 
@@ -240,7 +242,7 @@ with at_dates as (
         customer_id, day, bureau || '/' || score_code as source, score, dbt, industry_dbt, status,
         case
             when day - scored_on <= 90 then 1
-            when day - scored_on < 365 then cast((365 - (day - scored_on)) / 275.0 as decimal(7, 4))
+            when day - scored_on < 365 then cast(once((365 - (day - scored_on)) / 275.0) as decimal(7, 4))
             else 0
         end as freshness
     from scores
@@ -411,12 +413,12 @@ weighed as (
         if(past_due_share_30 is null, 0, 10) as weight_share,
         cast(if(bureau_score is null, 0, 20 * freshness) as decimal(6, 4)) as weight_score,
         cast(if(bureau_dbt is null, 0, 15 * freshness) as decimal(6, 4)) as weight_dbt,
-        cast(least(greatest(coalesce(100 * cast(dbt_days_6m as double) / 60, 0), 0), 100) as decimal(7, 4)) as badness_6m,
-        cast(least(greatest(coalesce(100 * cast(dbt_days_24m as double) / 60, 0), 0), 100) as decimal(7, 4)) as badness_24m,
-        cast(least(greatest(coalesce(100 * cast(slope as double) / 5, 0), 0), 100) as decimal(7, 4)) as badness_slope,
-        cast(least(coalesce(100 * cast(past_due_share_30 as double) / 0.5, 0), 100) as decimal(7, 4)) as badness_share,
-        cast(least(greatest(coalesce(100 * cast(90 - bureau_score as double) / 80, 0), 0), 100) as decimal(7, 4)) as badness_score,
-        cast(least(greatest(coalesce(100 * cast(bureau_dbt as double) / 60, 0), 0), 100) as decimal(7, 4)) as badness_dbt
+        cast(once(least(greatest(coalesce(100 * cast(dbt_days_6m as double) / 60, 0), 0), 100)) as decimal(7, 4)) as badness_6m,
+        cast(once(least(greatest(coalesce(100 * cast(dbt_days_24m as double) / 60, 0), 0), 100)) as decimal(7, 4)) as badness_24m,
+        cast(once(least(greatest(coalesce(100 * cast(slope as double) / 5, 0), 0), 100)) as decimal(7, 4)) as badness_slope,
+        cast(once(least(coalesce(100 * cast(past_due_share_30 as double) / 0.5, 0), 100)) as decimal(7, 4)) as badness_share,
+        cast(once(least(greatest(coalesce(100 * cast(90 - bureau_score as double) / 80, 0), 0), 100)) as decimal(7, 4)) as badness_score,
+        cast(once(least(greatest(coalesce(100 * cast(bureau_dbt as double) / 60, 0), 0), 100)) as decimal(7, 4)) as badness_dbt
     from read_out
 ),
 
