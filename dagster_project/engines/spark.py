@@ -51,7 +51,7 @@ LOCAL: Final[Mapping[str, str]] = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
-    "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 2)),
+    "spark.sql.shuffle.partitions": str(os.cpu_count() or 2),
 }
 """On this machine alone, unless the configuration says otherwise: nothing listens to others, and a book is not cut into 200 parts."""
 

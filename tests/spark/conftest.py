@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from nights import House, lists, sha256
@@ -14,6 +13,7 @@ from nights import House, lists, sha256
 from dagster_project import dbt_build
 from dagster_project.engines import spark
 from dagster_project.settings import Settings
+from tests.spark.expectations import Expectations
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,6 +30,7 @@ def nobodys_environment() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith(("ARREARS_", "DAGSTER_"))]:
             patch.delenv(name)
         patch.setitem(Settings.model_config, "env_file", None)
+        patch.setattr("dagster_project.warmup.Worker", Expectations)
         dbt_build.prepare()
         yield
         spark.stop()
@@ -38,8 +39,9 @@ def nobodys_environment() -> Iterator[None]:
 ON_SPARK = {"engine": "spark", "spark_driver_memory": "3g"}
 
 
-def ran(house: House, as_of: date, **how: Any) -> House:
-    night = house.run(as_of, **how)
+def ran(house: House, as_of: date) -> House:
+    """A night that went well; on DuckDB what dbt would send there is sent without dbt, which is the same to the byte and faster."""
+    night = house.run(as_of, as_sql="engine" not in house.variables)
     assert night.success, night.reasons
     return house
 

@@ -18,11 +18,13 @@ class _Said(logging.Handler):
 
 
 def main(what: str, day: str, *more: str) -> int:
-    from dagster_project import dbt_build, engines, morning, settings
+    from dagster_project import dbt_build, engines, morning, settings, warmup
     from dagster_project.landing import Landing
     from dagster_project.night import run_night
     from dagster_project.warehouse import Warehouse
+    from tests.spark.expectations import Expectations
 
+    warmup.Worker = Expectations  # type: ignore[assignment,misc]
     logging.getLogger("arrears.progress").setLevel(logging.DEBUG)
     logging.getLogger("arrears.progress").addHandler(_Said())
     told, as_of = settings.load(), date.fromisoformat(day)
