@@ -55,6 +55,7 @@ LOCAL: Final[Mapping[str, str]] = {
 }
 """On this machine alone, unless the configuration says otherwise: nothing listens to others, and a book is not cut into 200 parts."""
 
+_JAVA: Final = "spark.driver.extraJavaOptions"
 LOG4J: Final = Path(__file__).with_name("log4j2.properties")
 
 REFERENCE: Final = "reference"
@@ -154,12 +155,12 @@ class Spark:
         master = self.master or own.get("spark.master") or ("" if "PYSPARK_GATEWAY_PORT" in os.environ else "local[*]")
         told = {
             "spark.driver.memory": self.driver_memory,
-            "spark.driver.extraJavaOptions": self._logging(),
             "spark.ui.showConsoleProgress": "false",
         }
         if master.startswith("local"):
             told |= {**LOCAL, "spark.local.dir": str(self._scratch())}
-        return {**told, **own, **({"spark.master": master} if master else {}), **MUST}
+        java = {_JAVA: " ".join([self._logging(), own.get(_JAVA, "")]).strip()}
+        return {**told, **own, **java, **({"spark.master": master} if master else {}), **MUST}
 
     def _logging(self) -> str:
         (self.home / "logs").mkdir(parents=True, exist_ok=True)

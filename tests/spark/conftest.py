@@ -36,7 +36,12 @@ def nobodys_environment() -> Iterator[None]:
         spark.stop()
 
 
-ON_SPARK = {"engine": "spark", "spark_driver_memory": "3g"}
+ON_SPARK = {"engine": "spark", "spark_driver_memory": "3g", "spark_conf": str(Path(__file__).with_name("spark.conf"))}
+
+
+def on_spark(house: House, **more: str | Path) -> House:
+    """The same house with its nights on Spark."""
+    return house.with_(**{**ON_SPARK, **more})
 
 
 def ran(house: House, as_of: date) -> House:

@@ -15,7 +15,7 @@ import pytest
 from nights import AS_OF, House
 
 from tests.post_office import free_port
-from tests.spark.conftest import ON_SPARK, ran
+from tests.spark.conftest import on_spark, ran
 from tests.spark.test_refused import below, driven, heard, rows, rows_out
 
 MASTER, WORKER = "org.apache.spark.deploy.master.Master", "org.apache.spark.deploy.worker.Worker"
@@ -77,8 +77,8 @@ def test_a_build_outlives_an_executor_that_is_killed_in_the_middle(cluster: Clus
     )
     house = ran(House(tmp_path / "home"), AS_OF)
     (tmp_path / "runs").mkdir()
-    on_spark = house.with_(**ON_SPARK, spark_master=cluster.url, spark_conf=conf, spark_driver_memory="1g")
-    with driven(on_spark, "part", AS_OF.isoformat(), str(tmp_path / "runs" / "one"), "open_items") as process:
+    there = on_spark(house, spark_master=cluster.url, spark_conf=conf, spark_driver_memory="1g")
+    with driven(there, "part", AS_OF.isoformat(), str(tmp_path / "runs" / "one"), "open_items") as process:
         assert heard(process, "models 12 of")
         before = cluster.executors()
         assert len(before) == 2

@@ -16,7 +16,7 @@ from nights import AS_OF, LEDGER, NEXT_DAY, House, ledger
 
 from dagster_project.engines.spark import Spark
 from dagster_project.paths import ROOT
-from tests.spark.conftest import ON_SPARK, ran
+from tests.spark.conftest import ON_SPARK, on_spark, ran
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 
 def test_a_driver_that_is_killed_in_the_middle_publishes_nothing_and_leaves_nobody_behind(first: House, tmp_path: Path) -> None:
-    house = first.copy(tmp_path / "home").with_(**ON_SPARK)
+    house = on_spark(first.copy(tmp_path / "home"))
     before = house.outside()
     with driven(house, "night", NEXT_DAY.isoformat()) as process:
         assert heard(process, "models 12 of")
@@ -77,7 +77,7 @@ def test_a_driver_that_is_killed_in_the_middle_publishes_nothing_and_leaves_nobo
 
 
 def test_a_driver_that_is_told_to_end_says_so_and_cancels_what_runs(first: House, tmp_path: Path) -> None:
-    house = first.copy(tmp_path / "home").with_(**ON_SPARK)
+    house = on_spark(first.copy(tmp_path / "home"))
     before = house.outside()
     with driven(house, "night", NEXT_DAY.isoformat()) as process:
         assert heard(process, "models 5 of")
@@ -96,20 +96,19 @@ def test_a_blocking_test_blocks_and_is_told_as_on_duckdb(first: House, tmp_path:
         House(tmp_path / name, {"source": "files", "files_dir": str(folder), **more})
         for name, more in (("a", {}), ("b", ON_SPARK))
     ]
-    on_duckdb, on_spark = (house.run(AS_OF) for house in homes)
+    by_duckdb, by_spark = (house.run(AS_OF) for house in homes)
 
-    assert not on_spark.success
-    assert on_spark.reasons == on_duckdb.reasons
-    assert any("exchange_rates_are_there" in reason for reason in on_spark.reasons)
+    assert not by_spark.success
+    assert by_spark.reasons == by_duckdb.reasons
+    assert any("exchange_rates_are_there" in reason for reason in by_spark.reasons)
     assert not (homes[1].home / "published" / "parquet").exists()
     assert not list(homes[1].home.glob("warehouse/*/marts.duckdb")), "the marts stay where they are"
 
 
 def test_two_mornings_side_by_side_know_nothing_of_each_other(first: House, tmp_path: Path) -> None:
     """Each builds a part of the book into one shared place: the older morning must not see the newer one's tables, nor tidy them away."""
-    house = ran(first.copy(tmp_path / "home"), NEXT_DAY).with_(
-        **ON_SPARK, spark_warehouse=tmp_path / "shared", spark_driver_memory="1g"
-    )
+    house = ran(first.copy(tmp_path / "home"), NEXT_DAY)
+    house = on_spark(house, spark_warehouse=tmp_path / "shared", spark_driver_memory="1g")
     days = {AS_OF: tmp_path / "runs" / "older", NEXT_DAY: tmp_path / "runs" / "newer"}
     (tmp_path / "runs").mkdir()
     with (

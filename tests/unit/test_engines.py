@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -101,10 +102,14 @@ def test_on_this_machine_nothing_listens_to_others_and_what_is_spilled_lies_in_t
 
 def test_elsewhere_the_cluster_says_how_and_the_file_what(tmp_path: Path) -> None:
     conf = tmp_path / "spark.conf"
-    conf.write_text("# ours\nspark.executor.memory  8g\nspark.executor.cores=4\n\nspark.ui.enabled = true\n", "utf-8")
+    conf.write_text(
+        "# ours\nspark.executor.memory  8g\nspark.executor.cores=4\n\nspark.ui.enabled = true\nspark.driver.extraJavaOptions -Xss8m\n",
+        "utf-8",
+    )
     told = Spark(tmp_path, master="spark://host:7077", conf=conf).told()
 
     assert told["spark.master"] == "spark://host:7077"
+    assert told["spark.driver.extraJavaOptions"].endswith(f'"-Darrears.log={tmp_path}/logs/spark.{os.getpid()}.log" -Xss8m')
     assert "spark.driver.host" not in told
     assert "spark.local.dir" not in told
     assert (told["spark.executor.memory"], told["spark.executor.cores"], told["spark.ui.enabled"]) == ("8g", "4", "true")
