@@ -16,7 +16,7 @@ import re
 import secrets as random
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -354,60 +354,20 @@ def token_endpoint(address: str, form: Mapping[str, str], name: tuple[str, str] 
     Raises:
         SourceError: it is refused, or cannot be had.
     """
-    from dagster_project.sources.http import (
-        Limits,
-        PassingError,
-        TooMuch,
-        answered,
-        exact_json,
-        fault_of,
-        shown,
-        without_password,
-    )
-
-    here = without_password(address)
     hidden = [value for key, value in form.items() if key in ("refresh_token", "code", "client_secret", "client_assertion")]
-    hidden += [name[1]] if name else []
-    for attempt in range(3):
-        try:
-            status, reason, _, content = answered(
-                lambda: requests.post(
-                    address,
-                    data=dict(form),
-                    auth=name,
-                    timeout=(10, 60),
-                    allow_redirects=False,
-                    headers={"Accept": "application/json"},
-                    stream=True,
-                ),
-                Limits(answer_seconds=TOKEN_SECONDS, answer_bytes=TOKEN_BYTES),
-                here,
+
+    def final(here: str, status: int, told: str, words: str) -> SourceError | None:
+        if status >= 500 or status == 429:
+            return None
+        if "invalid_grant" in words:
+            return NoConsentError(
+                f"{here}: the consent is no longer good (invalid_grant): somebody has to connect again, with `make connect`"
             )
-        except (TimeoutError, PassingError):
-            told = f"there was no whole answer within {TOKEN_SECONDS:g} s"
-        except (requests.RequestException, OSError, ValueError) as lost:
-            told = shown(fault_of(lost))
-        else:
-            told = f"{status} {shown(reason)}"
-            if status == 200:
-                try:
-                    answer = exact_json(content)
-                except (ValueError, RecursionError, TooMuch):
-                    answer = None
-                if isinstance(answer, dict):
-                    return answer
-                raise SourceError(f"{here}: the answer is not JSON: this is not where tokens are given out")
-            if status < 500 and status != 429:
-                words = content[:2_000].decode("utf-8", "replace")
-                for secret in hidden:
-                    words = words.replace(secret, "***")
-                if "invalid_grant" in words:
-                    raise NoConsentError(
-                        f"{here}: the consent is no longer good (invalid_grant): somebody has to connect again, with `make connect`"
-                    )
-                raise NotReachedError(f"{here}: {told}: {shown(words)}. Check the client's id and secret")
-        time.sleep(2**attempt)
-    raise NotReachedError(f"{here}: {told}; gave up after 3 attempts")
+        return NotReachedError(f"{here}: {told}. Check the client's id and secret")
+
+    return _posted(
+        address, final, "tokens are given out", (*hidden, *([name[1]] if name else [])), data=dict(form), auth=name, headers={}
+    )
 
 
 def logged_in(
@@ -425,6 +385,28 @@ def logged_in(
         LoginRefusedError: who we are is not accepted.
         SourceError: it cannot be had.
     """
+
+    def final(here: str, status: int, told: str, words: str) -> SourceError | None:
+        if status in (400, 401, 403):
+            return LoginRefusedError(f"{here}: {told}")
+        if status < 500:
+            return NotReachedError(f"{here}: {told}. It is not tried again tonight: too many logins lock an account")
+        return None
+
+    return _posted(address, final, "logins are taken", hidden, json=dict(body), auth=name, headers=dict(headers or {}))
+
+
+def _posted(
+    address: str,
+    final: Callable[[str, int, str, str], SourceError | None],
+    purpose: str,
+    hidden: Sequence[str],
+    *,
+    headers: Mapping[str, str],
+    **sent: Any,
+) -> Mapping[str, Any]:
+    """The JSON that an address answers to what is `sent`, asked three times at most. `final` makes of an address to show, a status, what is
+    told of it and the answer's words the error that another try does not mend; `hidden` is shown in none."""
     from dagster_project.sources.http import (
         Limits,
         PassingError,
@@ -442,12 +424,11 @@ def logged_in(
             status, reason, _, content = answered(
                 lambda: requests.post(
                     address,
-                    json=dict(body),
-                    auth=name,
-                    headers={"Accept": "application/json", **(headers or {})},
+                    headers={"Accept": "application/json", **headers},
                     timeout=(10, 60),
                     allow_redirects=False,
                     stream=True,
+                    **sent,
                 ),
                 Limits(answer_seconds=TOKEN_SECONDS, answer_bytes=TOKEN_BYTES),
                 here,
@@ -457,10 +438,6 @@ def logged_in(
         except (requests.RequestException, OSError, ValueError) as lost:
             told = shown(fault_of(lost))
         else:
-            words = content[:2_000].decode("utf-8", "replace")
-            for secret in hidden:
-                words = words.replace(secret, "***")
-            told = f"{status} {shown(reason)}: {shown(words)}"
             if status == 200:
                 try:
                     answer = exact_json(content)
@@ -468,11 +445,13 @@ def logged_in(
                     answer = None
                 if isinstance(answer, dict):
                     return answer
-                raise SourceError(f"{here}: the answer is not JSON: this is not where logins are taken")
-            if status in (400, 401, 403):
-                raise LoginRefusedError(f"{here}: {told}")
-            if status < 500:
-                raise NotReachedError(f"{here}: {told}. It is not tried again tonight: too many logins lock an account")
+                raise SourceError(f"{here}: the answer is not JSON: this is not where {purpose}")
+            words = content[:2_000].decode("utf-8", "replace")
+            for secret in hidden:
+                words = words.replace(secret, "***")
+            told = f"{status} {shown(reason)}: {shown(words)}"
+            if error := final(here, status, told, words):
+                raise error
         time.sleep(2**attempt)
     raise NotReachedError(f"{here}: {told}; gave up after 3 attempts")
 
