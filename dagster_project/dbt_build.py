@@ -29,6 +29,7 @@ from typing import Any
 from filelock import FileLock
 
 from dagster_project.engines import DUCKDB, Engine
+from dagster_project.engines.duckdb import close_adapters
 from dagster_project.paths import DBT_PROJECT
 from dagster_project.settings import MEMORY_LIMIT
 
@@ -139,6 +140,29 @@ def prepare(engine: Engine = DUCKDB) -> None:
         if not outcome.success:
             raise DbtError(f"the dbt project does not parse: {outcome.exception}")
         _read_at(engine).write_text(state + "\n", "utf-8")
+
+
+def state_prepared(engine: Engine = DUCKDB) -> str:
+    """Which state of the project is the prepared one."""
+    return _read_at(engine).read_text("utf-8").strip()
+
+
+def compile_all(variables: str, scratch: Path) -> tuple[Any, list[Any]]:
+    """The prepared project for DuckDB, and every node of it with the statement that dbt would send for it.
+
+    Raises:
+        DbtError: a node could not be compiled.
+    """
+    scratch.mkdir(exist_ok=True)
+    _, project = _read(DUCKDB)
+    arguments = ["compile", "--vars", variables, "--no-populate-cache", "--no-write-json", *_places(scratch, DUCKDB)]
+    try:
+        ended = _runner(project).invoke(arguments)
+    finally:
+        close_adapters()
+    if ended.result is None or not ended.success:
+        raise DbtError(f"the dbt project does not compile: {ended.exception}")
+    return project, [result.node for result in ended.result]
 
 
 def asked_for() -> frozenset[tuple[str, str]]:

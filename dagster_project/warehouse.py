@@ -40,6 +40,9 @@ FORMER: Final = "marts.duckdb"
 READ_FROM: Final = "v1.4.0"
 """The oldest DuckDB that reads the published file, as dbt's profile has it."""
 
+UNFORCED: Final = {"fsync_mode": "none", "checkpoint_threshold": "1GB", "preserve_insertion_order": "false"}
+"""How a morning is built, as dbt's profile has it: nobody goes on with what a killed run left."""
+
 _FINISHED, _ISSUED = "finished", "issued"
 
 
@@ -87,6 +90,10 @@ class Warehouse:
     def create(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock.acquire(timeout=0)
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew in a folder that this run holds."""
         for path in (self.private, self.marts):
             for file in self.folder.glob(f"{path.name}*"):
                 file.unlink()
@@ -126,6 +133,16 @@ class Warehouse:
         """The private file, open for writing: before dbt runs."""
         con = connect(str(self.private))
         try:
+            yield con
+        finally:
+            con.close()
+
+    @contextmanager
+    def building(self, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Both files, open for writing as dbt's profile opens them: `published.marts.<mart>`, `<layer>.<model>`."""
+        con = connect(str(self.private), memory_limit=memory_limit, **UNFORCED)
+        try:
+            con.execute(f"attach '{self.marts}' as published (storage_version '{READ_FROM}')")
             yield con
         finally:
             con.close()

@@ -14,6 +14,7 @@ import dagster as dg
 from dagster_project import notice, upkeep
 from dagster_project.defs.automation import ending
 from dagster_project.defs.history import spare_the_disk
+from dagster_project.engines import DUCKDB
 from dagster_project.home import keep_private
 from dagster_project.landing import Landing
 from dagster_project.quality import Worker
@@ -33,7 +34,8 @@ def default_resources(settings: Settings, begun: Warmup | None = None) -> Mappin
         as_of, run_id, warmup = _as_of(context), context.run.run_id, begun or Warmup.begin(settings, _as_of(context))
         spare_the_disk(context.instance)
         try:
-            warmup.read_project()
+            if warmup.engine is not DUCKDB:  # a night on DuckDB mostly needs what dbt compiled and not dbt
+                warmup.read_project()
             keep_private(settings)
             with at_work_on(settings.warehouse, as_of, run_id):  # from the start of the run, before anything is landed
                 landing.refresh()

@@ -13,12 +13,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
-from dagster_project import dbt_build, morning
+from dagster_project import compiled, dbt_build, morning
 from dagster_project.amounts import digits_on
 from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
-from dagster_project.engines import EngineError
+from dagster_project.engines import DUCKDB, EngineError
 from dagster_project.explained import causes, explained
 from dagster_project.fingerprints import made_by
 from dagster_project.landing import Known, Landing, LandingError
@@ -93,16 +93,7 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         log.info("everything from landing to marts, as known %s", "that morning" if known == "then" else "now")
         try:
             refuse_a_policy_with_gaps(settings.policy, as_of)
-            loads = morning.prepare(warehouse, landing, as_of, known, settings.source, settings.bureau_name)
-            night.engine.show(warehouse, loads)
-            results = dbt_build.build(
-                warehouse.folder,
-                dbt_build.vars_of(as_of, settings.policy, settings.reporting_currency),
-                threads=config.threads,
-                memory_limit=settings.memory_limit,
-                early=night.project,
-                engine=night.engine,
-            )
+            results = _built(settings, landing, warehouse, night, as_of, known, config.threads)
         except (PolicyError, morning.NothingKnown, LandingError, dbt_build.DbtError, EngineError) as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
         digits, found = digits_on(as_of, settings.policy), partial(night.engine.found, warehouse)
@@ -122,6 +113,28 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
         warehouse.finish(fingerprints)
 
     return build
+
+
+def _built(
+    settings: Settings, landing: Landing, warehouse: Warehouse, night: Warmup, as_of: date, known: Known, threads: int
+) -> list[NodeResult]:
+    """On DuckDB by what dbt compiled, where nothing objects to the morning; else by dbt itself, from the start."""
+
+    def put_in_front() -> None:
+        night.engine.show(warehouse, morning.prepare(warehouse, landing, as_of, known, settings.source, settings.bureau_name))
+
+    limit = settings.memory_limit
+    put_in_front()
+    if night.engine is DUCKDB:
+        try:
+            asked = settings.policy, settings.reporting_currency
+            return compiled.build(warehouse, as_of, *asked, threads=threads, memory_limit=limit)
+        except compiled.Objection as objected:
+            log.info("dbt builds the morning anew, to say what is wrong with it: %s", objected)
+        warehouse.clear()
+        put_in_front()
+    variables = dbt_build.vars_of(as_of, settings.policy, settings.reporting_currency)
+    return dbt_build.build(warehouse.folder, variables, threads, memory_limit=limit, early=night.project, engine=night.engine)
 
 
 def _tell(results: list[NodeResult]) -> None:
