@@ -20,7 +20,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -272,7 +272,8 @@ def stop() -> None:
     global _session
     with _starting:
         if _session is not None:
-            _session.stop()
+            with suppress(Exception):  # its other half may have died, and then nothing is left to end
+                _session.stop()
             _session = None
             _made.clear()
         while _held:

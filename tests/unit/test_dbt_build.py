@@ -19,6 +19,7 @@ from filelock import FileLock
 from dagster_project import dbt_build
 from dagster_project.dbt_build import NodeResult, build_args, is_prepared, vars_of
 from dagster_project.engines import DUCKDB
+from dagster_project.engines.duckdb import DuckDB
 from dagster_project.paths import DBT_PROJECT
 from dagster_project.warehouse import Warehouse
 
@@ -202,6 +203,46 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     use(project, monkeypatch)
     dbt_build.prepare()
     return project
+
+
+class Elsewhere(DuckDB):
+    """An engine whose marts have to be brought home; it builds as DuckDB does."""
+
+    def __init__(self) -> None:
+        self.brought: list[dict[str, dict[str, str]]] = []
+
+    def bring_home(self, folder: Path, columns: Any, memory_limit: str) -> None:
+        self.brought.append({name: dict(told) for name, told in columns.items()})
+
+
+@pytest.mark.parametrize(("rows", "through", "home"), [(0, False, True), (1, False, False), (1, True, True)])
+def test_marts_come_home_once_nothing_blocks_them(
+    rows: int, through: bool, home: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, engine = tmp_path / "small", Elsewhere()
+    (project / "models" / "marts").mkdir(parents=True)
+    (project / "tests").mkdir()
+    (project / "dbt_project.yml").write_text("name: arrears\nprofile: arrears\n", "utf-8")
+    shutil.copy(DBT_PROJECT / "profiles.yml", project)
+    (project / "models" / "marts" / "m.sql").write_text("{{ config(materialized='table') }} select 1 as n", "utf-8")
+    (project / "models" / "marts" / "m.yml").write_text("models: [{name: m, columns: [{name: n, data_type: integer}]}]", "utf-8")
+    (project / "tests" / "t.sql").write_text(f"select * from {{{{ ref('m') }}}} where {rows} = 1", "utf-8")
+    use(project, monkeypatch)
+    (tmp_path / "run").mkdir()
+
+    results = dbt_build.build(tmp_path / "run", "{}", through=through, engine=engine)
+
+    assert any(result.broken for result in results) is bool(rows)
+    assert engine.brought == ([{"m": {"n": "integer"}}] if home else [])
+
+
+def test_a_project_is_read_for_each_engine_by_itself(project: Path) -> None:
+    other = Elsewhere()
+    other.target = "other"
+
+    assert is_prepared()
+    assert not is_prepared(other), "other macros are called there"
+    assert dbt_build._prepared(other) == project / "target" / "other"
 
 
 @pytest.mark.usefixtures("small")
