@@ -20,6 +20,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import time
@@ -35,7 +36,7 @@ from typing import Any
 from dagster_project.contract import LANDED, Dataset
 from dagster_project.landing.chain import Chain, Damage, Links, link_of, links_from
 from dagster_project.landing.compact import READERS_WAIT_HOURS, Piece, clear_away_at_once, pieces
-from dagster_project.landing.forget import record_file
+from dagster_project.landing.forget import forgotten, record_file
 from dagster_project.landing.loads import MANIFEST, PACK, ROWS, LandingError, UnreadableError, read_json, seal_of
 from dagster_project.landing.objects import Found, Objects, StoreError
 
@@ -49,6 +50,9 @@ STATES_KEPT_DAYS = 7
 
 LONGEST_AGREED = 24 * 3600
 """Seconds after which a run looks again before it commits."""
+
+_NAME = re.compile(r"\d{4}-\d\d-\d\d_[\w.]+|pack-\d+-\d+\.\w+")
+"""How a load or pack is named."""
 
 AT_ONCE = 8
 """Folders fetched at a time."""
@@ -552,19 +556,34 @@ class Shared:
 
     # --- who was forgotten -------------------------------------------------------------------------------------------
 
-    def _people(self) -> Sequence[str]:
+    def _people(self) -> Mapping[str, str]:
+        """The lines of the home's record, by their names in the store."""
+        forgotten(self.folder)  # says which line is damaged
         path = record_file(self.folder)
-        return path.read_text("utf-8").splitlines() if path.exists() else []
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        return {f"{CHAIN}/forgotten/{json.loads(line).get('id', _sha256(line.encode()))}.json": line for line in lines}
 
     def _recall(self, found: Mapping[str, Found]) -> None:
         """Let home and store know of everybody who was forgotten on any machine."""
         theirs = {path for path in found if path.startswith(f"{CHAIN}/forgotten/")}
-        mine = {f"{CHAIN}/forgotten/{json.loads(line)['id']}.json": line for line in self._people()}
+        mine = self._people()
         for name in mine.keys() - theirs:
             self.objects.put(name, mine[name].encode())
         if news := sorted(theirs - mine.keys()):
-            lines = [(self.objects.read(name) or b"").decode() for name in news]
-            _write(record_file(self.folder), "".join(f"{line}\n" for line in (*mine.values(), *lines) if line).encode())
+            lines = [*mine.values(), *(self._record(name) for name in news)]
+            _write(record_file(self.folder), "".join(f"{line}\n" for line in lines).encode())
+
+    def _record(self, name: str) -> str:
+        told = _json(self.objects.read(name)) or {}
+        if not (
+            isinstance(told.get("kind"), str) and isinstance(told.get("key"), str) and name.endswith(f"/{told.get('id')}.json")
+        ):
+            raise StoreError(
+                f"ARREARS_LANDING_URL: {self.objects.address(name)} is damaged, which says who was forgotten: put it back from a copy of "
+                "the store or from a line of a home's landing/.chain/forgotten.jsonl, or remove it and have whoever it was forgotten "
+                "again (make forget)"
+            )
+        return json.dumps(told, ensure_ascii=False)
 
 
 def _name_of(dataset: Dataset, number: int) -> str:
@@ -593,10 +612,20 @@ def _by_folder(found: Mapping[str, Found], dataset: Dataset) -> Mapping[str, Map
 
 
 def _state_from(told: Mapping[str, Any]) -> State:
+    """A state as it was written.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is none: also where a name in it would lead out of its folder.
+    """
     said = dict(told)
     if said.pop("seal_of_this") != seal_of(said):
         raise ValueError("altered")
-    return State(**{**said, "links": links_from(said["links"])})
+    state = State(**{**said, "links": links_from(said["links"])})
+    if not all(_NAME.fullmatch(name) for name in (*state.folders, *state.left, *state.refused)):
+        raise ValueError("a name that is none of ours")
+    _ = [(int(first), int(last)) for first, last in state.folders.values()]
+    _ = [datetime.fromisoformat(at).astimezone(UTC) for at in state.left.values()]
+    return state
 
 
 def _manifest_of(name: str) -> str:

@@ -21,6 +21,7 @@ from nights import AS_OF, House, lists
 
 from dagster_project.landing import Landing
 from dagster_project.paths import ROOT
+from tests.object_store import BUCKET, served
 
 TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
 DEPLOY = ROOT / "deploy"
@@ -44,6 +45,33 @@ def test_a_home_restored_into_an_empty_folder_gives_the_same_bytes(first_morning
     assert len(restored.loads("invoices")) == loads, "the source was not asked"
     assert lists(restored.worklist(AS_OF)) == lists(first_morning.worklist(AS_OF))
     assert restored.marts() == first_morning.marts()
+
+
+@pytest.mark.faults
+def test_a_machine_that_is_lost_is_made_anew_from_the_store_with_the_same_bytes(
+    first_morning: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served() as store:
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        lost = House(tmp_path / "lost", first_morning.variables).with_(landing_url=f"s3://{BUCKET}/arrears")
+        night = lost.run(AS_OF, as_sql=True)
+        assert night.success, night.reasons
+        anew = House(tmp_path / "anew", lost.variables)
+        anew.home.mkdir()
+        shutil.copy(lost.home / "seal.key", anew.home)
+        loads = len(lost.loads("invoices"))
+        written = {name for name in store.objects if name.endswith(("rows.parquet", "manifest.json"))}
+
+        night = anew.run(AS_OF, as_sql=True)
+
+        assert night.success, night.reasons
+        assert len(anew.loads("invoices")) == loads, "the source was not asked"
+        assert {name for name in store.objects if name.endswith(("rows.parquet", "manifest.json"))} >= written
+        assert lists(anew.worklist(AS_OF)) == lists(lost.worklist(AS_OF))
+        assert anew.marts() == lost.marts() == first_morning.marts()
+        parquet = {path.name: path.read_bytes() for path in (lost.published / "parquet").glob("*.parquet") if path.stem != "run"}
+        assert parquet and all((anew.published / "parquet" / name).read_bytes() == content for name, content in parquet.items())
 
 
 def test_a_published_folder_that_was_deleted_makes_no_past_morning_ask_the_source(first_morning: House) -> None:

@@ -6,6 +6,7 @@ here: processes that are killed (`tests/faults/test_shared_landing_killed.py`).
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +20,7 @@ from dagster_project import warehouse
 from dagster_project.contract import DATASETS, ISSUED_STEPS, Dataset
 from dagster_project.landing import DamagedError, Landing, LandingError, objects, rows_select, shared
 from dagster_project.landing.forget import Person
+from dagster_project.landing.loads import seal_of
 from dagster_project.landing.objects import StoreError
 from dagster_project.landing.shared import DivergedError
 from dagster_project.settings import SettingsError, load
@@ -492,15 +494,23 @@ def test_a_store_that_goes_away_in_the_middle_lands_nothing_anywhere(on_s3: Mach
 
 def test_a_damaged_state_is_told_and_not_built_on(on_s3: Machine, bucket: Store) -> None:
     company(on_s3("a"), "A1")
-    for damaged in (
-        b"{}",
-        b"nonsense",
-        b"",
-        bucket.objects["landing/.chain/companies/00000001.json"][0].replace(b"[1,1]", b"[1,2]"),
-    ):
-        bucket.objects["landing/.chain/companies/00000001.json"] = (damaged, datetime(2025, 1, 1, tzinfo=UTC))
+    name = "landing/.chain/companies/00000001.json"
+    right = bucket.objects[name][0]
+    (load,) = on_s3("a").loads(COMPANIES)
+    away = json.loads(right.replace(load.load_id.encode(), b"../../../../away"))
+    away["seal_of_this"] = seal_of({field: value for field, value in away.items() if field != "seal_of_this"})
+    for damaged in (b"{}", b"nonsense", b"", b"[]", right.replace(b"[1,1]", b"[1,2]"), json.dumps(away).encode()):
+        bucket.objects[name] = (damaged, datetime(2025, 1, 1, tzinfo=UTC))
         with pytest.raises(StoreError, match=r"companies/00000001\.json is damaged, which says what counts of companies"):
             on_s3("b")
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{}", b'{"id": "1", "kind": "contact", "key": "K1"}', b"\xff"])
+def test_a_damaged_record_of_who_was_forgotten_is_told(damaged: bytes, on_s3: Machine, bucket: Store) -> None:
+    on_s3("a")
+    bucket.objects["landing/.chain/forgotten/20250630T050000-contact.json"] = (damaged, datetime(2025, 1, 1, tzinfo=UTC))
+    with pytest.raises(StoreError, match=r"20250630T050000-contact\.json is damaged, which says who was forgotten"):
+        on_s3("a")
 
 
 def test_rows_have_an_address_that_another_machine_opens(machine: Machine, tmp_path: Path, landing: Landing) -> None:
