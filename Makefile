@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 HOST ?= 127.0.0.1
 PORT ?= 3000
+XDIST := -n auto --dist loadfile --no-loadscope-reorder
+QUICK := tests/unit tests/defs tests/sources
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
@@ -74,9 +76,11 @@ verify: setup ## Read everything that is landed and hold it against what was; AC
 postgres: setup ## Put what is published into the database of ARREARS_POSTGRES_URL now, as a night in production does
 	@$(BIN)/python -m dagster_project postgres
 
-test: setup ## Run all tests
+test: setup ## Run all tests; COVERAGE=1 says which lines the quick ones (unit, defs, sources) do not reach
 	@$(BIN)/python -m dagster_project prepare
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/live --ignore=tests/spark
+	@rm -rf .coverage
+	@$(if $(COVERAGE),$(BIN)/coverage run -m pytest $(XDIST) $(QUICK) && find .coverage -size 0 -delete && $(BIN)/coverage combine --quiet && $(BIN)/coverage report)
+	@$(BIN)/python -m pytest $(XDIST) --ignore=tests/live --ignore=tests/spark $(if $(COVERAGE),$(QUICK:%=--ignore=%))
 
 live: setup ## Run the tests that need a server on this machine; each says what it needs where that is not there
 	@$(BIN)/python -m dagster_project prepare
@@ -130,5 +134,5 @@ lock: setup ## Choose the newest allowed versions again and pin them
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -c requirements.lock .venv/spark.in -o requirements-spark.lock
 
 clean: ## Remove what set-up and runs have made, but for ARREARS_HOME
-	@rm -rf .venv dbt/target dbt/logs docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv dbt/target dbt/logs docs/_build docs/generated .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find dagster_project tests -name __pycache__ -type d -prune -exec rm -rf {} +
