@@ -57,9 +57,38 @@ CLOCKS = (
     r"|\b(now|today|transaction_timestamp)\s*\(|run_started_at"
 )
 ENGINE_ONLY = (
-    r"::|->>|\bqualify\b|\basof\b|\blist_\w+\(|\bregexp_matches\b|\bstrftime\b|\bunnest\b"
-    r"|\bfilter\s*\(\s*where\b|\bexclude\s*\("
+    r"::|->>|\bqualify\b|\basof\b|\blist_\w+\(|\bregexp_matches\b|\bstrftime\b|\bunnest\b|\bstring_split\b|\bstring_agg\b|\btimezone\s*\("
+    r"|\bfilter\s*\(\s*where\b|\bexclude\s*\(|\bexplode\b|\bcollect_(list|set)\b|\bdate_add\b|\badd_months\b|\b(raise_)?error\s*\("
+    r"|\bgenerate_series\s*\((?<!dbt\.generate_series\()|\bpmod\b|\bhash\s*\("
 )
+NUMBERING = "row_number|rank|dense_rank|lag|lead|first_value|last_value"
+DUCKDB_TYPES = r"(varchar|text|hugeint|ubigint|utinyint)\b"
+NEVER_NULL = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        _as_of _load_id _loaded_at allocation_effective_on allocation_id amount_column asked_key began_on bureau changed_on collector
+        company_id contact_id contacted_on currency customer_id dataset date_day day days_beyond_terms days_late document_date effective_on
+        instalment_number invoice_id item_id item_key month_index months_ago more_than_days_late moved_on n open_from outcome payment_date
+        payment_id place position preference promise_id promised_date rank rate_date reason_rank recency record refund_id reviewed_on
+        scored_on sign snapshot_date source source_type starts_on step trigger turn week weight
+        """,
+    )
+)
+"""Columns that may be ordered by as they are: each has a value in every row, wherever it is ordered by."""
+FLOATS = {
+    "macros/cash_weeks.sql": "the quantile of a sum",
+    "macros/words.sql": "whole numbers",
+    "models/intermediate/ahead/int_cash_not_billed.sql": "whole numbers",
+    "models/intermediate/behaviour/int_expected_payments.sql": "chances",
+    "models/intermediate/behaviour/int_payment_curves.sql": "chances",
+    "models/intermediate/behaviour/int_payment_delays.sql": "the half-life of days",
+    "models/intermediate/behaviour/int_payment_habits.sql": "moments of days",
+    "models/intermediate/behaviour/int_payment_trends.sql": "a line through days",
+    "models/marts/kpi/pilot_effect.sql": "an interval around ratios",
+}
+"""Where both sides of a `/` are floats or whole numbers, of what. Between decimals it is a float on one engine, and on another a decimal
+that is cut to a few places."""
 INTROSPECTIVE = r"run_query|\bexecute\b|adapter\.(?!dispatch\b)|dbt_utils\.get_|load_result|\btarget\.(name|type|schema)"
 
 Node = dict[str, Any]
@@ -318,6 +347,96 @@ def test_the_morning_is_read_through_one_macro() -> None:
 
 def test_models_say_nothing_that_only_one_engine_understands() -> None:
     assert found(ENGINE_ONLY, "models") == []
+
+
+def test_types_have_the_names_that_every_engine_knows(manifest: dict[str, Any]) -> None:
+    declared = {
+        f"{node['name']}.{name}": kind
+        for node in (*manifest["nodes"].values(), *manifest["sources"].values())
+        for name, kind in (
+            *((column["name"], column.get("data_type") or "") for column in node["columns"].values()),
+            *node["config"].get("column_types", {}).items(),
+        )
+    }
+
+    assert {where: kind for where, kind in declared.items() if re.search(DUCKDB_TYPES, kind, flags=re.IGNORECASE)} == {}
+    assert found(rf"\bas\s+{DUCKDB_TYPES}") == []
+
+
+def ordered_by(text: str) -> Iterator[str]:
+    """Every key that rows are put in order by, as it is written."""
+    for start in re.finditer(r"\border by\b", text):
+        depth, quoted, key = 0, text[: start.start()].rstrip().endswith(("'", '"')), ""
+        for place, letter in enumerate(text[start.end() :], start.end()):
+            depth += (letter in "([{") - (letter in ")]}")
+            ended = depth < 0 or (
+                not depth
+                and (re.match(r"\b(rows|range) between|\blimit\b|\bunion\b", text[place:]) or (quoted and letter in "'\""))
+            )
+            if ended or (letter == "," and not depth):
+                yield " ".join(key.split())
+                key = ""
+            else:
+                key += letter
+            if ended:
+                break
+        else:
+            yield " ".join(key.split())
+    for start in re.finditer(r"first_of\('[^']*', '[^']*', (['\"])(.*?)\1\)", text):
+        yield from (key.strip() for key in re.split(r",(?![^(]*\))", start[2]))
+
+
+def test_what_is_ordered_by_and_may_be_empty_says_where_nulls_stand() -> None:
+    """Ascending, nulls come last on one engine and first on another."""
+    silent = [
+        f"{name}: {key}"
+        for name, text in sql_files()
+        for key in ordered_by(text)
+        if (bare := re.fullmatch(r"(?:(?:\w|\{\{ \w+ \}\})+\.)?(\w+)", key)) and bare[1] not in NEVER_NULL
+    ]
+
+    assert silent == []
+
+
+def test_a_row_is_told_from_another_by_an_order() -> None:
+    unordered = rf"\b({NUMBERING})\([^()]*\) over \((partition by [^()]*)?\)"
+
+    assert [fault for fault in found(unordered) if "order by" not in fault] == ["macros/row_key.sql: row_number() over ()"]
+
+
+def test_decimals_are_divided_in_macros_alone() -> None:
+    divided = {
+        name: line.strip()
+        for name, text in sql_files()
+        for line in text.splitlines()
+        if name not in FLOATS and re.search(r" / |^\s*/ ", line) and not re.search(r"double\)?'?\)|\bfloor\(", line)
+    }
+
+    assert divided == {}
+
+
+def test_what_groups_are_held_to_is_no_alias_of_the_same_name() -> None:
+    """`sum(amount) as amount … having sum(amount) > 0` is a sum of sums to some engines."""
+    shadowed = []
+    for name, text in sql_files():
+        for clause in re.finditer(r"\bhaving\b(.*?)(?=\n\)|\border by\b|\bunion\b|$)", text, flags=re.DOTALL):
+            aliases = set(re.findall(r"\bas (\w+)", text[text.rfind("select", 0, clause.start()) : clause.start()]))
+            shadowed += [
+                f"{name}: {word}" for word in re.findall(r"(?<![.\w'])[a-z_]\w*(?![\w(.'])", clause[1]) if word in aliases
+            ]
+
+    assert shadowed == []
+
+
+def test_what_is_said_in_another_way_on_spark_is_said_on_both() -> None:
+    """But for dbt's own macros, whose text for the other engines dbt has."""
+    dbts = {"dateadd", "datediff", "last_day", "listagg", "load_csv_rows", "safe_cast"}
+    said: dict[str, set[str]] = {"default": set(), "spark": set()}
+    for _, text in sql_files():
+        for engine, name in re.findall(r"macro (default|spark)__(\w+)", text):
+            said[engine].add(name)
+
+    assert said["default"] - dbts == said["spark"] - dbts
 
 
 def test_texts_are_put_together_in_a_way_that_treats_nulls_alike_on_every_engine() -> None:

@@ -10,7 +10,7 @@ mirrored as (
         bureau,
         score_code,
         abs(points) >= {{ policy_value('risk_policy', 'turned_over_points') }}
-        and abs(score_from + score_to - 100) < abs(points) / 2 as is_mirrored
+        and 2 * abs(score_from + score_to - 100) < abs(points) as is_mirrored
     from changes
 )
 

@@ -95,4 +95,4 @@ select
     sum(aging) as aging
 from views
 group by company_id, customer_id, currency
-having sum(recounted) <> sum(open_items) or sum(open_items) <> sum(aging)
+having sum(views.recounted) <> sum(views.open_items) or sum(views.open_items) <> sum(views.aging)

@@ -45,5 +45,5 @@ select
 from counted
 group by day, tier
 having
-    (sum(arrived) <> sum(known) and day > (select min(prior_snapshot_date) from migration))
-    or (sum(departed) <> sum(known) and day < {{ as_of() }})
+    (sum(counted.arrived) <> sum(counted.known) and day > (select min(prior_snapshot_date) from migration))
+    or (sum(counted.departed) <> sum(counted.known) and day < {{ as_of() }})

@@ -24,7 +24,7 @@ billing as (
         company_id,
         customer_id,
         currency,
-        sum(case when document_type = 'credit_memo' then -amount else amount end) as amount,
+        cast(sum(case when document_type = 'credit_memo' then -amount else amount end) as decimal(24, 4)) as amount,
         sum(case when document_type <> 'credit_memo' then cast(cast(amount as double) * cast(amount as double) as decimal(32, 4)) end) as squares,
         cast(round(
             cast(sum(case when document_type <> 'credit_memo' then amount * {{ dbt.datediff('document_date', 'due_date', 'day') }} end) as double)
@@ -32,7 +32,7 @@ billing as (
         ) as integer) as credit_days
     from documents
     group by company_id, customer_id, currency
-    having sum(case when document_type = 'credit_memo' then -amount else amount end) > 0
+    having sum(case when documents.document_type = 'credit_memo' then -documents.amount else documents.amount end) > 0
 ),
 
 -- What is billed on one day to come is paid, of its week's last day, so many days after its own.

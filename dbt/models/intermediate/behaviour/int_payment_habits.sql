@@ -26,7 +26,7 @@ sums as (
         sum(weight * days * days) as weighted_days_squared
     from paid
     group by customer_id
-    having sum(weight) > 0
+    having sum(paid.weight) > 0
 ),
 
 means as (

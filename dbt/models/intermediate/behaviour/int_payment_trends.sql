@@ -40,18 +40,19 @@ month_rows as (
     group by customer_id, month_index
 ),
 
--- The line is laid through exact sums: what an engine makes of its own regression depends on the order in which it adds.
+-- The line is laid through exact sums: what an engine makes of its own regression depends on the order in which it adds. Sums are as wide as
+-- their products below have room for in 38 digits.
 windowed as (
     select
         customer_id,
         month_index,
         is_needed,
-        count(dbt_days) over trailing_year as active_months,
-        sum(case when dbt_days is not null then month_index end) over trailing_year as sum_x,
-        cast(sum(dbt_days) over trailing_year as decimal(18, 4)) as sum_y,
+        cast(count(dbt_days) over trailing_year as integer) as active_months,
+        cast(sum(case when dbt_days is not null then month_index end) over trailing_year as integer) as sum_x,
+        cast(sum(dbt_days) over trailing_year as decimal(19, 4)) as sum_y,
         sum(case when dbt_days is not null then month_index * month_index end) over trailing_year as sum_xx,
-        cast(sum(month_index * dbt_days) over trailing_year as decimal(28, 4)) as sum_xy,
-        cast(sum(dbt_days * dbt_days) over trailing_year as decimal(28, 8)) as sum_yy,
+        cast(sum(month_index * dbt_days) over trailing_year as decimal(24, 4)) as sum_xy,
+        cast(sum(dbt_days * dbt_days) over trailing_year as decimal(24, 8)) as sum_yy,
         sum(weighed_amount) over recent as recent_amount,
         sum(weighed_x_days) over recent as recent_x_days,
         sum(weighed_amount) over before_recent as prior_amount,
@@ -69,8 +70,8 @@ spreads as (
         customer_id,
         month_index,
         active_months,
-        cast(active_months * sum_xx - sum_x * sum_x as double) as spread_x,
-        cast(active_months * sum_yy - sum_y * sum_y as double) as spread_y,
+        cast(active_months * sum_xx - cast(sum_x as bigint) * sum_x as double) as spread_x,
+        cast(active_months * sum_yy - sum_y * cast(sum_y as decimal(17, 4)) as double) as spread_y,
         cast(active_months * sum_xy - sum_x * sum_y as double) as spread_xy,
         recent_amount,
         recent_x_days,

@@ -92,7 +92,9 @@ late_spans as (
 charged as (
     select
         late_spans.item_id,
-        late_spans.open_amount * (statutory_rates.base_rate_pct + statutory_rates.margin_pct) as yearly_pct,
+        cast(
+            cast(late_spans.open_amount as decimal(19, 4)) * (statutory_rates.base_rate_pct + statutory_rates.margin_pct) as decimal(27, 8)
+        ) as yearly_pct,
         case
             when statutory_rates.resets = 'when_late' then {{ dbt.datediff('late_spans.open_from', 'late_spans.open_until', 'day') }}
             else {{ dbt.datediff(

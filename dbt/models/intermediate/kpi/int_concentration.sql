@@ -69,7 +69,7 @@ placed as (
     select
         snapshot_date,
         ultimate_parent_id,
-        row_number() over (partition by snapshot_date order by sum(billed) desc, ultimate_parent_id) as place
+        row_number() over (partition by snapshot_date order by sum(billed) desc, ultimate_parent_id nulls last) as place
     from grouped
     group by snapshot_date, ultimate_parent_id
 )

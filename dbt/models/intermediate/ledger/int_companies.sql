@@ -17,7 +17,7 @@ currencies as (
 only_invoice_currency as (
     select min(currency) as currency
     from invoices
-    having count(distinct currency) = 1
+    having count(distinct invoices.currency) = 1
 ),
 
 landed as (

@@ -23,7 +23,7 @@ open_invoices as (
         sum(open_amount) as open_amount
     from open_items
     group by invoice_id
-    having sum(open_amount) > 0
+    having sum(open_items.open_amount) > 0
 ),
 
 -- A customer who disputes and names no document on the list disputes all that were asked for that morning.

@@ -10,7 +10,7 @@ daily as (
     from movements
     group by item_key, moved_on
     -- A payment that is put against invoices the day it comes was never open.
-    having sum(amount) <> 0
+    having sum(movements.amount) <> 0
 ),
 
 running as (

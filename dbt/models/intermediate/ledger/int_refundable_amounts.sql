@@ -58,7 +58,7 @@ daily as (
     from flows
     group by item_key, moved_on
     -- What is put against invoices the day it comes was never there to give back.
-    having sum(amount) <> 0
+    having sum(flows.amount) <> 0
 )
 
 select

@@ -1,4 +1,9 @@
 {%- set weighable = risk_factors() | selectattr('kind', 'equalto', 'number') | list -%}
+{%- set weights, products = [], [] -%}
+{%- for factor in weighable -%}
+    {%- do weights.append(factor.name ~ '_weight') -%}
+    {%- do products.append(factor.name ~ '_weight * ' ~ factor.name ~ '_badness') -%}
+{%- endfor -%}
 with signals as (
     select * from {{ ref('int_risk_signals') }}
 ),
@@ -48,11 +53,11 @@ weighed as (
             when {{ pack }}_weight is null or signals.{{ factor.name }} is null then 0
             else cast({{ pack }}_weight{{ ' * coalesce(signals.' ~ factor.weight ~ ', 0)' if factor.weight }} as decimal(18, 8))
         end as {{ factor.name }}_weight,
-        case
+        cast(case
             when {{ pack }}_weight is null or signals.{{ factor.name }} is null then 0
             when {{ pack }}_negative_is_worst = 1 and {{ value }} < 0 then cast(100 as decimal(18, 4))
             else least(greatest({{ ratio('100 * (' ~ value ~ ' - ' ~ pack ~ '_best_at)', pack ~ '_worst_at - ' ~ pack ~ '_best_at') }}, 0), 100)
-        end as {{ factor.name }}_badness
+        end as decimal(7, 4)) as {{ factor.name }}_badness
         {%- endfor %}
     from signals
     inner join packs on signals.snapshot_date = packs.snapshot_date
@@ -66,8 +71,8 @@ summed as (
         strategic_value,
         relationship_years,
         weight,
-        {% for factor in weighable %}{{ ' + ' if not loop.first }}{{ factor.name }}_weight{% endfor %} as counted_weight,
-        {% for factor in weighable %}{{ ' + ' if not loop.first }}{{ factor.name }}_weight * {{ factor.name }}_badness{% endfor %} as counted_badness
+        {{ sum_of(weights) }} as counted_weight,
+        {{ sum_of(products) }} as counted_badness
     from weighed
 )
 

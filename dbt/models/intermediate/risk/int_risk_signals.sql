@@ -79,7 +79,7 @@ disputed_on as (
         sum(
             case
                 when disputed_amount = open_amount then open_amount_reporting
-                else open_amount_reporting * {{ ratio('disputed_amount', 'open_amount') }}
+                else cast(open_amount_reporting as decimal(19, 4)) * {{ ratio('disputed_amount', 'open_amount') }}
             end
         ) as disputed
     from disputed_invoices

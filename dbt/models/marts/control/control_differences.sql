@@ -244,7 +244,7 @@ ranked as (
                 case when abs(candidates.amount) = abs(untied.difference) then 0 else 1 end,
                 candidates.weight,
                 abs(candidates.amount) desc,
-                candidates.document
+                candidates.document nulls last
         ) as place
     from candidates
     inner join untied on candidates.company_id = untied.company_id

@@ -36,9 +36,9 @@ summed as (
         count(distinct customers.ultimate_parent_id) as customers,
         sum(customers.billed) as billed,
         sum(payment_windows.paid_amount_12m) as paid,
-        sum(cast(payment_windows.paid_amount_12m as decimal(24, 4)) * payment_windows.days_to_pay_12m) as paid_x_days_to_pay,
+        sum(cast(payment_windows.paid_amount_12m as decimal(19, 4)) * payment_windows.days_to_pay_12m) as paid_x_days_to_pay,
         sum(case when risk_tiers.risk_score is not null and customers.billed > 0 then customers.billed end) as scored,
-        sum(case when customers.billed > 0 then customers.billed * risk_tiers.risk_score end) as scored_x_risk
+        sum(case when customers.billed > 0 then cast(customers.billed as decimal(19, 4)) * risk_tiers.risk_score end) as scored_x_risk
     from customers
     left join payment_windows on customers.customer_id = payment_windows.customer_id
     left join risk_tiers on customers.customer_id = risk_tiers.customer_id

@@ -145,7 +145,7 @@ select
     cast(accounts.exposure as decimal(18, 4)) as exposure_amount,
     cast(greatest(accounts.exposure - compared.credit_limit, 0) as decimal(18, 4)) as exposure_above_limit_amount,
     cast(accounts.billed as decimal(18, 4)) as billed_amount,
-    {{ rounded(quotient('accounts.billed * compared.net_days_change', 'billed_window.days'), reporting_digits()) }} as receivables_change_amount,
+    {{ rounded(quotient('cast(accounts.billed as double) * compared.net_days_change', 'billed_window.days'), reporting_digits()) }} as receivables_change_amount,
     cast(accounts.net_days as integer) as net_days_today,
     cast(accounts.credit_limit as decimal(18, 4)) as credit_limit_today
 from compared
