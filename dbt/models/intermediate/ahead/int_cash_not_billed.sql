@@ -62,7 +62,7 @@ select
     company_id,
     currency,
     week,
-    cast(cast(sum(amount * coalesce(chance, 0)) as double) / {{ days_back }} as decimal(28, 8)) as not_billed,
+    cast(cast(sum(amount * cast(coalesce(chance, 0) as decimal(12, 9))) as double) / {{ days_back }} as decimal(28, 8)) as not_billed,
     cast(
         cast(sum(cast(cast(squares as double) * cast(coalesce(chance, 0) as double) as decimal(34, 4))) as double) / {{ days_back }} as decimal(34, 4)
     ) as variance
