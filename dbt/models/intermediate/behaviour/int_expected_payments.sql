@@ -127,8 +127,8 @@ select
     rate,
     case when likely_day <= age_days + {{ days_ahead }} then {{ days_after('day_zero', 'cast(likely_day as integer)') }} end as expected_on,
     case when safe_day <= age_days + {{ days_ahead }} then {{ days_after('day_zero', 'cast(safe_day as integer)') }} end as safe_on,
-    cast(chance_later_0 as decimal(18, 4)) as chance_later_0,
-    cast(chance_later_10 as decimal(18, 4)) as chance_later_10,
-    cast(chance_later_30 as decimal(18, 4)) as chance_later_30,
-    cast(chance_later_days as decimal(18, 4)) as chance_gone_bad
+    {{ rounded_once('chance_later_0') }} as chance_later_0,
+    {{ rounded_once('chance_later_10') }} as chance_later_10,
+    {{ rounded_once('chance_later_30') }} as chance_later_30,
+    {{ rounded_once('chance_later_days') }} as chance_gone_bad
 from placed
