@@ -35,7 +35,7 @@ def main(what: str, day: str, *more: str) -> int:
     folder, engine, models = Path(more[0]), engines.engine_of(told), more[1:]
     warehouse = Warehouse(folder)
     warehouse.create()
-    landing = Landing(told.landing, told.quarantine)
+    landing = Landing.of(told)
     engine.show(warehouse, morning.prepare(warehouse, landing, as_of, "then", told.source, told.bureau_name))
     variables = dbt_build.vars_of(as_of, told.policy, told.reporting_currency)
     results = dbt_build.build(folder, variables, select=[f"+{model}" for model in models], engine=engine)
