@@ -288,7 +288,7 @@ def table(books: Sequence[Measured]) -> str:
         f"|---|{'---:|' * 3 * len(books)}",
     ]
     rows = [book.rows() for book in books]
-    lines += [f"| {name.lower()} | {' | '.join(cell for row in rows for cell in row[name])} |" for name in rows[0]]
+    lines += [f"| {name[0].lower()}{name[1:]} | {' | '.join(cell for row in rows for cell in row[name])} |" for name in rows[0]]
     return "\n".join(lines)
 
 

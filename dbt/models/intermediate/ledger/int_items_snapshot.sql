@@ -1,5 +1,3 @@
-{#- A view: what reads all of it makes sums of it, and what reads single items reads few. -#}
-{{ config(materialized='view') }}
 with balances as (
     select * from {{ ref('int_item_balances') }}
 ),
