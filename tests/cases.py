@@ -40,7 +40,7 @@ class Case:
     as_of: str
     policy: str
     given: Mapping[str, Rows]
-    expected: list[dict[str, Any]]
+    expected: Rows
 
 
 def declared() -> Iterator[Case]:
@@ -86,8 +86,14 @@ class Tables:
         try:
             self.con.execute(f"create or replace temp table actual as with {', '.join(given)} select * from ({sql})")
             columns = _columns(self.con, "actual")
-            names = list(case.expected[0]) if case.expected else list(columns)
-            came, meant = self._rows("from actual", names), self._rows(_select(case.expected, columns), names)
+            if isinstance(case.expected, str):
+                names = list(_columns(self.con, f"({case.expected})"))
+                asked = ", ".join(f'cast("{name}" as {columns[name]}) as "{name}"' for name in names)
+                expected = f"select {asked} from ({case.expected}) as meant"
+            else:
+                names = list(case.expected[0]) if case.expected else list(columns)
+                expected = _select(case.expected, columns)
+            came, meant = self._rows("from actual", names), self._rows(expected, names)
         except duckdb.Error as broken:
             return str(broken)
         lines = [f"came, not expected: {row}" for row in (came - meant).elements()]
@@ -101,7 +107,8 @@ class Tables:
 
 
 def _columns(con: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
-    return {row[0]: row[1] for row in con.execute(f"describe {relation}").fetchall()}
+    asked = f"select * from {relation}" if relation.startswith("(") else relation
+    return {row[0]: row[1] for row in con.execute(f"describe {asked}").fetchall()}
 
 
 def _select(rows: list[dict[str, Any]], columns: Mapping[str, str]) -> str:
