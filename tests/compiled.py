@@ -1,7 +1,7 @@
-"""The dbt project as plain SQL: compiled once, then run for as many mornings as a test has time for.
+"""What dbt compiled, as a night runs it, for as many mornings as a test has time for: in memory, in part, over other policy rows, and with
+every test asked whatever the others say.
 
-A night calls dbt, which takes seconds to get to work whatever there is to do. What dbt would send to DuckDB is the same here, to the
-letter but for the date; what is left out are dbt's own checks (contracts), which the tests that run whole nights see.
+What is left out are contracts, which the tests that run whole nights see.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -21,116 +21,37 @@ import pyarrow as pa
 from filelock import FileLock
 
 from dagster_project import dbt_build, morning
+from dagster_project.compiled import STAND_IN, Node, at, compiled
 from dagster_project.dbt_build import NodeResult
-from dagster_project.engines.duckdb import close_adapters
 from dagster_project.landing import Known, Landing
-from dagster_project.paths import DBT_PROJECT, SEEDS
+from dagster_project.paths import SEEDS
 from dagster_project.warehouse import Warehouse, connect
 
-STAND_IN = date(2001, 2, 3)
-"""The morning the project is compiled for; its one macro for the date is what a run replaces."""
-NO_CURRENCY = "XTS"
-"""The reporting currency it is compiled for, by ISO 4217 one for tests, which is replaced as well."""
 PART = "__dbt__cte__"
 """What dbt calls a part that is written into a model (ephemeral)."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """A seed, model or test. `sql` asks for its rows, of a seed as a file; `blocking` is said of tests."""
-
-    name: str
-    kind: str
-    relation: str
-    sql: str
-    blocking: bool = False
-    parents: tuple[str, ...] = ()
 
 
 class BlockingTestFailed(AssertionError):
     """A test that would have kept the morning in the house found rows. The message has each with its first rows."""
 
 
-def compiled(policy: str = "net_terms", reporting_currency: str = "") -> Sequence[Node]:
-    """The project's nodes in the order in which they can be run; compiled again where a file of the project changed."""
-    asked, compiled_for = (f"nullif('{currency}', '')" for currency in (reporting_currency, NO_CURRENCY))
-    return [
-        replace(Node(**{**node, "parents": tuple(node["parents"])}), sql=node["sql"].replace(compiled_for, asked))
-        for node in _compiled(policy)["nodes"]
-    ]
-
-
+@cache
 def apart(policy: str = "net_terms") -> dict[str, str]:
     """Each model by its name as it is without its parts, which it reads as tables by the names that dbt gives them; parts are models here.
     No reporting currency is set."""
-    compiled_for = f"nullif('{NO_CURRENCY}', '')"
-    return {name: sql.replace(compiled_for, "nullif('', '')") for name, sql in _compiled(policy)["apart"].items()}
-
-
-def _compiled(policy: str) -> dict[str, Any]:
     dbt_build.prepare()
-    state = dbt_build.TARGET.joinpath("prepared.sha256").read_text("utf-8").strip() + Path(__file__).read_text("utf-8")
-    kept = dbt_build.TARGET / f"compiled.{policy}.json"
+    state = dbt_build.state_prepared() + Path(__file__).read_text("utf-8")
+    kept = dbt_build.TARGET / f"apart.{policy}.json"
     with FileLock(f"{kept}.lock"):
         if kept.exists() and (stored := json.loads(kept.read_text("utf-8")))["state"] == state:
-            return dict(stored)
-        nodes, models = _compile(policy)
-        stored = {"state": state, "nodes": [asdict(node) for node in nodes], "apart": models}
-        kept.write_text(json.dumps(stored), "utf-8")
-        return stored
-
-
-def _compile(policy: str) -> tuple[list[Node], dict[str, str]]:
-    from dbt.contracts.graph.manifest import Manifest
-
-    parsed = Manifest.from_msgpack((dbt_build.TARGET / "partial_parse.msgpack").read_bytes())  # type: ignore[attr-defined]
-    scratch = dbt_build.TARGET / f"compiled.{policy}"
-    scratch.mkdir(exist_ok=True)
-    arguments = ["compile", "--vars", dbt_build.vars_of(STAND_IN, policy, NO_CURRENCY), "--no-populate-cache"]
-    places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", str(scratch)]
-    ended = dbt_build._runner(parsed).invoke([*arguments, *places, "--log-path", str(scratch), *dbt_build.QUIET])
-    close_adapters()
-    assert ended.result is not None, ended.exception
-    nodes = {
-        result.node.unique_id: result.node for result in ended.result if result.node.resource_type in ("seed", "model", "test")
-    }
-    ordered: dict[str, Node] = {}
-
-    def parents_of(node: Any) -> list[str]:
-        """What it reads; of an ephemeral model, which stands within it, what that one reads."""
-        found = []
-        for parent in node.depends_on.nodes if node.resource_type != "seed" else ():
-            inner = parsed.nodes.get(parent)
-            within = inner is not None and inner.resource_type == "model" and inner.config.materialized == "ephemeral"
-            found += parents_of(inner) if within else [parent] if parent in nodes else []
-        return list(dict.fromkeys(found))
-
-    def visit(unique_id: str) -> None:
-        node = nodes[unique_id]
-        if unique_id in ordered:
-            return
-        for parent in parents_of(node):
-            visit(parent)
-        ordered[unique_id] = _node(node, [nodes[parent].name for parent in parents_of(node)])
-
-    for unique_id in sorted(nodes, key=lambda each: (each.startswith("test."), each)):
-        visit(unique_id)
-    assert not [name for name, node in ordered.items() if NO_CURRENCY in node.sql.replace(f"nullif('{NO_CURRENCY}', '')", "")]
-    models = [node for node in (parsed.nodes | nodes).values() if node.resource_type == "model"]
-    return list(ordered.values()), {node.name: node._pre_injected_sql or node.compiled_code for node in models}
-
-
-def _node(node: Any, parents: Sequence[str]) -> Node:
-    relation = f'"{node.database}"."{node.schema}"."{node.name}"'
-    if node.resource_type == "seed":
-        types = ", ".join(f"'{column}': '{kind}'" for column, kind in node.config.column_types.items())
-        path = DBT_PROJECT / node.original_file_path
-        return Node(
-            node.name, "table", relation, f"select * from read_csv('{path}', header = true, columns = {{{types}}}, nullstr = '')"
-        )
-    if node.resource_type == "model":
-        return Node(node.name, node.config.materialized, relation, node.compiled_code, parents=tuple(parents))
-    return Node(node.name, "test", "", node.compiled_code, str(node.config.severity).lower() == "error", tuple(parents))
+            return dict(stored["models"])
+        parsed, found = dbt_build.compile_all(dbt_build.vars_of(STAND_IN, policy, ""), dbt_build.TARGET / f"apart.{policy}")
+        nodes = parsed.nodes | {node.unique_id: node for node in found}
+        models = {
+            node.name: node._pre_injected_sql or node.compiled_code for node in nodes.values() if node.resource_type == "model"
+        }
+        kept.write_text(json.dumps({"state": state, "models": models}), "utf-8")
+        return models
 
 
 def needed_for(nodes: Sequence[Node], *names: str) -> list[Node]:
@@ -162,11 +83,6 @@ def over(
             else:
                 _create(con, node, as_of, seeds, node.kind)
     return con
-
-
-def at(node: Node, as_of: date) -> str:
-    """What a node asks on a morning."""
-    return node.sql.replace(STAND_IN.isoformat(), as_of.isoformat())
 
 
 def _sql(node: Node, as_of: date, seeds: Path) -> str:
