@@ -67,7 +67,7 @@ select
         {{ rounded('open_items', 'digits') }} + {{ rounded('not_billed', 'digits') }} + {{ rounded('promised', 'digits') }} as decimal(18, 4)
     ) as expected,
     {%- for name, z in [('p20', '-0.8416212'), ('p50', '0'), ('p80', '0.8416212')] %}
-    {{ rounded('cast(' ~ quantile_of_sum('mean', 'whole_variance', z) ~ ' as decimal(24, 6))', 'digits') }} as {{ name }},
+    {{ rounded('cast(' ~ quantile_of_sum('mean', 'whole_variance', z) ~ ' as decimal(28, 10))', 'digits') }} as {{ name }},
     {%- endfor %}
     {{ rounded('overdue_part', 'digits') }} as overdue_part,
     {{ rounded('naive', 'digits') }} as naive
