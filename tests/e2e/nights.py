@@ -19,7 +19,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
 from multiprocessing.connection import Connection
@@ -30,11 +30,9 @@ from unittest import mock
 import duckdb
 
 from dagster_project import __main__ as command_line
-from dagster_project import dbt_build
 from dagster_project.night import Night, run_night
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings
-from tests import compiled
 
 LEDGER = ROOT / "tests" / "fixtures" / "ledger"
 AS_OF = date(2025, 6, 30)
@@ -85,16 +83,15 @@ class House:
 
     # --- running -------------------------------------------------------------------------------------------------------
 
-    def run(self, as_of: date, *, full: bool = False, refresh: bool = False, known: str = "then", as_sql: bool = False) -> Night:
-        """A night in this process: what is imported stays imported. `as_sql`: what dbt would send to DuckDB is sent without dbt."""
-        with _alone(self.environment), _without_dbt() if as_sql else nullcontext():
+    def run(self, as_of: date, *, full: bool = False, refresh: bool = False, known: str = "then") -> Night:
+        """A night in this process: what is imported stays imported."""
+        with _alone(self.environment):
             return run_night(self.settings, as_of, full=full, refresh=refresh, known=known, threads=2)  # type: ignore[arg-type]
 
-    def command(self, *arguments: str, as_sql: bool = False) -> Said:
-        """The command line in this process: exit code and what a person sees. `as_sql` as `run` has it."""
+    def command(self, *arguments: str) -> Said:
+        """The command line in this process: exit code and what a person sees."""
         out, err = io.StringIO(), io.StringIO()
-        dbt = _without_dbt() if as_sql else nullcontext()
-        with _alone(self.environment), dbt, redirect_stdout(out), redirect_stderr(err):
+        with _alone(self.environment), redirect_stdout(out), redirect_stderr(err):
             try:
                 code = command_line.main(list(arguments))
             except SystemExit as stopped:  # argparse
@@ -114,13 +111,13 @@ class House:
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
-    def killed(self, as_of: date, when: Callable[[str], bool], after: float = 0.0, *, as_sql: bool = False) -> bool:
-        """A night in a process that gets SIGKILL `after` seconds after it said a line for which `when` holds. `as_sql` as `run` has it.
+    def killed(self, as_of: date, when: Callable[[str], bool], after: float = 0.0) -> bool:
+        """A night in a process that gets SIGKILL `after` seconds after it said a line for which `when` holds.
 
         Returns whether it was still alive then.
         """
         told, tells = multiprocessing.Pipe(duplex=False)
-        child = processes().Process(target=_talking_night, args=(tells, self.environment, self.settings, as_of, as_sql))
+        child = processes().Process(target=_talking_night, args=(tells, self.environment, self.settings, as_of))
         child.start()
         tells.close()
         try:
@@ -220,16 +217,6 @@ def ledger(to: Path, keep: Sequence[str] = (), **appended: str) -> Path:
 
 
 @contextmanager
-def _without_dbt() -> Iterator[None]:
-    """The models as compiled SQL in dbt's place: a third of a small night, most of it dbt's own doings."""
-    with (
-        mock.patch.object(dbt_build, "build", compiled.build_in_dbts_place),
-        mock.patch.object(dbt_build, "read_early", return_value=None),
-    ):
-        yield
-
-
-@contextmanager
 def _alone(environment: dict[str, str]) -> Iterator[None]:
     """Nothing that a night changes in this process outlives it: the environment, loggers, warning filters."""
     logger = logging.getLogger("arrears")
@@ -247,7 +234,7 @@ def _alone(environment: dict[str, str]) -> Iterator[None]:
 def processes() -> Any:
     """Processes that start with the pipeline already imported, so that a kill costs no more than what it kills."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nights", "dbt.cli.main"])
+    context.set_forkserver_preload(["nights"])
     return context
 
 
@@ -260,12 +247,11 @@ class _Tell(logging.Handler):
         self.listener.send(record.getMessage())
 
 
-def _talking_night(listener: Connection, environment: dict[str, str], settings: Settings, as_of: date, as_sql: bool) -> None:
+def _talking_night(listener: Connection, environment: dict[str, str], settings: Settings, as_of: date) -> None:
     os.environ.clear()
     os.environ.update(environment)
     logger = logging.getLogger("arrears")
     logger.setLevel(logging.INFO)
     logger.addHandler(_Tell(listener))
-    with _without_dbt() if as_sql else nullcontext():
-        run_night(settings, as_of, full=False, refresh=False, known="then", threads=2)
+    run_night(settings, as_of, full=False, refresh=False, known="then", threads=2)
     listener.close()

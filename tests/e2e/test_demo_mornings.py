@@ -48,7 +48,7 @@ def small_company() -> Iterator[None]:
 def day_by_day(tmp_path_factory: pytest.TempPathFactory) -> House:
     house = House(tmp_path_factory.mktemp("day-by-day") / "home", {"source": "demo", "reporting_currency": "EUR"})
     for day in DAYS:
-        night = house.run(day, as_sql=True)
+        night = house.run(day)
         assert night.success, night.reasons
     return house
 
@@ -68,7 +68,7 @@ def over_the_network(tmp_path_factory: pytest.TempPathFactory) -> House:
                 "reporting_currency": "EUR",
             },
         )
-        night = house.run(DAYS[-1], as_sql=True)
+        night = house.run(DAYS[-1])
     assert night.success, night.reasons
     return house
 

@@ -123,7 +123,7 @@ def first(house: House, tools: dict[str, Tool]) -> Seen:
 @pytest.fixture(scope="module")
 def again(first: Seen) -> Seen:
     """The same morning once more, with the source asked once more."""
-    night = first.house.run(AS_OF, refresh=True, as_sql=True)
+    night = first.house.run(AS_OF, refresh=True)
     assert night.success, night.reasons
     return seen(first.house)
 
@@ -141,14 +141,14 @@ def corrected(again: Seen, tmp_path_factory: pytest.TempPathFactory) -> House:
 def killed(corrected: House) -> list[tuple[str, bool, dict[str, str], dict[str, str]]]:
     """Nights of the next morning, each killed a little later: where, whether it was alive then, what could be opened before and after."""
     moments = (
-        ("the first datasets are landed", "customers ", 0.0, True),
-        ("dbt builds", "from landing to marts", 2.0, False),
-        ("the marts are published and the worklists are not", "rows in", 0.0, True),
+        ("the first datasets are landed", "customers ", 0.0),
+        ("the marts are built", "from landing to marts", 2.0),
+        ("the marts are published and the worklists are not", "rows in", 0.0),
     )
     story = []
-    for moment, line, seconds, as_sql in moments:
+    for moment, line, seconds in moments:
         before = _without_notes(corrected)
-        alive = corrected.killed(NEXT_DAY, lambda said, line=line: line in said, seconds, as_sql=as_sql)  # type: ignore[misc]
+        alive = corrected.killed(NEXT_DAY, lambda said, line=line: line in said, seconds)  # type: ignore[misc]
         story.append((moment, alive, before, _without_notes(corrected)))
     return story
 
@@ -169,7 +169,7 @@ def following(corrected: House, killed: object) -> Seen:
 @pytest.fixture(scope="module")
 def replayed(following: Seen) -> Seen:
     """The first morning, as it was known then."""
-    night = following.house.run(AS_OF, as_sql=True)
+    night = following.house.run(AS_OF)
     assert night.success, night.reasons
     return seen(following.house, following.house.published / "history" / AS_OF.isoformat())
 
@@ -177,7 +177,7 @@ def replayed(following: Seen) -> Seen:
 @pytest.fixture(scope="module")
 def known_now(replayed: Seen) -> Seen:
     """The first morning, with everything learned since."""
-    night = replayed.house.run(AS_OF, known="now", as_sql=True)
+    night = replayed.house.run(AS_OF, known="now")
     assert night.success, night.reasons
     return seen(replayed.house, replayed.house.published / "history" / AS_OF.isoformat())
 

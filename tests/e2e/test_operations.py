@@ -39,7 +39,7 @@ def test_a_home_restored_into_an_empty_folder_gives_the_same_bytes(first_morning
         shutil.rmtree(restored.home / rebuilt)
     loads = len(restored.loads("invoices"))
 
-    night = restored.run(AS_OF, as_sql=True)
+    night = restored.run(AS_OF)
 
     assert night.success, night.reasons
     assert len(restored.loads("invoices")) == loads, "the source was not asked"
@@ -55,7 +55,7 @@ def test_a_machine_that_is_lost_is_made_anew_from_the_store_with_the_same_bytes(
         for name, value in store.environment.items():
             monkeypatch.setenv(name, value)
         lost = House(tmp_path / "lost", first_morning.variables).with_(landing_url=f"s3://{BUCKET}/arrears")
-        night = lost.run(AS_OF, as_sql=True)
+        night = lost.run(AS_OF)
         assert night.success, night.reasons
         anew = House(tmp_path / "anew", lost.variables)
         anew.home.mkdir()
@@ -63,7 +63,7 @@ def test_a_machine_that_is_lost_is_made_anew_from_the_store_with_the_same_bytes(
         loads = len(lost.loads("invoices"))
         written = {name for name in store.objects if name.endswith(("rows.parquet", "manifest.json"))}
 
-        night = anew.run(AS_OF, as_sql=True)
+        night = anew.run(AS_OF)
 
         assert night.success, night.reasons
         assert len(anew.loads("invoices")) == loads, "the source was not asked"

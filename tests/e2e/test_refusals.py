@@ -118,7 +118,7 @@ def test_policy_may_let_the_list_out_with_a_warning(next_morning: House, tmp_pat
     monkeypatch.setattr(gates, "SEEDS", tmp_path)
     late = date(2025, 7, 15)
     folder = ledger(tmp_path / "files", exchange_rates="2025-07-14,USD,EUR,0.90\n")
-    said = next_morning.with_(files_dir=folder).command("run", "--date", late.isoformat(), as_sql=True)
+    said = next_morning.with_(files_dir=folder).command("run", "--date", late.isoformat())
     assert said.code == 0, said.err
     warnings = json.loads((next_morning.worklist(late) / "manifest.json").read_text("utf-8"))["warnings"]
     assert warnings[0].startswith("stale_payments: erp/payments: age_days") and "19" in warnings[0]
@@ -312,7 +312,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> House:
         path = files / f"{name}.csv"
         path.write_text(_one_currency(path.read_text("utf-8")), "utf-8")
     house = House(folder / "home", {"source": "files", "files_dir": str(files)})
-    night = house.run(AS_OF, as_sql=True)
+    night = house.run(AS_OF)
     assert night.success, night.reasons
     return house
 
@@ -367,7 +367,7 @@ def test_a_damaged_load_stops_the_night_and_everything_asked_again_mends_it(next
     assert {name: digest for name, digest in house.outside().items() if NOTE not in name} == before, "nothing was built on it"
     assert len(house.loads("invoices")) == 1, "and nothing landed on it"
 
-    mended = house.command("run", "--date", NEXT_DAY.isoformat(), "--full", "--refresh", as_sql=True)
+    mended = house.command("run", "--date", NEXT_DAY.isoformat(), "--full", "--refresh")
 
     assert mended.code == 0, mended.err
     assert house.command("verify").code == 0
