@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -22,6 +22,7 @@ from aiosmtpd.controller import Controller
 from dagster_project.landing import Landing
 from dagster_project.loopback import LoopbackServer
 from dagster_project.settings import Settings
+from tests.listening import listening
 from tests.post_office import Office, free_port
 
 LONG = (
@@ -167,30 +168,17 @@ class _Handler(BaseHTTPRequestHandler):
         """Tests read `heard`."""
 
 
-@contextmanager
-def _served() -> Iterator[ProgrammedServer]:
-    serving = ProgrammedServer()
-    thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield serving
-    finally:
-        serving.shutdown()
-        serving.server_close()
-        thread.join()
-
-
 @pytest.fixture
 def server() -> Iterator[ProgrammedServer]:
-    with _served() as serving:
-        yield serving
+    with listening(ProgrammedServer()) as programmed:
+        yield programmed
 
 
 @pytest.fixture(scope="module")
 def module_server() -> Iterator[ProgrammedServer]:
     """One for fixtures that a whole module looks at."""
-    with _served() as serving:
-        yield serving
+    with listening(ProgrammedServer()) as programmed:
+        yield programmed
 
 
 @pytest.fixture(scope="session")

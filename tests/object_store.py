@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape, unescape
 
 from dagster_project.loopback import LoopbackServer
+from tests.listening import listening
 
 KEY, SECRET, BUCKET = "AKIASTANDIN", "s3cr3t-of-the-stand-in", "arrears"
 
@@ -154,12 +155,5 @@ def _tag(content: bytes) -> str:
 
 @contextmanager
 def served() -> Iterator[Store]:
-    store = Store()
-    thread = threading.Thread(target=store.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with listening(Store()) as store:
         yield store
-    finally:
-        store.shutdown()
-        store.server_close()
-        thread.join()

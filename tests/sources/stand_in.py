@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dagster_project.loopback import LoopbackServer
+from tests.listening import listening
 from tests.sources.one_book import Book
 
 ID, SECRET, CONSENT = "client-5d1", "client-s3cret-81f", "refresh-first-0aa"
@@ -144,16 +145,9 @@ def serving(stand_in: StandIn) -> Iterator[StandIn]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = LoopbackServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    stand_in.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with listening(LoopbackServer(("127.0.0.1", 0), Handler)) as server:
+        stand_in.url = f"http://127.0.0.1:{server.server_port}"
         yield stand_in
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def moment(text: str) -> datetime:
