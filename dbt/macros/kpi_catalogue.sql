@@ -83,7 +83,7 @@
         'customer_retention': {
             'numerator': 'customers_kept', 'denominator': 'customers_year_before',
             'variant': "concat_ws('', 'billed_in_', cast(window_days as string), '_days')",
-            'moved_by': ('billed', 'customers_year_before - customers_kept'),
+            'moved_by': ('retained', 'customers_year_before - customers_kept'),
         },
         'recovered_past_due': {'of_documents': true, 'numerator': 'paid_past_due', 'variant': "'past_due_when_paid'"},
         'carrying_cost': {

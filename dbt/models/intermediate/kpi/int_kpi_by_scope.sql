@@ -1,4 +1,4 @@
-{%- set of_documents = kpi_document_parts().values() | sum(start=[]) -%}
+{%- set of_documents = kpi_document_measures() -%}
 with measures as (
     select * from {{ ref('int_kpi_measures') }}
 ),

@@ -4,6 +4,10 @@ with disputed_items as (
     select * from {{ ref('int_disputed_items') }}
 ),
 
+documents as (
+    select * from {{ ref('int_documents') }}
+),
+
 months as (
     select * from {{ ref('int_kpi_months') }}
 )
@@ -12,6 +16,7 @@ select
     months.month,
     disputed_items.company_id,
     disputed_items.customer_id,
+    coalesce(documents.product_line, 'unknown') as product_line,
     sum(
         {{ share_of(
             'disputed_items.open_amount_reporting',
@@ -22,4 +27,5 @@ select
     ) as disputed
 from disputed_items
 inner join months on disputed_items.snapshot_date = months.snapshot_date
-group by months.month, disputed_items.company_id, disputed_items.customer_id
+left join documents on disputed_items.invoice_id = documents.invoice_id
+group by months.month, disputed_items.company_id, disputed_items.customer_id, coalesce(documents.product_line, 'unknown')

@@ -1,11 +1,7 @@
 {{ config(materialized='view') }}
 
 with disputes as (
-    select * from {{ ref('stg_erp__disputes') }}
-),
-
-documents as (
-    select * from {{ ref('int_documents') }}
+    select * from {{ ref('int_dispute_clock') }}
 ),
 
 months as (
@@ -14,11 +10,11 @@ months as (
 
 select
     months.month,
-    documents.company_id,
-    documents.customer_id,
+    disputes.company_id,
+    disputes.customer_id,
+    coalesce(disputes.product_line, 'unknown') as product_line,
     count(*) as disputes_resolved,
     sum({{ dbt.datediff('disputes.opened_on', 'disputes.resolved_on', 'day') }}) as dispute_days
 from disputes
 inner join months on {{ dbt.date_trunc('month', 'disputes.resolved_on') }} = months.month
-inner join documents on disputes.invoice_id = documents.invoice_id
-group by months.month, documents.company_id, documents.customer_id
+group by months.month, disputes.company_id, disputes.customer_id, coalesce(disputes.product_line, 'unknown')

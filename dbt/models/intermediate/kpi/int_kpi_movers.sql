@@ -24,7 +24,7 @@ amounts as (
         month,
         company_id,
         customer_id,
-        cast({{ amount }} as decimal(18, 4)) as amount
+        {{ amount }} as amount
     from {{ ref('int_kpi_' ~ part) }}
     where month in (select month from compared_months)
     {%- if not loop.last %}
@@ -38,6 +38,7 @@ select
     month,
     company_id,
     customer_id,
-    amount
+    cast(sum(amounts.amount) as decimal(18, 4)) as amount
 from amounts
-where amount <> 0
+group by kpi, month, company_id, customer_id
+having sum(amounts.amount) <> 0

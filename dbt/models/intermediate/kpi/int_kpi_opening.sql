@@ -52,7 +52,8 @@ select
     months.month,
     standing.company_id,
     standing.customer_id,
-    standing.receivables as opening_receivables,
-    standing.past_due as opening_past_due
+    sum(standing.receivables) as opening_receivables,
+    sum(standing.past_due) as opening_past_due
 from standing
 inner join months on {{ dbt.dateadd('month', 1, 'standing.month') }} = months.month
+group by months.month, standing.company_id, standing.customer_id
