@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 from nights import AS_OF, House, lists
@@ -158,3 +159,35 @@ def test_the_service_answers_and_ends_whole(tmp_path: Path) -> None:
     finally:
         if service.poll() is None:
             os.killpg(service.pid, signal.SIGKILL)
+
+
+def test_whoever_looks_at_the_night_in_dagster_finds_every_model_and_every_test(first_morning: House, tmp_path: Path) -> None:
+    shutil.copytree(first_morning.home / "dagster", tmp_path / "dagster")
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+        (run,) = instance.get_runs()
+        entries = instance.all_logs(run.run_id)
+    events = [entry.dagster_event for entry in entries if entry.dagster_event]
+
+    def of(kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
+        return [event for event in events if event.event_type is kind]
+
+    made = {event.asset_key: event.materialization for event in of(dg.DagsterEventType.ASSET_MATERIALIZATION)}
+    found = {
+        check.asset_check_key: check
+        for event in of(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        if (check := event.asset_check_evaluation_data)
+    }
+    assert made.keys() == {event.asset_key for event in of(dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)}
+    assert found.keys() == {
+        event.asset_check_planned_data.asset_check_key for event in of(dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
+    }
+    assert {materialization.partition for materialization in made.values()} == {AS_OF.isoformat()}
+    for key, materialization in made.items():
+        if key.path[0] in ("policy", "staging", "intermediate", "marts"):
+            assert "seconds" in materialization.metadata, key
+        if key.path[0] == "marts":
+            assert {"dagster/row_count", "preview"} <= materialization.metadata.keys(), key
+    assert all(
+        {"rows_found", "message"} <= check.metadata.keys() for check in found.values() if "expectations" not in check.metadata
+    )
+    assert not [entry.user_message for entry in entries if "emitted no result" in entry.user_message]

@@ -24,7 +24,7 @@ from dagster_project.fingerprints import made_by
 from dagster_project.landing import Known, Landing, LandingError
 from dagster_project.policy import PolicyError
 from dagster_project.settings import Settings
-from dagster_project.warehouse import Warehouse, export, marts_of
+from dagster_project.warehouse import MARTS, Warehouse, export, marts_of
 from dagster_project.warmup import Warmup
 
 log = logging.getLogger("arrears.transformation")
@@ -155,24 +155,35 @@ def _tell(results: list[NodeResult]) -> None:
 
 def _events(
     context: dg.AssetExecutionContext, results: list[NodeResult], looked_at: Mapping[str, Mapping[str, Any]]
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """What Dagster should know of each node: a materialization or the outcome of a check."""
+) -> Iterator[dg.MaterializeResult | dg.AssetMaterialization | dg.AssetCheckResult | dg.AssetCheckEvaluation]:
+    """What Dagster should know of each node: a materialization or the outcome of a check.
+
+    Only of the marts are they what the step hands on, which delivering waits for. Of each thing handed on Dagster looks up which version
+    all of its parents had, and stores an event more: read by nobody, and seconds a night.
+    """
     definition = context.assets_def
     assets = {spec.metadata[_UNIQUE_ID]: spec for spec in definition.specs if spec.key in context.selected_asset_keys}
     checks = {spec.metadata[_UNIQUE_ID]: spec for spec in definition.check_specs if spec.key in context.selected_asset_check_keys}
     for result in results:
         if result.unique_id in assets and result.status == "success":
-            facts = {"seconds": round(result.seconds, 3), **looked_at.get(result.name, {})}
-            yield dg.MaterializeResult(asset_key=assets[result.unique_id].key, metadata=facts)
+            key, facts = assets[result.unique_id].key, {"seconds": round(result.seconds, 3), **looked_at.get(result.name, {})}
+            if key.path[0] == MARTS:
+                yield dg.MaterializeResult(asset_key=key, metadata=facts)
+            else:
+                yield dg.AssetMaterialization(asset_key=key, metadata=facts, partition=context.partition_key)
         elif result.unique_id in checks and result.status != "skipped":
             spec = checks[result.unique_id]
-            yield dg.AssetCheckResult(
-                passed=result.status == "pass",
-                asset_key=spec.asset_key,
-                check_name=spec.name,
-                severity=dg.AssetCheckSeverity.ERROR if spec.blocking else dg.AssetCheckSeverity.WARN,
-                metadata={"rows_found": result.failures, "message": result.message or "passed"},
-            )
+            outcome = {
+                "passed": result.status == "pass",
+                "asset_key": spec.asset_key,
+                "check_name": spec.name,
+                "severity": dg.AssetCheckSeverity.ERROR if spec.blocking else dg.AssetCheckSeverity.WARN,
+                "metadata": {"rows_found": result.failures, "message": result.message or "passed"},
+            }
+            if spec.asset_key.path[0] == MARTS:
+                yield dg.AssetCheckResult(**outcome)
+            else:
+                yield dg.AssetCheckEvaluation(**outcome, blocking=spec.blocking)
 
 
 def _looked_at(marts: Path) -> Mapping[str, Mapping[str, Any]]:
