@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
@@ -97,6 +98,9 @@ class Dataset:
         """Whether a source can be asked for what changed since a time (`updated_at`), instead of for everything."""
         return "updated_at" in self.by_name
 
+
+RATE_ABOVE, RATE_BELOW = Decimal("0.000000001"), Decimal(1_000_000_000)
+"""A rate lies between them: it and its inverse have nine digits before the point and ten after it, by which dbt multiplies."""
 
 EARLIEST, LATEST = date(1900, 1, 1), date(2200, 1, 1)
 """Days before the one, or from the other on, are typing errors of somebody's, or a program's way of saying that there is none."""

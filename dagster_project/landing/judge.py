@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from dagster_project.contract import DECIMALS, EARLIEST, LATEST, SQL_TYPES, Column, Dataset, Type
+from dagster_project.contract import DECIMALS, EARLIEST, LATEST, RATE_ABOVE, RATE_BELOW, SQL_TYPES, Column, Dataset, Type
 from dagster_project.sources import DAY_FIRST, MONTH_FIRST
 
 _DATE = r"\d{4}-\d{2}-\d{2}"
@@ -56,7 +56,7 @@ def plain(dataset: Dataset, texts: Set[str], by_hand: bool = False) -> Iterator[
                 )
             looks = f"regexp_full_match({value}, '{sign}({digits})')"
             if column.type is Type.RATE:
-                looks += f" and {typed(column)} > 0"
+                looks += f" and {_within(column, typed(column))}"
         else:
             looks = " and ".join(f"not ({condition})" for condition, _ in _broken(column, value))
         if column.required:
@@ -70,10 +70,12 @@ def plain(dataset: Dataset, texts: Set[str], by_hand: bool = False) -> Iterator[
 
 def _within(column: Column, value: str) -> str:
     """SQL for what a value that is no text can still be wrong in; empty where nothing."""
+    if column.type is Type.RATE:
+        return f"{value} > {RATE_ABOVE:f} and {value} < {RATE_BELOW}"
     if column.type in DECIMALS:
         precision, scale = DECIMALS[column.type]
         most = 10 ** (precision - scale)
-        least = "> 0" if column.type is Type.RATE else f"> -{most}" if column.signed else ">= 0"
+        least = f"> -{most}" if column.signed else ">= 0"
         return f"{value} < {most} and {value} {least}"
     if column.within:
         return f"{value} between {column.within[0]} and {column.within[1]}"
@@ -130,7 +132,12 @@ def _broken(column: Column, value: str) -> Iterator[tuple[str, str]]:
                 instead = f" ({column.instead})" if column.instead else ""
                 yield f"{value} like '-%' and try_cast({value} as decimal({precision},{scale})) <> 0", f"is negative{instead}:"
             if column.type is Type.RATE:
-                yield f"try_cast({value} as decimal({precision},{scale})) <= 0", "must be above zero:"
+                rate = f"try_cast({value} as decimal({precision},{scale}))"
+                yield f"{rate} <= 0", "must be above zero:"
+                yield (
+                    f"not ({_within(column, rate)})",
+                    f"is no rate anybody means (between {RATE_ABOVE:f} and {RATE_BELOW}; is it the right way round?):",
+                )
             yield f"try_cast({value} as decimal({precision},{scale})) is null", "is not a decimal number:"
 
 
