@@ -17,11 +17,12 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -165,10 +166,20 @@ def compile_all(variables: str, scratch: Path) -> tuple[Any, list[Any]]:
     return project, [result.node for result in ended.result]
 
 
+def manifest() -> Mapping[str, Any]:
+    """What dbt writes of the prepared project. For whoever reads it: it is one for all of them."""
+    return _manifest(MANIFEST, MANIFEST.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _manifest(path: Path, changed: int) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
+
+
 def asked_for() -> frozenset[tuple[str, str]]:
     """The policy rows that models and tests ask for by name, as (table, name): their macros write it into the manifest."""
-    with MANIFEST.open(encoding="utf-8") as file:
-        nodes = json.load(file)["nodes"].values()
+    nodes = manifest()["nodes"].values()
     told = (key.split("/", 2) for node in nodes for key in node["config"].get("meta", {}) if key.startswith("policy/"))
     return frozenset((table, name) for _, table, name in told)
 

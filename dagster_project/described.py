@@ -6,10 +6,8 @@ publishing makes; and where it is shown (`warehouse.py`, `outgoing/postgres.py`)
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from dagster_project import dbt_build
@@ -43,10 +41,9 @@ RUN: Final = Described(
 )
 
 
-def marts(manifest: Path = dbt_build.MANIFEST) -> Mapping[str, Described]:
+def marts() -> Mapping[str, Described]:
     """Every mart by name, and `run`."""
-    with manifest.open(encoding="utf-8") as file:
-        nodes = json.load(file)["nodes"].values()
+    nodes = dbt_build.manifest()["nodes"].values()
     keys = {
         node["attached_node"]: tuple(node["test_metadata"]["kwargs"]["columns"])
         for node in nodes

@@ -11,10 +11,9 @@ is published, issued or sent, and the inbox is left alone. Only what was refused
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -147,7 +146,7 @@ def _build(
         )
     finally:
         warehouse.release()
-    manifest: Mapping[str, object] = json.loads(dbt_build.MANIFEST.read_text("utf-8"))
+    manifest = dbt_build.manifest()
     digits = digits_on(rehearsal.as_of, settings.policy)
     found = partial(DUCKDB.found, warehouse)
     broken = [result for result in results if result.broken]

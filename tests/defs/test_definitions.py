@@ -16,6 +16,7 @@ from dagster_project.contract import DATASETS
 from dagster_project.definitions import build_defs
 from dagster_project.defs.automation.mornings import mornings_of
 from dagster_project.defs.automation.nightly import nightly_schedule
+from dagster_project.defs.transformation.nodes import UNIQUE_ID
 from dagster_project.paths import ROOT
 from dagster_project.policy import ever_blocks
 from dagster_project.settings import Settings
@@ -95,6 +96,31 @@ def test_every_dataset_is_an_asset_under_its_dbt_source_and_staging_hangs_on_it(
         key = dg.AssetKey([dataset.group, dataset.name])
         assert key in by_key
         assert key in read, "and somebody reads it"
+
+
+def test_lineage_goes_through_what_stands_within_its_reader(defs: dg.Definitions, manifest: dict[str, Any]) -> None:
+    by_node = {spec.metadata[UNIQUE_ID]: spec for spec in specs(defs) if UNIQUE_ID in spec.metadata}
+    nodes = {**manifest["sources"], **manifest["nodes"]}
+    within = {name for name, node in nodes.items() if node["config"].get("materialized") == "ephemeral"}
+    readers = [name for name in by_node if within & set(manifest["parent_map"][name])]
+
+    assert readers
+    assert within.isdisjoint(by_node)
+    for name in readers:
+        read = {spec.asset_key for spec in by_node[name].deps}
+        for inner in within & set(manifest["parent_map"][name]):
+            beyond = set(manifest["parent_map"][inner]) - within
+            keys = {by_node[n].key if n in by_node else dg.AssetKey([nodes[n]["source_name"], nodes[n]["name"]]) for n in beyond}
+            assert keys <= read, f"{name} reads {inner}"
+
+
+def test_an_asset_shows_the_columns_that_the_yaml_describes(defs: dg.Definitions, manifest: dict[str, Any]) -> None:
+    (spec,) = (spec for spec in specs(defs) if spec.metadata.get(UNIQUE_ID) == "model.arrears.open_items")
+    node = manifest["nodes"]["model.arrears.open_items"]
+
+    shown = {column.name: (column.type, column.description) for column in spec.metadata["dagster/column_schema"].columns}
+    assert shown == {column["name"]: (column["data_type"], column["description"]) for column in node["columns"].values()}
+    assert spec.metadata["dagster/table_name"] == "published.marts.open_items"
 
 
 def test_every_load_is_checked_and_policy_says_whether_it_stops_the_morning(defs: dg.Definitions) -> None:

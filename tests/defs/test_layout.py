@@ -55,7 +55,7 @@ def within(name: str, package: str) -> bool:
 
 def test_nothing_but_the_definitions_knows_dagster() -> None:
     outside = {
-        path: sorted({name for name in imports(tree) if within(name, "dagster") or within(name, "dagster_dbt")})
+        path: sorted({name for name in imports(tree) if within(name, "dagster")})
         for path, tree in modules().items()
         if not path.startswith("defs/") and path not in ("definitions.py", "night.py")
     }
@@ -68,7 +68,7 @@ def test_nothing_reaches_into_dagsters_private_parts() -> None:
         path
         for path, tree in modules().items()
         for name in imports(tree)
-        if name.startswith(("dagster._", "dagster_dbt.")) and any(part.startswith("_") for part in name.split("."))
+        if name.startswith("dagster.") and any(part.startswith("_") for part in name.split("."))
     }
 
     assert private == {"defs/history.py"}, "which says why, and until when"

@@ -123,16 +123,6 @@ def test_arrow_keeps_texts_one_behind_the_other_with_short_offsets() -> None:
             tables.in_a_row(texts.cast(other))
 
 
-def test_dagster_dbt_tells_which_node_an_asset_is(manifest: dict[str, Any]) -> None:
-    """For `defs/transformation/dbt.py`: what dbt did, by asset. Until dagster-dbt yields events for results of a runner in this process."""
-    from dagster_project.definitions import build_defs
-
-    told = [spec.metadata.get("dagster_dbt/unique_id") for asset in build_defs().assets or [] for spec in asset.specs]  # type: ignore[union-attr]
-
-    built = {name for name, node in manifest["nodes"].items() if node["config"]["materialized"] != "ephemeral"}
-    assert {node for node in told if node} >= {name for name in built if name.startswith("model.")}
-
-
 def test_dagster_tags_a_run_with_its_partition() -> None:
     """For `defs/resources.py`: which morning a run is for, before any asset of it runs."""
     from dagster._core.storage.tags import PARTITION_NAME_TAG

@@ -1,6 +1,5 @@
 """The dbt project as assets: one a model or seed, its tests as checks. One step builds the morning's warehouse from nothing."""
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from dagster_project import compiled, dbt_build, morning
 from dagster_project.amounts import digits_on
 from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
+from dagster_project.defs.transformation.nodes import UNIQUE_ID, specs_of
 from dagster_project.engines import DUCKDB, EngineError
 from dagster_project.explained import causes, explained
 from dagster_project.fingerprints import made_by
@@ -28,8 +27,6 @@ from dagster_project.warehouse import MARTS, Warehouse, export, marts_of
 from dagster_project.warmup import Warmup
 
 log = logging.getLogger("arrears.transformation")
-
-_UNIQUE_ID = "dagster_dbt/unique_id"
 
 SLOWEST_TOLD = 3
 SLOW = 1.0
@@ -43,23 +40,6 @@ class MorningConfig(dg.Config):
     threads: int = dbt_build.THREADS
 
 
-class Translator(DagsterDbtTranslator):
-    """Groups, owners and readable descriptions. Keys stay dbt's own: `<schema>/<model>`, `<source>/<table>`."""
-
-    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        if dbt_resource_props["resource_type"] == "seed":
-            return "policy"
-        layer, *subject = dbt_resource_props["fqn"][1:-1]
-        return f"marts_{subject[0]}" if layer == "marts" and subject else layer
-
-    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        return dbt_resource_props.get("description") or ""
-
-    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
-        policy = dbt_resource_props["resource_type"] == "seed"
-        return ["team:credit-control" if policy else "team:data-engineering"]
-
-
 def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     """The dbt assets.
 
@@ -68,14 +48,15 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
     """
     if not dbt_build.MANIFEST.exists():
         raise RuntimeError("dbt/target/manifest.json is missing. Prepare it with: make setup")
-    manifest = json.loads(dbt_build.MANIFEST.read_text("utf-8"))
-    translator = Translator(DagsterDbtTranslatorSettings(enable_asset_checks=True))
+    manifest = dbt_build.manifest()
+    specs, check_specs = specs_of(manifest)
 
-    @dbt_assets(
-        manifest=manifest,
+    @dg.multi_asset(
         name="morning",
+        specs=specs,
+        check_specs=check_specs,
+        can_subset=True,
         partitions_def=mornings,
-        dagster_dbt_translator=translator,
         backfill_policy=EACH_ITS_OWN_RUN,
     )
     def build(
@@ -162,8 +143,8 @@ def _events(
     all of its parents had, and stores an event more: read by nobody, and seconds a night.
     """
     definition = context.assets_def
-    assets = {spec.metadata[_UNIQUE_ID]: spec for spec in definition.specs if spec.key in context.selected_asset_keys}
-    checks = {spec.metadata[_UNIQUE_ID]: spec for spec in definition.check_specs if spec.key in context.selected_asset_check_keys}
+    assets = {spec.metadata[UNIQUE_ID]: spec for spec in definition.specs if spec.key in context.selected_asset_keys}
+    checks = {spec.metadata[UNIQUE_ID]: spec for spec in definition.check_specs if spec.key in context.selected_asset_check_keys}
     for result in results:
         if result.unique_id in assets and result.status == "success":
             key, facts = assets[result.unique_id].key, {"seconds": round(result.seconds, 3), **looked_at.get(result.name, {})}
