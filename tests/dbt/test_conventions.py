@@ -89,6 +89,51 @@ FLOATS = {
 }
 """Where both sides of a `/` are floats or whole numbers, of what. Between decimals it is a float on one engine, and on another a decimal
 that is cut to a few places."""
+NUMBERS = (
+    r"(?:[<>=]|\bbetween|\band)\s*-?(\d+(?:\.\d+)?)\b(?!\.)|\b(\d+(?:\.\d+)?) *[<>]|\b(\d+) preceding|[+-] (\d+)\b"
+    r"|days_after\([^()]*(?:\([^()]*\))?[^()]*,\s*'?-?(\d+)'?\)|dateadd\('\w+',\s*'?-?(\d+)"
+)
+"""What something is compared with, or how far something else is away, other than 0 and 1."""
+NO_POLICY = {
+    "ahead/cash_forecast_weekly": ("6", "a week"),
+    "ahead/forecast_accuracy": ("6 7", "a week"),
+    "ahead/int_cash_not_billed": ("6", "a week"),
+    "ahead/int_cash_of_open_items": ("7", "a week"),
+    "ahead/int_cash_weeks": ("7", "a week"),
+    "behaviour/int_bureau_signals": ("6", "half a year, as its columns are named"),
+    "behaviour/int_cash_applied": ("24", "the windows that dbt_days_3m … 24m are named after"),
+    "behaviour/int_discounts": ("100", "per cent"),
+    "behaviour/int_expected_payments": ("60 365", "the last sixty days of a curve give its slope; a year ahead"),
+    "behaviour/int_payment_curves": ("4 100", "digits of a number of days"),
+    "behaviour/int_payment_months": ("12", "twelve months: a year"),
+    "behaviour/int_payment_trends": (
+        "2 3 5 11",
+        "a line has two points, and what is left of one three; three months, six, twelve",
+    ),
+    "behaviour/int_payment_windows": ("3 12 24", "the windows that dbt_days_3m … 24m are named after"),
+    "calendar/dates": ("3", "the Thursday by which a week has its year"),
+    "control/int_duplicate_customers": ("2", "how many a sentence names"),
+    "dunning/collector_activity": ("24", "two years of months"),
+    "dunning/int_contact_days": ("5", "how long a day of a year is, and one of every year"),
+    "dunning/int_contact_history": ("3", "the last three, as its column says"),
+    "dunning/step_effectiveness": ("7 14", "paid_7d and paid_14d, as its columns are named"),
+    "kpi/dispute_causes": ("12", "twelve months: a year"),
+    "kpi/int_concentration": ("5 20", "top5 and next15, as its bands are named"),
+    "kpi/int_kpi_months": ("2", "a quarter"),
+    "kpi/int_pilot_arms": ("100", "per cent"),
+    "kpi/kpi_alerts": ("3", "how many a sentence names"),
+    "ledger/int_business_days": ("1826", "five years of days"),
+    "ledger/int_customer_balances": ("30 60", "late_30 and late_60, as its columns are named"),
+    "ledger/int_families": ("3", "how deep a tree of parents is looked through"),
+    "ledger/int_match_amounts": ("8", "how often the same payments are tried again"),
+    "risk/credit_loss_provision": ("12", "twelve months: a year"),
+    "risk/int_pack_day_faults": ("100", "per cent"),
+    "risk/int_pack_word_faults": ("100", "per cent"),
+    "risk/int_risk_signals": ("12", "twelve months: a year"),
+    "risk/int_risk_verdicts": ("2", "bits of a number"),
+    "risk/int_roll_rates": ("10 12", "twelve months: a year, and so many passes"),
+}
+"""Numbers in models that no company would set for itself, each with what they are. Any other number is a row of policy."""
 INTROSPECTIVE = r"run_query|\bexecute\b|adapter\.(?!dispatch\b)|dbt_utils\.get_|load_result|\btarget\.(name|type|schema)"
 
 Node = dict[str, Any]
@@ -339,6 +384,38 @@ def test_no_yaml_describes_a_model_that_is_gone() -> None:
 
 def test_there_is_one_clock() -> None:
     assert found(CLOCKS) == []
+
+
+def numbers(text: str) -> list[str]:
+    """What a statement compares with or goes back by, as it is written."""
+    found = (next(filter(None, match.groups())) for match in re.finditer(NUMBERS, text))
+    return [number for number in found if number not in ("0", "1")]
+
+
+def test_what_a_company_decides_is_a_row_of_policy_and_no_number_in_a_model() -> None:
+    have = {
+        "/".join(Path(name).with_suffix("").parts[-2:]): numbers(text) for name, text in sql_files() if name.startswith("models")
+    }
+
+    assert {name for name, found in have.items() if found} == set(NO_POLICY)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "where days_past_due > 90",
+        "case when 0.25 <= used_share then 'watch' end",
+        "and days_late between 5 and ripe_after",
+        "{{ days_after('promised_date', 4) }}",
+        "{{ days_after(dbt.last_day('month', 'month'), 14) }}",
+        "where opened_on > {{ dbt.dateadd('month', -18, as_of()) }}",
+        "range between 11 preceding and current row",
+        "where open_amount < minimum_amount + 25",
+        "where tier_rank = 3",
+    ],
+)
+def test_a_number_of_policy_in_a_model_is_found(planted: str) -> None:
+    assert numbers(planted)
 
 
 def test_the_morning_is_read_through_one_macro() -> None:

@@ -141,11 +141,11 @@ planned as (
     left join companies on coalesce(documents.company_id, customers.company_id) = companies.company_id
 ),
 
--- A date older than the calendar reaches is far past its grace anyway.
+-- A date older than the calendar reaches is far past its grace anyway: every business day may have one off after it.
 with_grace as (
     select
         planned.*,
-        coalesce(last_day.date_day, {{ days_after('planned.promised_date', 4) }}) as grace_until
+        coalesce(last_day.date_day, {{ days_after('planned.promised_date', '2 * ' ~ policy_value('dunning_policy', 'promise_grace_business_days')) }}) as grace_until
     from planned
     left join business_days as promised_day
         on planned.calendar = promised_day.calendar
