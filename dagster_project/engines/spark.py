@@ -4,7 +4,7 @@ Belongs here: the session and what it must be set to, the sources as Spark sees 
 belong here: importing pyspark for whoever does not use it (nothing here is imported but when a night on Spark asks for it), SQL.
 
     warehouse/<as_of>.<run>/spark/<schema>/<table>/   what the run built; or <ARREARS_SPARK_WAREHOUSE>/<home>/<as_of>.<run>/…
-    spark/<process>.<random>/                         what a session on this machine spills and shuffles
+    spark/<process>.<random>/                         what a session spills and shuffles on this machine
     logs/spark.<process>.log                          what its other half has to say
 
 The catalogue is the session's own and in memory: nobody else sees a run's tables, and of a killed one nothing is left but files.
@@ -153,12 +153,14 @@ class Spark:
                 f"{self.conf}: {clash[0]} must be {MUST[clash[0]]}, which a morning's figures hang on: leave it out"
             )
         master = self.master or own.get("spark.master") or ("" if "PYSPARK_GATEWAY_PORT" in os.environ else "local[*]")
+        scratch = self._scratch()
         told = {
             "spark.driver.memory": self.driver_memory,
             "spark.ui.showConsoleProgress": "false",
+            "spark.sql.warehouse.dir": f"file://{scratch.absolute() / 'default'}",  # of no table; else in whatever folder this is
         }
         if master.startswith("local"):
-            told |= {**LOCAL, "spark.local.dir": str(self._scratch())}
+            told |= {**LOCAL, "spark.local.dir": str(scratch)}
         java = {_JAVA: " ".join([self._logging(), own.get(_JAVA, "")]).strip()}
         return {**told, **own, **java, **({"spark.master": master} if master else {}), **MUST}
 

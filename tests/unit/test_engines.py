@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ from dagster_project import settings as environment
 from dagster_project.contract import DATASETS, TABLES
 from dagster_project.engines import DUCKDB, EngineError, engine_of, spark
 from dagster_project.engines.spark import MUST, Spark
+from dagster_project.landing import Landing
+from dagster_project.landing.read import files_of, only
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings, SettingsError
+from dagster_project.sources import Delivery, page_schema
 from dagster_project.warehouse import bring_in, marts_of
 
 
@@ -95,6 +99,7 @@ def test_on_this_machine_nothing_listens_to_others_and_what_is_spilled_lies_in_t
 
     assert (told["spark.master"], told["spark.driver.host"], told["spark.ui.enabled"]) == ("local[*]", "127.0.0.1", "false")
     assert Path(told["spark.local.dir"]).parent == tmp_path / "spark"
+    assert told["spark.sql.warehouse.dir"].startswith(f"file://{told['spark.local.dir']}/"), "not where the night was started"
     assert dict(told.items() & MUST.items()) == MUST
     spark.stop()
     assert list((tmp_path / "spark").iterdir()) == [], "and goes with the session"
@@ -112,6 +117,7 @@ def test_elsewhere_the_cluster_says_how_and_the_file_what(tmp_path: Path) -> Non
     assert told["spark.driver.extraJavaOptions"].endswith(f'"-Darrears.log={tmp_path}/logs/spark.{os.getpid()}.log" -Xss8m')
     assert "spark.driver.host" not in told
     assert "spark.local.dir" not in told
+    assert told["spark.sql.warehouse.dir"].startswith(f"file://{tmp_path}/spark/")
     assert (told["spark.executor.memory"], told["spark.executor.cores"], told["spark.ui.enabled"]) == ("8g", "4", "true")
 
 
@@ -181,6 +187,27 @@ def test_an_absent_dataset_has_no_rows_and_the_types_of_the_contract() -> None:
 
     assert "`amount` decimal(18,4)" in sql
     assert sql.endswith(") using parquet")
+
+
+def test_of_a_landing_that_several_machines_see_it_is_the_copy_of_this_home_that_spark_reads(
+    make_settings: Callable[..., Settings], installed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    url, companies = (tmp_path / "store").as_uri(), DATASETS["companies"]
+    rows = pa.Table.from_pylist([{"company_id": "A1", "name": "A", "currency": "EUR"}], page_schema(companies))
+    elsewhere = Landing(tmp_path / "elsewhere" / "landing", tmp_path / "elsewhere" / "quarantine", url=url)
+    elsewhere.land(companies, Delivery(iter([rows]), full=True, origin="test"), date(2025, 6, 30))
+    settings = make_settings(engine="spark", landing_url=url, spark_warehouse=str(tmp_path / "tables"))
+    here = Landing.of(settings)
+    here.refresh()
+    (load,) = here.loads(companies)
+    (sql,) = spark._shown(companies, files_of([load]), only([load]))
+    engine = engine_of(settings)
+
+    assert load.rows and load.rows.is_relative_to(settings.home)
+    assert f"(path 'file://{load.rows.absolute()}')" in sql
+    assert isinstance(engine, Spark)
+    assert engine._room(settings.home / "warehouse" / "2025-06-30.abc").startswith(f"file://{tmp_path}/tables/")
 
 
 @pytest.mark.parametrize("name", ["a[1]", "{b}", "c*", "d,e"])
