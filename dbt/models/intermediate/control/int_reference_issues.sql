@@ -1,5 +1,5 @@
 {#- A part of customer_data_issues, within it: nothing else reads it. -#}
-{{ config(materialized='ephemeral') }}
+{{ config(materialized=part()) }}
 with customers as (
     select * from {{ ref('int_customers') }}
 ),

@@ -1,5 +1,5 @@
 {#- A part of int_dunning_holds, within it: nothing else reads it. -#}
-{{ config(materialized='ephemeral') }}
+{{ config(materialized=part()) }}
 with contacts_made as (
     select * from {{ ref('int_contacts_made') }}
     where in_cadence

@@ -1,5 +1,5 @@
 {#- A part of int_dunning_holds, within it: nothing else reads it. -#}
-{{ config(materialized='ephemeral') }}
+{{ config(materialized=part()) }}
 with candidates as (
     select * from {{ ref('int_dunning_candidates') }}
 ),

@@ -1,5 +1,5 @@
 {#- A part of int_dunning_holds, within it: nothing else reads it. -#}
-{{ config(materialized='ephemeral') }}
+{{ config(materialized=part()) }}
 {#- Reason, what makes it one, and the day it ends where it has one. -#}
 {%- set reasons = [
     ('voided_or_settled', 'is_invoice_unreadable', 'null'),

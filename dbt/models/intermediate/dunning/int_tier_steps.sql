@@ -1,5 +1,5 @@
 {#- A part of int_dunning_steps_due and of its parts, within them: nothing else reads it. -#}
-{{ config(materialized='ephemeral') }}
+{{ config(materialized=part()) }}
 with policy_steps as (
     select * from {{ policy_rows('dunning_steps') }} as dunning_steps
 ),

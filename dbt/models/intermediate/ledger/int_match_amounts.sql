@@ -1,5 +1,5 @@
 {#- A part of int_reference_matches, within it: nothing else reads it. -#}
-{{ config(materialized='ephemeral') }}
+{{ config(materialized=part()) }}
 {%- set rounds = 8 %}
 with candidates as (
     select * from {{ ref('int_match_candidates') }}

@@ -1,5 +1,5 @@
 {#- A part of int_refund_pieces and of its part, within them: nothing else reads it. -#}
-{{ config(materialized='ephemeral') }}
+{{ config(materialized=part()) }}
 with payments as (
     select * from {{ ref('int_payments') }}
 ),

@@ -1,5 +1,5 @@
 {#- A part of int_refund_pieces, within it: nothing else reads it. -#}
-{{ config(materialized='ephemeral') }}
+{{ config(materialized=part()) }}
 with refunds as (
     select * from {{ ref('int_refunds') }}
 ),

@@ -1,5 +1,5 @@
 {#- A part of int_pack_faults, within it: nothing else reads it. -#}
-{{ config(materialized='ephemeral') }}
+{{ config(materialized=part()) }}
 with terms as (
     select * from {{ ref('risk_tier_terms') }}
 ),

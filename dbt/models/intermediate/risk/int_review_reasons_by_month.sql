@@ -1,5 +1,5 @@
 {#- A part of int_review_reasons, within it: nothing else reads it. -#}
-{{ config(materialized='ephemeral') }}
+{{ config(materialized=part()) }}
 with accounts as (
     select * from {{ ref('int_review_accounts') }}
 ),
