@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from nights import House, lists, sha256
 
 from dagster_project import dbt_build
-from dagster_project.engines import spark
+from dagster_project.engines import engine_of, spark
 from dagster_project.settings import Settings
 from tests.spark.expectations import Expectations
 
@@ -42,6 +43,21 @@ ON_SPARK = {"engine": "spark", "spark_driver_memory": "3g", "spark_conf": str(Pa
 def on_spark(house: House, **more: str | Path) -> House:
     """The same house with its nights on Spark."""
     return house.with_(**{**ON_SPARK, **more})
+
+
+@contextmanager
+def compiled_to_java(house: House) -> Iterator[None]:
+    """While a book is built of which more than the plan counts: expressions are compiled, as they are where nobody says otherwise."""
+    conf = engine_of(house.settings).session().conf  # type: ignore[attr-defined]
+    told = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+    before = {name: conf.get(name) for name in told}
+    for name, value in told.items():
+        conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            conf.set(name, value)
 
 
 def ran(house: House, as_of: date) -> House:

@@ -5,26 +5,26 @@ Of the packs and the reporting currencies each is there at least once, the demo'
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 from nights import AS_OF, LEDGER, NEXT_DAY, House, ledger
 
-from tests.spark.conftest import ON_SPARK, ran, shown
+from tests.spark.conftest import ON_SPARK, compiled_to_java, ran, shown
 
 DEMO_DAYS = (date(2026, 6, 24), date(2026, 6, 25))
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, House]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, House]]:
     """The demo's first morning on each engine."""
     folder = tmp_path_factory.mktemp("demo")
-    on_duckdb = House(folder / "duckdb", {"source": "demo"})
-    return {
-        "duckdb": ran(on_duckdb, DEMO_DAYS[0]),
-        "spark": ran(House(folder / "spark", {"source": "demo", **ON_SPARK}), DEMO_DAYS[0]),
-    }
+    houses = {"duckdb": House(folder / "duckdb", {"source": "demo"})}
+    houses["spark"] = House(folder / "spark", {"source": "demo", **ON_SPARK})
+    with compiled_to_java(houses["spark"]):
+        yield {name: ran(house, DEMO_DAYS[0]) for name, house in houses.items()}
 
 
 def test_a_morning_of_the_demo_is_the_same_on_spark(demo: dict[str, House]) -> None:
