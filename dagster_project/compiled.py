@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -71,15 +71,25 @@ def compiled(policy: str = "net_terms", reporting_currency: str = "") -> Sequenc
 
 
 def _kept(policy: str) -> Sequence[Node]:
+    return [
+        _read(node) for node in kept(f"nightly.{policy}", Path(__file__), lambda: [asdict(node) for node in _compile(policy)])
+    ]
+
+
+def kept(name: str, maker: Path, made: Callable[[], Any]) -> Any:
+    """What `made` gives, which JSON can hold, from a file of that name; made again where the project or its `maker` changed.
+
+    Raises:
+        DbtError: the project does not parse or compile.
+    """
     dbt_build.prepare()
-    state = dbt_build.state_prepared() + Path(__file__).read_text("utf-8")
-    kept = dbt_build.TARGET / f"nightly.{policy}.json"
-    with FileLock(f"{kept}.lock"):
-        if kept.exists() and (stored := json.loads(kept.read_text("utf-8")))["state"] == state:
-            return [_read(node) for node in stored["nodes"]]
-        nodes = _compile(policy)
-        kept.write_text(json.dumps({"state": state, "nodes": [asdict(node) for node in nodes]}), "utf-8")
-        return nodes
+    state, file = dbt_build.state_prepared() + maker.read_text("utf-8"), dbt_build.TARGET / f"{name}.json"
+    with FileLock(f"{file}.lock"):
+        if file.exists() and (stored := json.loads(file.read_text("utf-8"))).get("state") == state:
+            return stored["made"]
+        new = made()
+        file.write_text(json.dumps({"state": state, "made": new}), "utf-8")
+        return new
 
 
 def _read(node: dict[str, Any]) -> Node:

@@ -18,10 +18,9 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from filelock import FileLock
 
 from dagster_project import dbt_build, morning
-from dagster_project.compiled import STAND_IN, Node, at, compiled
+from dagster_project.compiled import STAND_IN, Node, at, compiled, kept
 from dagster_project.dbt_build import NodeResult
 from dagster_project.landing import Known, Landing
 from dagster_project.paths import SEEDS
@@ -39,19 +38,13 @@ class BlockingTestFailed(AssertionError):
 def apart(policy: str = "net_terms") -> dict[str, str]:
     """Each model by its name as it is without its parts, which it reads as tables by the names that dbt gives them; parts are models here.
     No reporting currency is set."""
-    dbt_build.prepare()
-    state = dbt_build.state_prepared() + Path(__file__).read_text("utf-8")
-    kept = dbt_build.TARGET / f"apart.{policy}.json"
-    with FileLock(f"{kept}.lock"):
-        if kept.exists() and (stored := json.loads(kept.read_text("utf-8")))["state"] == state:
-            return dict(stored["models"])
-        parsed, found = dbt_build.compile_all(dbt_build.vars_of(STAND_IN, policy, ""), dbt_build.TARGET / f"apart.{policy}")
-        nodes = parsed.nodes | {node.unique_id: node for node in found}
-        models = {
-            node.name: node._pre_injected_sql or node.compiled_code for node in nodes.values() if node.resource_type == "model"
-        }
-        kept.write_text(json.dumps({"state": state, "models": models}), "utf-8")
-        return models
+    return dict(kept(f"apart.{policy}", Path(__file__), lambda: _apart(policy)))
+
+
+def _apart(policy: str) -> dict[str, str]:
+    parsed, found = dbt_build.compile_all(dbt_build.vars_of(STAND_IN, policy, ""), dbt_build.TARGET / f"apart.{policy}")
+    nodes = parsed.nodes | {node.unique_id: node for node in found}
+    return {node.name: node._pre_injected_sql or node.compiled_code for node in nodes.values() if node.resource_type == "model"}
 
 
 def needed_for(nodes: Sequence[Node], *names: str) -> list[Node]:

@@ -115,10 +115,6 @@ class Shared:
     def objects(self) -> Objects:
         return Objects(self.url)
 
-    def address(self, dataset: Dataset, folder: str) -> str:
-        """The URL of the rows of a load or pack."""
-        return self.objects.address(f"landing/{dataset.name}/{folder}/{ROWS}")
-
     # --- bringing a home up to date ----------------------------------------------------------------------------------
 
     def refresh(self, datasets: Iterable[Dataset] = LANDED.values()) -> None:

@@ -107,13 +107,6 @@ class Landing:
     def chain(self, dataset: Dataset) -> Chain:
         return Chain(self.folder, dataset, self.shared)
 
-    def address(self, dataset: Dataset, load: Load) -> str | None:
-        """The URL of the file that holds a load's rows, and where it is a pack's those of other loads too, for whoever reads it from
-        another machine; None where it brought none."""
-        if not load.rows:
-            return None
-        return self.shared.address(dataset, load.folder.name) if self.shared else load.rows.absolute().as_uri()
-
     # --- what is known -----------------------------------------------------------------------------------------------
 
     def loads(self, dataset: Dataset, as_of: date | None = None, known: Known = "then") -> list[Load]:

@@ -83,20 +83,6 @@ class Numbered:
 
 
 @dataclass(frozen=True)
-class Offset:
-    """Pages begin `parameter` records into the whole and end with the first that holds fewer than `size`."""
-
-    parameter: str
-    size: int
-    count: Callable[[Any], int]
-
-    def following(self, asked: Question, answer: Any) -> Question | None:
-        if (found := self.count(answer)) < self.size:
-            return None
-        return asked.with_(**{self.parameter: int(asked.parameters.get(self.parameter, 0)) + found})
-
-
-@dataclass(frozen=True)
 class Cursor:
     """The answer holds a mark to go on from, which the next question brings along as `parameter`."""
 

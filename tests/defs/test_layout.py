@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,34 @@ def test_arrows_between_rooms_run_one_way() -> None:
     ]
 
     assert crossed == []
+
+
+def circle(trees: dict[str, ast.Module]) -> list[str]:
+    """Modules of which each imports the next as it is imported itself, the first at the end again; none where there is no circle."""
+    names = {path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in trees}
+    reads = {
+        name: {
+            read
+            for read in (each.removeprefix("dagster_project.") for each in importing(trees[path]))
+            if read in names and not within(name, read)  # `from package import sibling` names the package too
+        }
+        for name, path in names.items()
+    }
+    try:
+        TopologicalSorter(reads).prepare()
+    except CycleError as found:
+        return list(found.args[1])
+    return []
+
+
+def test_no_module_is_imported_in_a_circle() -> None:
+    assert circle(modules()) == []
+
+
+def test_a_circle_of_imports_is_found() -> None:
+    planted = modules() | {"paths.py": ast.parse("from dagster_project import settings")}
+
+    assert {"paths", "settings"} <= set(circle(planted))
 
 
 # --- what an import touches -------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from dagster_project.sources import Connector, ConnectorSettings, Delivery, Open
 from dagster_project.sources.auth import Bearer
 from dagster_project.sources.catalogue import CONNECTORS, Sources
 from dagster_project.sources.http import LIMITS, Http
-from dagster_project.sources.paging import Cursor, Numbered, Offset, Question, walked
+from dagster_project.sources.paging import Cursor, Numbered, Question, walked
 from dagster_project.sources.progress import counted
 
 MORNING = date(2025, 6, 30)
@@ -181,7 +181,6 @@ def test_a_pull_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, caplog: pyte
     ("paging", "asked"),
     [
         (Numbered("page", 2, len), [{}, {"page": "2"}, {"page": "3"}]),
-        (Offset("start", 2, len), [{}, {"start": "2"}, {"start": "4"}]),
         (Cursor("after", lambda page: page[-1] if len(page) == 2 else None), [{}, {"after": "b"}, {"after": "d"}]),
     ],
 )

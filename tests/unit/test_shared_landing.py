@@ -513,17 +513,6 @@ def test_a_damaged_record_of_who_was_forgotten_is_told(damaged: bytes, on_s3: Ma
         on_s3("a")
 
 
-def test_rows_have_an_address_that_another_machine_opens(machine: Machine, tmp_path: Path, landing: Landing) -> None:
-    mine = machine("a")
-    company(mine, "A1")
-    (load,) = mine.loads(COMPANIES)
-    assert mine.shared
-    assert mine.address(COMPANIES, load) == f"{mine.shared.url}/landing/companies/{load.load_id}/rows.parquet"
-    company(landing, "A1")
-    (load,) = landing.loads(COMPANIES)
-    assert landing.address(COMPANIES, load) == (landing.folder / "companies" / load.load_id / "rows.parquet").as_uri()
-
-
 @pytest.mark.parametrize(
     "url",
     ["bucket/folder", "ftp://host/x", "s3://key:secret@bucket", "s3://bucket?secret=1", "file://relative", "s3://", "/mnt/share"],
