@@ -15,7 +15,7 @@ from decimal import Decimal
 
 import duckdb
 
-from dagster_project import dbt_build, morning
+from dagster_project import building, dbt_build, morning
 from dagster_project.comparison import laid_out
 from dagster_project.engines import engine_of
 from dagster_project.landing import Landing
@@ -79,14 +79,16 @@ def _built(settings: Settings, as_of: date, pack: str, threads: int) -> Tried:
         warehouse = Warehouse(beside)
         try:
             warehouse.create()
-            engine.show(warehouse, morning.prepare(warehouse, landing, as_of, "then", settings.source))
-            results = dbt_build.build(
-                beside,
-                dbt_build.vars_of(as_of, pack, settings.reporting_currency),
+            results = building.build(
+                warehouse,
+                lambda: engine.show(warehouse, morning.prepare(warehouse, landing, as_of, "then", settings.source)),
+                as_of,
+                pack,
+                settings.reporting_currency,
                 threads=threads,
-                select=[f"+{MART}"],
                 memory_limit=settings.memory_limit,
                 engine=engine,
+                only=MART,
             )
             if broken := next((result for result in results if result.broken), None):
                 raise NothingToTry(f"the book of {as_of} cannot be built under {pack}: {broken.name}: {broken.message}")

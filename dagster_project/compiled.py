@@ -1,8 +1,7 @@
 """The dbt project as dbt compiled it: one list of statements for every morning, and a night's build from it.
 
 Belongs here: having dbt compile the project once for each state of its files, putting a morning's date in, and running all of it in a
-run's private folder. Does not belong here: what becomes of a morning that something objects to. Whatever does not go through here, dbt
-builds anew from the start (`dbt_build.py`): it knows what to leave out, and has the words.
+run's private folder. Does not belong here: what becomes of a morning that something objects to (`building.py`).
 
 Rendering, contexts, macros and events cost dbt more than the statements cost DuckDB, and come to the same every night but for the date.
 """
@@ -68,6 +67,15 @@ def compiled(policy: str = "net_terms", reporting_currency: str = "") -> Sequenc
     """
     asked, compiled_for = (f"nullif('{currency}', '')" for currency in (reporting_currency, NO_CURRENCY))
     return [replace(node, sql=node.sql.replace(compiled_for, asked)) for node in _kept(policy)]
+
+
+def needed_for(nodes: Sequence[Node], *names: str) -> list[Node]:
+    """Those models, all they are made from, and the tests that ask for nothing else."""
+    wanted = set(names)
+    for node in reversed(nodes):
+        if node.name in wanted:
+            wanted.update(node.parents)
+    return [node for node in nodes if (node.name in wanted if node.kind != "test" else wanted.issuperset(node.parents))]
 
 
 def _kept(policy: str) -> Sequence[Node]:
@@ -148,9 +156,18 @@ def at(node: Node, as_of: date) -> str:
 
 
 def build(
-    warehouse: Warehouse, as_of: date, policy: str, reporting_currency: str, *, threads: int, memory_limit: str
+    warehouse: Warehouse,
+    as_of: date,
+    policy: str,
+    reporting_currency: str,
+    *,
+    threads: int,
+    memory_limit: str,
+    only: str = "",
+    through: bool = False,
 ) -> list[NodeResult]:
-    """Build everything into a run's private folder and ask every test: what `dbt_build.build` does on a morning without objections.
+    """Build everything into a run's private folder and ask every test, or `only` a model and what it is made from: what `dbt_build.build`
+    does on a morning without objections. `through`: what blocking tests find is among the results, and no objection.
 
     Raises:
         Objection: a statement failed, a blocking test found rows, or a mart is not as its contract has it. What is there is of no use.
@@ -159,11 +176,12 @@ def build(
     import duckdb
 
     nodes = compiled(policy, reporting_currency)
+    nodes = needed_for(nodes, only) if only else nodes
     try:
         with warehouse.building(memory_limit) as con:
             for schema in sorted({node.relation.rpartition(".")[0] for node in nodes if node.relation}):
                 con.execute(f"create schema if not exists {schema}")
-            results = _run(con, nodes, as_of, threads)
+            results = _run(con, nodes, as_of, threads, through)
             _hold_to_contracts(con, nodes)
             con.execute("checkpoint published; pragma disable_checkpoint_on_shutdown")  # as `engines.duckdb.force_marts`
     except duckdb.Error as broken:
@@ -171,7 +189,7 @@ def build(
     return results
 
 
-def _run(con: duckdb.DuckDBPyConnection, nodes: Sequence[Node], as_of: date, threads: int) -> list[NodeResult]:
+def _run(con: duckdb.DuckDBPyConnection, nodes: Sequence[Node], as_of: date, threads: int, through: bool) -> list[NodeResult]:
     """Every node once what it reads is there, some at a time. The first that fails ends the others."""
     by_name, results, told = {node.name: node for node in nodes}, list[NodeResult](), _Progress(nodes)
     order = TopologicalSorter({node.name: node.parents for node in nodes})
@@ -183,9 +201,12 @@ def _run(con: duckdb.DuckDBPyConnection, nodes: Sequence[Node], as_of: date, thr
     def done(node: Node) -> NodeResult:
         cursor = free.get()
         try:
-            return _done(cursor, node, as_of)
+            result = _done(cursor, node, as_of)
         finally:
             free.put(cursor)
+        if result.broken and not through:
+            raise Objection(f"{node.unique_id} found {result.failures:,} rows")
+        return result
 
     with ThreadPoolExecutor(threads) as pool:
         running: dict[Future[NodeResult], str] = {}
@@ -217,10 +238,9 @@ def _done(con: duckdb.DuckDBPyConnection, node: Node, as_of: date) -> NodeResult
     except Exception as broken:
         broken.add_note(f"{node.unique_id}:")
         raise
-    if found and node.blocking:
-        raise Objection(f"{node.unique_id} found {found:,} rows")
-    status = "success" if node.kind != "test" else "warn" if found else "pass"
-    message = f"Got {found} result{'s' if found > 1 else ''}, configured to warn if != 0" if found else ""
+    objects = "fail" if node.blocking else "warn"
+    status = "success" if node.kind != "test" else objects if found else "pass"
+    message = f"Got {found} result{'s' if found > 1 else ''}, configured to {objects} if != 0" if found else ""
     return NodeResult(node.unique_id, node.name, node.layer, status, message, time.monotonic() - began, found, sql)
 
 

@@ -76,27 +76,14 @@ def vars_of(as_of: date, policy: str, reporting_currency: str) -> str:
     return json.dumps({"as_of": as_of.isoformat(), "policy": policy, "reporting_currency": reporting_currency})
 
 
-def build_args(
-    variables: str, target: Path, select: Sequence[str] = (), *, tested: bool = True, engine: Engine = DUCKDB
-) -> list[str]:
+def build_args(variables: str, target: Path, select: Sequence[str] = (), engine: Engine = DUCKDB) -> list[str]:
     """The arguments of the nightly build: everything but unit tests, which belong to the test command, and exposures, which build
-    nothing. Of a part (`select`, in dbt's words), those tests that need no more than the part; no tests where not `tested`."""
-    left_out = [
-        kind for name in ("unit_test", "exposure", *(() if tested else ("test",))) for kind in ("--exclude-resource-type", name)
-    ]
+    nothing. Of a part (`select`, in dbt's words), those tests that need no more than the part."""
     return [
-        *_args("build", variables, target, left_out, engine),
+        *("build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure"),
+        *("--vars", variables, "--no-write-json", *_places(target, engine)),
         *(["--select", *select, "--indirect-selection", "buildable"] if select else []),
     ]
-
-
-def testing_args(variables: str, target: Path, engine: Engine) -> list[str]:
-    """The arguments of testing what is built."""
-    return _args("test", variables, target, ["--exclude-resource-type", "unit_test"], engine)
-
-
-def _args(command: str, variables: str, target: Path, left_out: Sequence[str], engine: Engine) -> list[str]:
-    return [command, *left_out, "--vars", variables, "--no-write-json", *_places(target, engine)]
 
 
 def _places(target: Path, engine: Engine) -> list[str]:
@@ -192,11 +179,10 @@ def build(
     memory_limit: str = MEMORY_LIMIT,
     early: Future[tuple[str, Any]] | None = None,
     *,
-    through: bool = False,
     engine: Engine = DUCKDB,
 ) -> list[NodeResult]:
-    """Build everything, or what `select` names, into a run's private folder and test it; `early` is the project read early. `through`:
-    everything whatever its tests say, which are asked once all is built. Otherwise nothing is built on what a test objects to.
+    """Build everything, or what `select` names, into a run's private folder and test it; `early` is the project read early. Nothing is
+    built on what a test objects to.
 
     Raises:
         DbtError: dbt stopped before it could run the nodes, or the engine broke down at one, which is named.
@@ -205,22 +191,16 @@ def build(
     prepare(engine)
     project = _project(early, engine)
     listener = _Listener(project)
-    calls = [build_args(variables, folder / "dbt", select, tested=not through, engine=engine)]
-    calls += [testing_args(variables, folder / "dbt", engine)] if through else []
-    outcomes: list[Any] = []
     tables = [node for node in project.nodes.values() if node.resource_type in ("model", "seed")]
     schemas = sorted({node.schema for node in tables})
     with engine.at_work(folder, schemas, threads=threads, memory_limit=memory_limit), _asked_to_end_by_dbt():
-        for call in calls:
-            outcomes.append(_runner(project, [listener]).invoke(call))
-            if getattr(outcomes[-1].result, "results", None) is None:
-                break
-    results = [result for outcome in outcomes for result in getattr(outcome.result, "results", None) or ()]
-    if getattr(outcomes[-1].result, "results", None) is None:
-        stopped = engine.cause(outcomes[-1].exception)
+        outcome = _runner(project, [listener]).invoke(build_args(variables, folder / "dbt", select, engine))
+    results = getattr(outcome.result, "results", None)
+    if results is None:
+        stopped = engine.cause(outcome.exception)
         raise DbtError(f"dbt stopped{f' at {listener.broken[0]}' if listener.broken else ''}: {stopped}")
     told = [_told(result) for result in results]
-    if through or not any(result.broken for result in told):
+    if not any(result.broken for result in told):
         marts = {node.name: {c.name: c.data_type for c in node.columns.values()} for node in tables if node.fqn[1] == "marts"}
         engine.bring_home(folder, marts, memory_limit)
     return told

@@ -21,7 +21,7 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
-from dagster_project import dbt_build, morning
+from dagster_project import building, dbt_build, morning
 from dagster_project.amounts import digits_on
 from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.contract import DATASETS
@@ -75,8 +75,6 @@ def rehearsed(settings: Settings, as_of: date, warmup: Warmup, *, threads: int =
 
 def _gone_through(settings: Settings, as_of: date, warmup: Warmup, beside: Path, threads: int) -> Rehearsal:
     rehearsal = Rehearsal(as_of)
-    warmup.engine = DUCKDB
-    warmup.read_project()
     try:
         known = Landing.of(settings)
         known.refresh()
@@ -84,7 +82,7 @@ def _gone_through(settings: Settings, as_of: date, warmup: Warmup, beside: Path,
         refuse_a_policy_with_gaps(settings.policy, as_of)
         _pull(rehearsal, settings, landing, warmup)
         _expect(rehearsal, settings, landing, warmup.expectations)
-        _build(rehearsal, settings, landing, Warehouse(beside / "warehouse"), warmup, threads)
+        _build(rehearsal, settings, landing, Warehouse(beside / "warehouse"), threads)
     except (PolicyError, LandingError, morning.NothingKnown, dbt_build.DbtError) as impossible:
         if not (rehearsal.stops and isinstance(impossible, morning.NothingKnown)):  # why nothing is known is told already
             rehearsal.stops += str(impossible).splitlines()
@@ -130,18 +128,17 @@ def _expect(rehearsal: Rehearsal, settings: Settings, landing: Landing, expectat
             (rehearsal.stops if stops else rehearsal.warnings).append(f"{dataset.name}: {line}")
 
 
-def _build(
-    rehearsal: Rehearsal, settings: Settings, landing: Landing, warehouse: Warehouse, warmup: Warmup, threads: int
-) -> None:
+def _build(rehearsal: Rehearsal, settings: Settings, landing: Landing, warehouse: Warehouse, threads: int) -> None:
     warehouse.create()
     try:
-        morning.prepare(warehouse, landing, rehearsal.as_of, "then", settings.source, settings.bureau_name)
-        results = dbt_build.build(
-            warehouse.folder,
-            dbt_build.vars_of(rehearsal.as_of, settings.policy, settings.reporting_currency),
+        results = building.build(
+            warehouse,
+            partial(morning.prepare, warehouse, landing, rehearsal.as_of, "then", settings.source, settings.bureau_name),
+            rehearsal.as_of,
+            settings.policy,
+            settings.reporting_currency,
             threads=threads,
             memory_limit=settings.memory_limit,
-            early=warmup.project,
             through=True,
         )
     finally:
@@ -153,5 +150,5 @@ def _build(
     rehearsal.stops += [explained(manifest, result, found, digits) for result in causes(manifest, broken)]
     warned = [result for result in results if result.status == "warn"]
     rehearsal.warnings += [explained(manifest, result, found, digits) for result in causes(manifest, warned)]
-    if all(result.layer == "test" for result in broken):
+    if all(result.layer == "test" for result in broken) and not any(result.status == "skipped" for result in results):
         rehearsal.built = warehouse

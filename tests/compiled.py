@@ -6,11 +6,9 @@ What is left out are contracts, which the tests that run whole nights see.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -20,8 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from dagster_project import dbt_build, morning
-from dagster_project.compiled import STAND_IN, Node, at, compiled, kept
-from dagster_project.dbt_build import NodeResult
+from dagster_project.compiled import STAND_IN, Node, at, kept, needed_for
 from dagster_project.landing import Known, Landing
 from dagster_project.paths import SEEDS
 from dagster_project.warehouse import Warehouse, connect
@@ -45,15 +42,6 @@ def _apart(policy: str) -> dict[str, str]:
     parsed, found = dbt_build.compile_all(dbt_build.vars_of(STAND_IN, policy, ""), dbt_build.TARGET / f"apart.{policy}")
     nodes = parsed.nodes | {node.unique_id: node for node in found}
     return {node.name: node._pre_injected_sql or node.compiled_code for node in nodes.values() if node.resource_type == "model"}
-
-
-def needed_for(nodes: Sequence[Node], *names: str) -> list[Node]:
-    """Those models, all they are made from, and the tests that ask for nothing else."""
-    wanted = set(names)
-    for node in reversed(nodes):
-        if node.name in wanted:
-            wanted.update(node.parents)
-    return [node for node in nodes if (node.name in wanted if node.kind != "test" else wanted.issuperset(node.parents))]
 
 
 def over(
@@ -213,28 +201,3 @@ def _seed(sql: str, content: bytes) -> pa.Table:
 def _reader() -> duckdb.DuckDBPyConnection:
     """One for all seeds: opening one takes longer than reading a seed."""
     return duckdb.connect()
-
-
-def build_in_dbts_place(folder: Path, variables: str, *_: Any, names: Sequence[str] = (), **how: Any) -> list[NodeResult]:
-    """What `dbt_build.build` does, for a night that is about something else than dbt: everything, or what `names` need, in the files of a
-    run's private folder, and every test asked, whatever the others say."""
-    told = json.loads(variables)
-    declared = {node["name"]: node for node in json.loads(dbt_build.MANIFEST.read_text("utf-8"))["nodes"].values()}
-    nodes = compiled(told["policy"], told["reporting_currency"])
-    nodes = needed_for(nodes, *names) if names else nodes
-    as_of, results = date.fromisoformat(told["as_of"]), []
-    with connect(str(folder / "arrears.duckdb"), fsync_mode="none", threads="1") as con:
-        con.execute(f"attach '{folder / 'marts.duckdb'}' as published; set timezone = 'UTC'")
-        for schema in sorted({node.relation.rpartition(".")[0] for node in nodes if node.relation}):
-            con.execute(f"create schema if not exists {schema}")
-        for node in nodes:
-            sql, failures, status, layer = at(node, as_of), 0, "success", node.relation.split(".")[-2:][0].strip('"')
-            if node.kind == "test":
-                failures, layer = len(con.sql(sql).fetchall()), "test"
-                status = "pass" if not failures else "fail" if node.blocking else "warn"
-            else:
-                columns = ", ".join(declared[node.name]["columns"]) if layer == "marts" else ""  # in the order of the contract
-                ordered = replace(node, sql=f"select {columns} from (\n{node.sql}\n)") if columns else node
-                _create(con, ordered, as_of, SEEDS, node.kind)
-            results.append(NodeResult(declared[node.name]["unique_id"], node.name, layer, status, "", 0.0, failures, sql))
-    return results

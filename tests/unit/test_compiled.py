@@ -58,9 +58,9 @@ Build = Callable[..., list[NodeResult]]
 
 @pytest.fixture
 def build(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Build:
-    def built(*nodes: Node) -> list[NodeResult]:
+    def built(*nodes: Node, **how: Any) -> list[NodeResult]:
         monkeypatch.setattr(compiled, "compiled", lambda *_: nodes)
-        return compiled.build(warehouse, MORNING, "net_terms", "", threads=2, memory_limit="500MB")
+        return compiled.build(warehouse, MORNING, "net_terms", "", threads=2, memory_limit="500MB", **how)
 
     return built
 
@@ -84,6 +84,20 @@ def test_everything_is_built_for_the_morning_and_every_test_asked(build: Build, 
         assert rows.fetchall() == [(1, MORNING), (2, MORNING)]
     (query,) = (result.query for result in results if result.name == "odd_rows")
     assert len(DUCKDB.found(warehouse, query, 5)) == 2
+
+
+def test_a_morning_that_is_gone_through_is_built_whatever_its_tests_find(build: Build) -> None:
+    results = build(STAGED, asked("none_is_left", "select * from arrears.staging.staged", "staged"), SEEN, MART, through=True)
+
+    assert {result.name for result in results} == {"staged", "none_is_left", "seen", "shown"}
+    (found,) = (result for result in results if result.broken)
+    assert (found.name, found.failures, found.message) == ("none_is_left", 3, "Got 3 results, configured to fail if != 0")
+
+
+def test_of_a_part_that_is_built_what_asks_for_more_is_left_out(build: Build) -> None:
+    some, more = asked("some", "select 1 where false", "staged"), asked("more", "select 1 where false", "staged", "shown")
+
+    assert {result.name for result in build(STAGED, SEEN, MART, some, more, only="seen")} == {"staged", "seen", "some"}
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,15 @@ which it is tried on: what the page says is what is said."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dagster_project import adoption, dbt_build, rehearsal
+from dagster_project import adoption, compiled, dbt_build, rehearsal
 from dagster_project.contract import DATASETS
-from dagster_project.dbt_build import NodeResult
 from dagster_project.landing import Landing
 from dagster_project.paths import ROOT
 from dagster_project.quality import LoadFacts, Verdict
@@ -21,7 +20,6 @@ from dagster_project.settings import Settings
 from dagster_project.sources.files import FilesSource
 from dagster_project.warehouse import AlreadyAtWork, at_work_on
 from dagster_project.warmup import Warmup
-from tests import compiled
 
 PAGE = (ROOT / "docs" / "first-hour.md").read_text("utf-8")
 MORNING = date(2025, 9, 30)
@@ -61,26 +59,21 @@ class Expectations:
         return Verdict(facts.dataset, facts.load_id, 1, [self.broken[facts.dataset]] if facts.dataset in self.broken else [])
 
 
-class Begun(Warmup):
-    def read_project(self) -> None:
-        """dbt is not called here."""
-
-
 @pytest.fixture
 def warmup() -> Warmup:
-    return Begun(Expectations())  # type: ignore[arg-type]
+    return Warmup(Expectations())  # type: ignore[arg-type]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The project as plain SQL in dbt's place, all of it or only the models named here; models first, then the tests."""
-    names: list[str] = []
+    """The models that are built, with what they are made from; all of them as long as none is named. dbt is not called."""
+    names, whole = list[str](), compiled.compiled
 
-    def build(*given: Any, through: bool = False, **how: Any) -> list[NodeResult]:
-        assert through, "everything is built, whatever tests say"
-        return compiled.build_in_dbts_place(*given, names=names, **how)
+    def some(*asked: str) -> Sequence[compiled.Node]:
+        return compiled.needed_for(whole(*asked), *names) if names else whole(*asked)
 
-    monkeypatch.setattr(dbt_build, "build", build)
+    monkeypatch.setattr(compiled, "compiled", some)
+    monkeypatch.setattr(dbt_build, "build", lambda *_, **__: pytest.fail("nothing was to say that dbt has words for"))
     return names
 
 
@@ -244,7 +237,7 @@ def test_what_is_not_as_expected_stops_the_night_where_policy_says_so(
     built.append("policy_adopted")
     told = "age_days: the newest record is of 40 days ago"
 
-    with rehearsed(settings, Begun(Expectations(**{dataset: told}))) as gone_through:  # type: ignore[arg-type]
+    with rehearsed(settings, Warmup(Expectations(**{dataset: told}))) as gone_through:  # type: ignore[arg-type]
         where = gone_through.stops if stops else gone_through.warnings
         assert f"{dataset}: {told}" in where
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project import compiled, dbt_build, morning
+from dagster_project import building, dbt_build, morning
 from dagster_project.amounts import digits_on
 from dagster_project.asked import refuse_a_policy_with_gaps
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.automation.mornings import EACH_ITS_OWN_RUN
 from dagster_project.defs.transformation.nodes import UNIQUE_ID, specs_of
-from dagster_project.engines import DUCKDB, EngineError
+from dagster_project.engines import EngineError
 from dagster_project.explained import causes, explained
 from dagster_project.fingerprints import made_by
 from dagster_project.landing import Known, Landing, LandingError
@@ -99,23 +99,20 @@ def transformation_assets(mornings: dg.PartitionsDefinition) -> dg.AssetsDefinit
 def _built(
     settings: Settings, landing: Landing, warehouse: Warehouse, night: Warmup, as_of: date, known: Known, threads: int
 ) -> list[NodeResult]:
-    """On DuckDB by what dbt compiled, where nothing objects to the morning; else by dbt itself, from the start."""
-
     def put_in_front() -> None:
         night.engine.show(warehouse, morning.prepare(warehouse, landing, as_of, known, settings.source, settings.bureau_name))
 
-    limit = settings.memory_limit
-    put_in_front()
-    if night.engine is DUCKDB:
-        try:
-            asked = settings.policy, settings.reporting_currency
-            return compiled.build(warehouse, as_of, *asked, threads=threads, memory_limit=limit)
-        except compiled.Objection as objected:
-            log.info("dbt builds the morning anew, to say what is wrong with it: %s", objected)
-        warehouse.clear()
-        put_in_front()
-    variables = dbt_build.vars_of(as_of, settings.policy, settings.reporting_currency)
-    return dbt_build.build(warehouse.folder, variables, threads, memory_limit=limit, early=night.project, engine=night.engine)
+    return building.build(
+        warehouse,
+        put_in_front,
+        as_of,
+        settings.policy,
+        settings.reporting_currency,
+        threads=threads,
+        memory_limit=settings.memory_limit,
+        engine=night.engine,
+        early=night.project,
+    )
 
 
 def _tell(results: list[NodeResult]) -> None:
