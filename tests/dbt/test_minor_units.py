@@ -77,6 +77,33 @@ def test_a_currency_whose_row_is_gone_is_named_where_it_is_in_use(tmp_path: Path
         assert con.execute(compiled.at(node, MORNING)).fetchall() == [("JPY",), ("QQQ",)]
 
 
+def test_halves_of_amounts_of_four_digits_are_no_reason_to_hold_a_list_back() -> None:
+    nodes = compiled.compiled()
+    (node,) = [node for node in nodes if node.name == "kpi_groups_add_up_to_the_total"]
+
+    def found(kpi: str, *numerators: str) -> list[Any]:
+        scopes = [("total", None), ("company", "A"), ("company", "B")]
+        rows = [
+            {
+                "month": MORNING,
+                "kpi": kpi,
+                "scope": scope,
+                "scope_value": value,
+                "numerator": Decimal(numerator),
+                "denominator": None,
+            }
+            for (scope, value), numerator in zip(scopes, numerators, strict=True)
+        ]
+        kinds = {"month": pa.date32(), "numerator": pa.decimal128(18, 4), "denominator": pa.decimal128(18, 4)}
+        schema = pa.schema([(name, kinds.get(name, pa.string())) for name in rows[0]])
+        with compiled.over(nodes, MORNING, ["kpi_monthly"], {"kpi_monthly": pa.Table.from_pylist(rows, schema)}) as con:
+            return con.execute(compiled.at(node, MORNING)).fetchall()
+
+    assert not found("carrying_cost", "0.0001", "0.0001", "0.0001"), "of 0.0001 each the halves are 0.00005"
+    assert found("carrying_cost", "0.01", "0.01", "0.01")
+    assert found("dbt_days", "0.0001", "0.0001", "0.0001")
+
+
 def staged(dataset: str, rows: list[dict[str, Any]]) -> pa.Table:
     """Rows as staging has them, what is not said null."""
     kinds = {Type.AMOUNT: pa.decimal128(18, 4), Type.INTEGER: pa.int32(), Type.DATE: pa.date32()}

@@ -19,6 +19,7 @@ groups as (
         month,
         kpi,
         scope,
+        count(*) as n,
         sum(numerator) as numerator,
         sum(denominator) as denominator
     from figures
@@ -58,7 +59,10 @@ select
     totals.numerator as expected
 from groups
 inner join totals on groups.month = totals.month and groups.kpi = totals.kpi
-where groups.numerator <> totals.numerator or coalesce(groups.denominator, 0) <> coalesce(totals.denominator, 0)
+where
+    -- Half of an amount of four digits has five: each group's is rounded by itself.
+    abs(groups.numerator - totals.numerator) > case when groups.kpi = 'carrying_cost' then 0.0001 * groups.n else 0 end
+    or coalesce(groups.denominator, 0) <> coalesce(totals.denominator, 0)
 union all
 select
     month,

@@ -129,11 +129,12 @@ rated as (
     left join currencies on companies.reporting_currency = currencies.currency
 ),
 
+-- An amount may have more digits than its currency: rounded to those, all of it would be more than there is.
 lost as (
     select
         rated.*,
-        {{ rounded(per_cent_of('amount', 'loss_pct'), 'digits') }} as provision,
-        {{ rounded('(amount - too_old_amount) * coalesce(roll_rate, 0) + too_old_amount', 'digits') }} as roll_rate_loss
+        least({{ rounded(per_cent_of('amount', 'loss_pct'), 'digits') }}, amount) as provision,
+        least({{ rounded('(amount - too_old_amount) * coalesce(roll_rate, 0) + too_old_amount', 'digits') }}, amount) as roll_rate_loss
     from rated
 ),
 
