@@ -74,3 +74,21 @@ def test_a_decision_and_its_model_lead_to_each_other(manifest: dict[str, Any], t
     (model,) = dict(pages.decided())[decision]
     assert f"[{decision}](decisions.md#{pages.slug(decision)})" in (tmp_path / "models.md").read_text("utf-8")
     assert f"[{model}](models.md#{model})" in (tmp_path / "decisions.md").read_text("utf-8")
+
+
+def test_each_first_question_is_answered_by_at_most_three_files_that_are_there() -> None:
+    known = {path.stem: path for folder in ("models", "macros", "tests") for path in (ROOT / "dbt" / folder).rglob("*.sql")}
+    known |= {path.name: path for path in SEEDS.glob("*.csv")}
+    known |= {path: ROOT / path for path in re.findall(r"`(dagster_project/[^`]+)`", QUESTIONS)}
+    asked = [line.split("|")[1:-1] for line in QUESTIONS.splitlines() if line.startswith("| ")][1:]
+
+    for question, answer in asked:
+        named = {known[name] for name in re.findall(r"`(?:[^`]*\bmarts\.)?([\w./]+)[^`]*`", answer) if name in known}
+        beside = len(named) + answer.count("its YAML") + len(re.findall(r"\]\(\w+\.md", answer))
+        assert set(re.findall(r"`(int_\w*[a-z]|\w+\.csv)`", answer)) <= known.keys(), question
+        assert named and all(path.is_file() for path in named), question
+        assert beside <= 3, f"{question}: {sorted(map(str, named))}"
+    assert len(asked) >= 10
+
+
+QUESTIONS = (ROOT / "docs" / "questions.md").read_text("utf-8")
