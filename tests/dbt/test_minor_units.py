@@ -8,12 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import jinja2
 import pyarrow as pa
 
 from dagster_project.amounts import digits_on, places, written
 from dagster_project.contract import DATASETS, Type
 from dagster_project.explained import _worded
-from dagster_project.paths import SEEDS
+from dagster_project.paths import DBT_PROJECT, SEEDS
 from tests import compiled
 
 MORNING = date(2025, 6, 30)
@@ -131,3 +133,16 @@ def test_an_amount_is_written_with_the_digits_of_its_currency() -> None:
     assert shown == ["1,234.5", "1,234.50", "1,234.500", "1,234.50", "1,234.50"]
     assert (written(Decimal("1000"), "JPY", digits), written(Decimal("-0.0001"), "EUR", digits)) == ("1,000", "-0.0001")
     assert [places(Decimal(amount), 2) for amount in ("0.0000", "1E+3", "0.10", "0.125")] == [2, 2, 2, 3]
+
+
+def test_a_figure_is_rounded_alike_where_it_fits_64_bits_and_where_it_does_not() -> None:
+    macros = jinja2.Template((DBT_PROJECT / "macros" / "rounded.sql").read_text("utf-8")).module
+    figures = [
+        number * sign
+        for number in (0, 5390.45 / 13000, 0.00005, 2.0000499999, 99_999_999.99995, 1e8, 123_456_789.12345)
+        for sign in (1, -1)
+    ]
+    asked = [getattr(macros, f"{engine}__rounded_once")("figure") for engine in ("default", "spark")]
+    rows = duckdb.sql(f"select {', '.join(asked)} from (select unnest({figures}::double[] || [null]) as figure)").fetchall()
+    assert [short for short, _ in rows] == [long for _, long in rows]
+    assert [short for short, _ in rows][2:8:2] == [Decimal("0.4147"), Decimal("0.0001"), Decimal("2.0000")]

@@ -2,7 +2,9 @@
 -- one review a customer, no exceptions file, promises without plans. Only the factors that the pack reads are worked out.
 
 -- Half up, once: the tenth place is before what a double leaves of a tie.
-create temp macro once(figure) as cast(cast(figure as decimal(28, 10)) as decimal(18, 4));
+create temp macro once(figure) as coalesce(
+    cast(try_cast(figure as decimal(18, 10)) as decimal(18, 4)), cast(cast(figure as decimal(28, 10)) as decimal(18, 4))
+);
 create temp macro ratio(part, whole) as once(cast(part as double) / nullif(cast(whole as double), 0));
 -- Sums of whole cents are exact in a double, and cost less than decimals of 38 digits. They are divided as the amounts they are: a half in
 -- the last digit then falls to the same side.
