@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,17 +52,29 @@ def connect(path: str = ":memory:", **config: str) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(path, config={"enable_caching_operators": "false", **config})
 
 
+_IDLE: Final = defaultdict[str, list[duckdb.DuckDBPyConnection]](list)
+"""DuckDBs that wait for the next scratch, by how much memory they may take: to start one takes longer than to land a small load."""
+
+
 @contextmanager
 def scratch(folder: Path, memory_limit: str = MEMORY_LIMIT) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that lives as long as the `with`, spills into `folder`, and reads times as UTC."""
-    con = connect(memory_limit=memory_limit)
+    idle, spill = _IDLE[memory_limit], folder / "spill"
+    engine = idle.pop() if idle else connect(memory_limit=memory_limit)
+    con = engine.cursor()  # what is registered or set for it alone ends with it
     try:
-        con.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
-        con.execute(f"set temp_directory = '{folder / 'spill'}'")
+        con.execute("attach ':memory:' as scratch; use scratch; set timezone = 'UTC'; set preserve_insertion_order = false")
+        con.execute(f"set temp_directory = '{spill}'")
         yield con
+        con.close()
+        if not spill.exists():  # one that has spilled stays with its folder
+            engine.execute("detach scratch")
+            idle.append(engine)
     finally:
         con.close()
-        shutil.rmtree(folder / "spill", ignore_errors=True)
+        if engine not in idle:
+            engine.close()
+        shutil.rmtree(spill, ignore_errors=True)
 
 
 @dataclass
