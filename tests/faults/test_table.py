@@ -24,7 +24,9 @@ def test_every_stage_of_a_night_has_its_faults() -> None:
 def test_every_module_that_tries_faults_is_a_stage_of_the_table() -> None:
     modules = {f"faults/{path.name}" for path in (ROOT / "tests" / "faults").glob("test_*.py")} - {"faults/test_table.py"}
 
-    assert [name for name in sorted(modules) if f"\n## {STAGES.get(name, name)}\n" not in page()] == []
+    written = page()
+
+    assert [name for name in sorted(modules) if f"\n## {STAGES.get(name, name)}\n" not in written] == []
 
 
 def test_everything_that_was_found_names_tests_that_there_are() -> None:
@@ -33,12 +35,13 @@ def test_everything_that_was_found_names_tests_that_there_are() -> None:
         for path in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"^def test_(\w+)", path.read_text("utf-8"), re.MULTILINE)
     }
+    shown = page()
     findings = [(finding, names) for kind in FOUND.values() for finding, names in kind.items()]
 
     assert [name for _, names in findings for name in names if name not in written] == []
     assert [finding for finding, names in findings if not names] == []
     assert len(findings) >= 72
-    assert all(f"| {finding} |" in page() for finding, _ in findings)
+    assert all(f"| {finding} |" in shown for finding, _ in findings)
 
 
 def test_the_rows_are_the_tests_that_are_collected(request: pytest.FixtureRequest) -> None:
