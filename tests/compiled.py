@@ -13,12 +13,14 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import duckdb
 import pyarrow as pa
 
+from dagster_project import compiled as nightly
 from dagster_project import dbt_build, morning
-from dagster_project.compiled import STAND_IN, Node, at, kept, needed_for
+from dagster_project.compiled import NO_CURRENCY, STAND_IN, Node, at, kept, needed_for
 from dagster_project.landing import Known, Landing
 from dagster_project.paths import SEEDS
 from dagster_project.warehouse import Warehouse, connect
@@ -31,6 +33,12 @@ class BlockingTestFailed(AssertionError):
     """A test that would have kept the morning in the house found rows. The message has each with its first rows."""
 
 
+def compiled(policy: str = "net_terms", reporting_currency: str = "") -> Sequence[Node]:
+    """The project's nodes as nights run them."""
+    apart(policy)  # dbt compiles once for both
+    return nightly.compiled(policy, reporting_currency)
+
+
 @cache
 def apart(policy: str = "net_terms") -> dict[str, str]:
     """Each model by its name as it is without its parts, which it reads as tables by the names that dbt gives them; parts are models here.
@@ -39,9 +47,16 @@ def apart(policy: str = "net_terms") -> dict[str, str]:
 
 
 def _apart(policy: str) -> dict[str, str]:
-    parsed, found = dbt_build.compile_all(dbt_build.vars_of(STAND_IN, policy, ""), dbt_build.TARGET / f"apart.{policy}")
+    said = dbt_build.compile_all(dbt_build.vars_of(STAND_IN, policy, NO_CURRENCY), dbt_build.TARGET / f"apart.{policy}")
+    with mock.patch.object(dbt_build, "compile_all", return_value=said):
+        nightly.compiled(policy)
+    parsed, found = said
     nodes = parsed.nodes | {node.unique_id: node for node in found}
-    return {node.name: node._pre_injected_sql or node.compiled_code for node in nodes.values() if node.resource_type == "model"}
+    return {
+        node.name: (node._pre_injected_sql or node.compiled_code).replace(f"'{NO_CURRENCY}'", "''")
+        for node in nodes.values()
+        if node.resource_type == "model"
+    }
 
 
 def over(
