@@ -23,7 +23,7 @@ def command(*arguments: str, home: Path, **variables: str) -> subprocess.Complet
         env={**clean, "ARREARS_HOME": str(home), **{f"ARREARS_{name}": value for name, value in variables.items()}},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,  # against a hang alone: under a tracer, on a busy machine, a start takes a minute
         check=False,
     )
 
