@@ -33,6 +33,7 @@ class BlockingTestFailed(AssertionError):
     """A test that would have kept the morning in the house found rows. The message has each with its first rows."""
 
 
+@cache
 def compiled(policy: str = "net_terms", reporting_currency: str = "") -> Sequence[Node]:
     """The project's nodes as nights run them."""
     apart(policy)  # dbt compiles once for both

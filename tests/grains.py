@@ -6,6 +6,7 @@ Belongs here: finding what stands in a table twice. Does not belong here: buildi
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,7 @@ import duckdb
 from dagster_project import dbt_build
 
 
+@cache
 def declared() -> dict[str, tuple[str, tuple[str, ...]]]:
     """Every model with a grain that stands somewhere, as an ephemeral one does not: its relation and the columns that name a row of it."""
     nodes = json.loads(dbt_build.MANIFEST.read_text("utf-8"))["nodes"].values()
