@@ -16,6 +16,7 @@ import atexit
 import hashlib
 import logging
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -55,6 +56,7 @@ LOCAL: Final[Mapping[str, str]] = {
 }
 """On this machine alone, unless the configuration says otherwise: nothing listens to others, and a book is not cut into 200 parts."""
 
+_ASKED: Final = re.compile(r'/[*].{,200}"node_id": "\w+[.]\w+[.](\w+)')
 _JAVA: Final = "spark.driver.extraJavaOptions"
 LOG4J: Final = Path(__file__).with_name("log4j2.properties")
 
@@ -296,6 +298,8 @@ def _teach_dbt(session: Any) -> None:
 
     class Cursor(method.Cursor):  # type: ignore[misc]
         def execute(self, sql: str, *parameters: Any) -> None:
+            if asked := _ASKED.match(sql):  # as dbt writes it at the top: what a job is for, in Spark's pages and event log
+                session.sparkContext.setJobDescription(asked[1])
             try:
                 self._df = session.sql(sql % parameters if parameters else sql)
             except PySparkException as refused:
