@@ -60,7 +60,11 @@ _IDLE: Final = defaultdict[str, list[duckdb.DuckDBPyConnection]](list)
 def scratch(folder: Path, memory_limit: str = MEMORY_LIMIT) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that lives as long as the `with`, spills into `folder`, and reads times as UTC."""
     idle, spill = _IDLE[memory_limit], folder / "spill"
-    engine = idle.pop() if idle else connect(memory_limit=memory_limit)
+    try:
+        engine = idle.pop()
+    except IndexError:
+        engine = connect(memory_limit=memory_limit)
+    ours = True
     con = engine.cursor()  # what is registered or set for it alone ends with it
     try:
         con.execute("attach ':memory:' as scratch; use scratch; set timezone = 'UTC'; set preserve_insertion_order = false")
@@ -69,10 +73,11 @@ def scratch(folder: Path, memory_limit: str = MEMORY_LIMIT) -> Iterator[duckdb.D
         con.close()
         if not spill.exists():  # one that has spilled stays with its folder
             engine.execute("detach scratch")
+            ours = False
             idle.append(engine)
     finally:
         con.close()
-        if engine not in idle:
+        if ours:
             engine.close()
         shutil.rmtree(spill, ignore_errors=True)
 

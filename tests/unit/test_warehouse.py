@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -370,6 +371,27 @@ def test_a_scratch_database_reads_times_as_utc_and_leaves_nothing(tmp_path: Path
 
     assert str(at[0]) == "2025-06-02 03:00:00"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_database_finds_nothing_of_the_one_before_it_or_beside_it(tmp_path: Path) -> None:
+    with warehouse.scratch(tmp_path) as con:
+        con.register("given", pa.table({"n": [1]}))
+        con.execute("create table mine as from given; set timezone = 'Asia/Tokyo'; set preserve_insertion_order = true")
+    with pytest.raises(duckdb.Error, match="gone"), warehouse.scratch(tmp_path) as con:
+        con.execute("begin; create table mine (n integer); select error('gone')")
+
+    def counted(number: int) -> tuple[Any, ...]:
+        with warehouse.scratch(tmp_path / str(number)) as con:
+            assert (
+                con.execute("select 1 from duckdb_tables() union all select 1 from duckdb_views() where not internal").fetchall()
+                == []
+            )
+            con.execute(f"create table mine as from range({number})")
+            settings = "current_setting('timezone'), current_setting('preserve_insertion_order')"
+            return con.execute(f"select count(*), {settings} from mine").fetchall()[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(counted, range(40))) == [(number, "UTC", False) for number in range(40)]
 
 
 HOLD_FOR_WRITING = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
