@@ -22,6 +22,9 @@ from dagster_project.sources.files import FilesSource
 from tests import compiled
 from tests.compiled import Built
 
+from . import books
+from .proof import read_files, write_files
+
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 MORNING = date(2025, 9, 30)
 Build = Callable[..., Built]
@@ -354,3 +357,41 @@ def test_a_cent_left_open_changes_nobody(build: Build) -> None:
 def again(text: str, name: str, as_name: str) -> str:
     """The lines of a file that are about somebody, about somebody else."""
     return "".join(line.replace(name, as_name) for line in text.splitlines(keepends=True) if name in line)
+
+
+# --- what every night asks ---------------------------------------------------------------------------------------------
+
+
+def test_whatever_blocks_a_night_finds_nothing_in_any_case(landing: Landing, tmp_path: Path) -> None:
+    """All cases on one morning, side by side: a build for each would take as long as all else that is asked of them."""
+    if not CASES.exists():
+        pytest.skip("the cases are not beside the project")
+    # documents that name no entity, as of a book without any, belong to nobody beside those of others
+    cases = [path for path in sorted(CASES.iterdir()) if (path / "companies.csv").exists()]
+    whole = books.merged([apart(read_files(path), path.name) for path in cases])
+    rates = {(rate["rate_date"], rate["currency"], rate["base_currency"]): rate for rate in whole["exchange_rates"]}
+    whole["exchange_rates"] = list(rates.values())  # which are nobody's
+    write_files(whole, tmp_path / "whole")
+    source = FilesSource(tmp_path / "whole")
+    for dataset in DATASETS.values():
+        manifest = landing.land(dataset, source.fetch(dataset, None), MORNING)
+        assert manifest.quarantined == 0, manifest.reasons
+
+    built = compiled.build(compiled.compiled(), landing, MORNING)
+
+    assert len(cases) > 10
+    assert {row["customer_id"].rpartition("-")[0] for row in built.rows("risk_tiers")} == {path.name for path in cases}
+
+
+def apart(book: books.Book, case: str) -> books.Book:
+    """The book in an id space of its own."""
+    return {
+        dataset: [
+            {
+                column: f"{case}-{value}" if value and (column.endswith(("_id", "_into")) or column == "payment_terms") else value
+                for column, value in record.items()
+            }
+            for record in records
+        ]
+        for dataset, records in book.items()
+    }
