@@ -35,6 +35,7 @@ from ties import AS_OF, PANDAS, TIES  # noqa: E402
 
 HEADING = re.compile(r"^(\S.*\S)  \(\d+\.\d s\)$")
 BEFORE = "Starting"
+MARTS = "Building the marts"
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -179,7 +180,19 @@ class Measured:
         return made
 
     def cells(self, stage: Stage) -> tuple[str, ...]:
-        return f"{stage.seconds:.1f}", f"{stage.cpu:.1f}", f"{stage.main / 1e6:,.0f}", f"{stage.cpu / self.floor.cpu:.1f}"
+        return *cells(stage), f"{stage.cpu / self.floor.cpu:.1f}"
+
+
+def cells(stage: Stage) -> tuple[str, str, str]:
+    return f"{stage.seconds:.1f}", f"{stage.cpu:.1f}", f"{stage.main / 1e6:,.0f}"
+
+
+def ratio(stage: Stage, other: Stage) -> tuple[str, str, str]:
+    return (
+        f"**{stage.seconds / other.seconds:.1f}**",
+        f"**{stage.cpu / other.cpu:.1f}**",
+        f"**{max(stage.main, stage.child) / other.main:.1f}**",
+    )
 
 
 def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> Measured:
