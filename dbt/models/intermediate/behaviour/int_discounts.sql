@@ -3,9 +3,12 @@ with documents as (
     where document_type = 'invoice' and voided_on is null
 ),
 
-payment_terms as (
-    select * from {{ ref('stg_erp__payment_terms') }}
-    where discount_pct > 0 and discount_pct < 100
+discount_terms as (
+    select * from {{ ref('int_discount_terms') }}
+    where
+        discount_pct < 100
+        and discount_until <= {{ as_of() }}
+        and {{ month_index('discount_until') }} >= (select min({{ month_index('snapshot_date') }}) from {{ ref('int_snapshot_dates') }})
 ),
 
 allocations as (
@@ -35,18 +38,13 @@ offered as (
         documents.due_date,
         documents.currency,
         documents.reporting_currency,
-        payment_terms.discount_pct,
-        {{ days_after('documents.document_date', 'payment_terms.discount_days') }} as discount_until,
+        discount_terms.discount_pct,
+        discount_terms.discount_until,
         currencies.digits,
-        {{ rounded(per_cent_of('documents.amount', 'payment_terms.discount_pct'), 'currencies.digits') }} as offered_amount
+        {{ rounded(per_cent_of('documents.amount', 'discount_terms.discount_pct'), 'currencies.digits') }} as offered_amount
     from documents
-    inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
+    inner join discount_terms on documents.invoice_id = discount_terms.invoice_id
     left join currencies on documents.currency = currencies.currency
-    where
-        {{ days_after('documents.document_date', 'payment_terms.discount_days') }} <= {{ as_of() }}
-        and {{ month_index(days_after('documents.document_date', 'payment_terms.discount_days')) }} >= (
-            select min({{ month_index('snapshot_date') }}) from {{ ref('int_snapshot_dates') }}
-        )
 ),
 
 put_against as (

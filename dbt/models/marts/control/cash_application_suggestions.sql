@@ -16,8 +16,8 @@ documents as (
     select * from {{ ref('int_documents') }}
 ),
 
-payment_terms as (
-    select * from {{ ref('stg_erp__payment_terms') }}
+discount_terms as (
+    select * from {{ ref('int_discount_terms') }}
 ),
 
 currencies as (
@@ -58,12 +58,11 @@ payable as (
             order by open_items.due_date nulls last, open_items.document_date, open_items.item_id
             rows between unbounded preceding and 1 preceding
         ), 0) as older_amount,
-        payment_terms.discount_pct,
-        currencies.digits,
-        cast({{ dbt.dateadd('day', 'payment_terms.discount_days', 'open_items.document_date') }} as date) as discount_until
+        discount_terms.discount_pct,
+        discount_terms.discount_until,
+        currencies.digits
     from open_items
-    inner join documents on open_items.invoice_id = documents.invoice_id
-    left join payment_terms on documents.payment_terms = payment_terms.payment_terms and payment_terms.discount_pct > 0
+    left join discount_terms on open_items.invoice_id = discount_terms.invoice_id
     left join currencies on open_items.currency = currencies.currency
     where {{ is_receivable('open_items.item_type') }} and open_items.open_amount > 0
 ),

@@ -7,9 +7,9 @@ documents as (
     select * from {{ ref('int_documents') }}
 ),
 
-payment_terms as (
-    select * from {{ ref('stg_erp__payment_terms') }}
-    where discount_pct > 0
+discount_terms as (
+    select * from {{ ref('int_discount_terms') }}
+    where discount_until >= {{ as_of() }}
 ),
 
 currencies as (
@@ -54,13 +54,13 @@ offers as (
         documents.document_date,
         documents.due_date,
         documents.currency,
-        payment_terms.discount_pct,
-        {{ days_after('documents.document_date', 'payment_terms.discount_days') }} as discount_until,
-        {{ dbt.datediff('documents.document_date', 'documents.due_date', 'day') }} - payment_terms.discount_days as days_gained,
-        {{ rounded(per_cent_of('open_invoices.amount', 'payment_terms.discount_pct'), 'currencies.digits') }} as discount_amount
+        discount_terms.discount_pct,
+        discount_terms.discount_until,
+        {{ dbt.datediff('documents.document_date', 'documents.due_date', 'day') }} - discount_terms.discount_days as days_gained,
+        {{ rounded(per_cent_of('open_invoices.amount', 'discount_terms.discount_pct'), 'currencies.digits') }} as discount_amount
     from open_invoices
     inner join documents on open_invoices.invoice_id = documents.invoice_id
-    inner join payment_terms on documents.payment_terms = payment_terms.payment_terms
+    inner join discount_terms on open_invoices.invoice_id = discount_terms.invoice_id
     left join currencies on documents.currency = currencies.currency
 ),
 
@@ -115,4 +115,3 @@ select
 from valued as offers
 left join customers on offers.customer_id = customers.customer_id
 left join collectors on offers.customer_id = collectors.customer_id
-where offers.discount_until >= {{ as_of() }}
