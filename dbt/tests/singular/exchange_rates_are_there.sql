@@ -103,3 +103,4 @@ select
             cast(needed_from as string), ' or shortly before, and those that changed since; or set ARREARS_RATES=ecb')
     end as what_to_do
 from pairs
+order by currency, to_currency nulls last
