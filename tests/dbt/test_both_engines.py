@@ -39,7 +39,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             project.macros.setdefault(name, macro)
         begin(context, **how)
 
-    arguments = dbt_build._args("compile", dbt_build.vars_of(date(2025, 6, 30), "net_terms", "EUR"), folder, [], Spark(folder))
+    variables = dbt_build.vars_of(date(2025, 6, 30), "net_terms", "EUR")
+    arguments = ["compile", "--vars", variables, *dbt_build._places(folder, Spark(folder))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "pyspark", ModuleType("pyspark"))  # asked after when the profile is read, and for nothing else
         patch.setattr(requires, "setup_manifest", with_its_macros)
