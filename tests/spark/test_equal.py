@@ -16,6 +16,7 @@ from nights import AS_OF, LEDGER, NEXT_DAY, House, ledger
 from tests.spark.conftest import ON_SPARK, compiled_to_java, ran, shown
 
 DEMO_DAYS = (date(2026, 6, 24), date(2026, 6, 25))
+TO_DOLLARS = "2024-12-31,EUR,USD,1.04\n2024-12-31,GBP,USD,1.25\n"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_so_is_the_next_one_which_brings_what_changed(demo: dict[str, House]) ->
 def test_so_is_a_morning_on_which_records_are_gone_and_mended(policy: str, currency: str, tmp_path: Path) -> None:
     """The second morning of a home that ran on DuckDB before: rows that are gone, one that changed, a column that was not there."""
     kept = [path.stem for path in LEDGER.glob("*.csv") if path.stem != "control_balances"]  # which would not tie to what is gone
-    before, folder = (ledger(tmp_path / name, keep=kept) for name in ("before", "files"))
+    before, folder = (ledger(tmp_path / name, keep=kept, exchange_rates=TO_DOLLARS) for name in ("before", "files"))
     variables = {"source": "files", "files_dir": str(before), "policy": policy, "reporting_currency": currency}
     first = ran(House(tmp_path / "first", variables), AS_OF)
     lines = (folder / "invoices.csv").read_text("utf-8").splitlines(keepends=True)
