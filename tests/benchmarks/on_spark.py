@@ -12,7 +12,6 @@ import os
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -21,10 +20,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 import ledgers  # noqa: E402
 import shuffle  # noqa: E402
 from ties import AS_OF, TIES  # noqa: E402
-from volumes import MARTS, cells, differences, watched  # noqa: E402
-
-from dagster_project.contract import DATASETS  # noqa: E402
-from dagster_project.landing import Landing  # noqa: E402
+from volumes import MARTS, begun, cells, differences, watched  # noqa: E402
 
 
 def main() -> None:
@@ -45,20 +41,12 @@ def measure(folder: Path, invoices: int, heap: str, conf: Path | None) -> None:
     settings = folder / "spark.conf"
     log = ("enabled true", f"dir file://{events}", "compress false", "rolling.enabled false")
     settings.write_text("".join(f"spark.eventLog.{line}\n" for line in log) + (conf.read_text("utf-8") if conf else ""), "utf-8")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ARREARS_", "DAGSTER_"))} | {
-        "DO_NOT_TRACK": "1",
-        "ARREARS_HOME": str(folder / "home"),
-        "ARREARS_SOURCE": "files",
-        "ARREARS_BUREAU": "files",
-        "ARREARS_FILES_DIR": str(files),
-        "ARREARS_REPORTING_CURRENCY": "EUR",
+    home = folder / "home"
+    environment = begun(home, files) | {
         "ARREARS_ENGINE": "spark",
         "ARREARS_SPARK_DRIVER_MEMORY": heap,
         "ARREARS_SPARK_CONF": str(settings),
     }
-    # Policy binds from the first morning landed: as if there had been one long ago, since the floor knows no other.
-    home = folder / "home"
-    Landing(home / "landing", home / "quarantine").land(DATASETS["disputes"], None, date(2000, 1, 1))
     began = time.monotonic()
     night = watched([sys.executable, "-m", "dagster_project", "run", "--date", AS_OF.isoformat()], environment)
     print(f"the whole night: {(time.monotonic() - began) / 60:.1f} minutes")

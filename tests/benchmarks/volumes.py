@@ -195,12 +195,26 @@ def ratio(stage: Stage, other: Stage) -> tuple[str, str, str]:
     )
 
 
+def begun(home: Path, files: Path) -> dict[str, str]:
+    """The environment of nights on invented files in a new home. Policy binds there as if there had been a morning long ago: it does from
+    the first one landed, and the floor knows no other."""
+    from dagster_project.contract import DATASETS
+    from dagster_project.landing import Landing
+
+    Landing(home / "landing", home / "quarantine").land(DATASETS["disputes"], None, date(2000, 1, 1))
+    return {name: value for name, value in os.environ.items() if not name.startswith(("ARREARS_", "DAGSTER_"))} | {
+        "DO_NOT_TRACK": "1",
+        "ARREARS_HOME": str(home),
+        "ARREARS_SOURCE": "files",
+        "ARREARS_BUREAU": "files",
+        "ARREARS_FILES_DIR": str(files),
+        "ARREARS_REPORTING_CURRENCY": "EUR",
+    }
+
+
 def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> Measured:
     """One size, `customers` of 0 for the usual number: the book, the night, what stands beside it, the ties; says what it finds."""
     import ledgers
-
-    from dagster_project.contract import DATASETS
-    from dagster_project.landing import Landing
 
     began = time.monotonic()
     files, home, floor_file, answers = scratch / "files", scratch / "home", scratch / "floor.duckdb", scratch / "pandas"
@@ -212,14 +226,7 @@ def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> Meas
         f"{book:,.0f} MB of Parquet, made in {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}\n",
         flush=True,
     )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ARREARS_", "DAGSTER_"))} | {
-        "DO_NOT_TRACK": "1",
-        "ARREARS_HOME": str(home),
-        "ARREARS_SOURCE": "files",
-        "ARREARS_BUREAU": "files",
-        "ARREARS_FILES_DIR": str(files),
-        "ARREARS_REPORTING_CURRENCY": "EUR",
-    }
+    environment = begun(home, files)
 
     def aside(script: str, *arguments: object) -> Stage:
         """A script beside this one, in a process of its own."""
@@ -230,8 +237,6 @@ def measure(size: int, customers: int, scratch: Path, memory_limit: str) -> Meas
         floor_file.unlink(missing_ok=True)
         return aside("floor.py", files, floor_file, AS_OF, memory_limit)
 
-    # Policy binds from the first morning landed: as if there had been one long ago, since the floor knows no other.
-    Landing(home / "landing", home / "quarantine").land(DATASETS["disputes"], None, date(2000, 1, 1))
     before = floor()
     night = watched([sys.executable, "-m", "dagster_project", "run", "--date", AS_OF.isoformat()], environment)
     after = floor()
