@@ -58,7 +58,7 @@ DECIDING = (
     *("int_reference_matches", "int_named_documents", "int_possible_payments", "int_source_allocations", "int_allocations"),
     *("int_instalment_allocations", "int_item_allocations", "int_item_movements", "int_item_balances", "int_items_snapshot"),
     *("int_item_disputes", "int_disputed_items", "int_refund_pieces", "int_promises", "int_promised_items", "int_cash_applied"),
-    *("int_payment_windows", "int_payment_months", "int_payment_behaviour"),
+    *("int_paid_months", "int_passing_cash", "int_payment_windows", "int_payment_months", "int_payment_behaviour"),
 )
 """Beside everything in FOLDERS: what a balance is, and what was said of it."""
 
