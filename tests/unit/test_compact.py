@@ -41,14 +41,22 @@ def land(landing: Landing, as_of: date, chance: Random, number: int) -> None:
     landing.land(PAYMENTS, Delivery(iter([page]), full=False, origin="test"), as_of)
 
 
-@pytest.fixture
-def twenty(landing: Landing) -> Landing:
-    """A large first load and nineteen small ones, of which some bring nothing and two are of earlier mornings."""
-    chance = Random("twenty")
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A large first load and nineteen small ones, of which some bring nothing and two are of earlier mornings. Nobody writes here."""
+    folder, chance = tmp_path_factory.mktemp("twenty"), Random("twenty")
+    landing = Landing(folder / "landing", folder / "quarantine")
     land(landing, FIRST, chance, 200)
     for number in range(1, 20):
         day = FIRST + timedelta(days=number if number not in (7, 12) else 1)
         land(landing, day, chance, 0 if number % 5 == 0 else 3)
+    return landing.folder
+
+
+@pytest.fixture
+def twenty(landed: Path, landing: Landing) -> Landing:
+    """The same twenty, to be put together."""
+    shutil.copytree(landed, landing.folder)
     return landing
 
 

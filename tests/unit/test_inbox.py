@@ -39,7 +39,7 @@ CALL, ITEMS = form.CALL_LIST, form.ITEM_LIST
 KEY = b"the key of this house, of 32 bytes"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def marts(mart: Callable[..., pa.Table]) -> dict[str, pa.Table]:
     """A morning's marts: four customers who owe 100 a document, the last in two currencies."""
 
@@ -75,12 +75,20 @@ def marts(mart: Callable[..., pa.Table]) -> dict[str, pa.Table]:
     return {"dunning_worklist": mart("dunning_worklist", *calls), "dunning_items": mart("dunning_items", *items, held)}
 
 
+@pytest.fixture(scope="module")
+def delivered(marts: dict[str, pa.Table], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home to which a morning was delivered. Nobody writes here."""
+    home = tmp_path_factory.mktemp("delivered")
+    landing = Landing(home / "landing", home / "quarantine")
+    deliver(home / "worklists", landing, marts, as_of=LISTED, policy="net_terms", run={"run_id": "r1"}, rejected={}, key=KEY)
+    return home
+
+
 @pytest.fixture
-def issued(marts: dict[str, pa.Table], landing: Landing, tmp_path: Path) -> Path:
+def issued(delivered: Path, landing: Landing, tmp_path: Path) -> Path:
     """The folder of the morning's worklists, which is remembered as well."""
-    root = tmp_path / "worklists"
-    deliver(root, landing, marts, as_of=LISTED, policy="net_terms", run={"run_id": "r1"}, rejected={}, key=KEY)
-    return root / LISTED.isoformat()
+    shutil.copytree(delivered, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "worklists" / LISTED.isoformat()
 
 
 ROW = dict(zip(NAMES, range(5, 9), strict=True))
