@@ -151,7 +151,9 @@ def _part_around(node: exp.Expression) -> str | None:
 
 
 def _is_not_its_own(node: exp.Expression) -> bool:
-    """Whether it stands in what `policy_rows` and `policy_value` write."""
+    """Whether it stands in what `policy_rows` and `policy_value` write, or chooses a width as `rounded_once` does."""
+    if isinstance(node, exp.Coalesce) and isinstance(node.this, exp.Cast) and isinstance(node.this.this, exp.TryCast):
+        return True
     if any(column.name == "policy_precedence" for column in node.find_all(exp.Column)):
         return not isinstance(node, exp.And | exp.Or)
     select = node.find_ancestor(exp.Select)

@@ -88,7 +88,7 @@ def test_the_models_that_decide_something_have_cases(manifest: dict[str, Any]) -
     deciding = {
         *("int_exchange_rates", "int_item_balances", "int_items_snapshot", "control_reconciliation", "roll_forward"),
         *("int_payment_months", "int_payment_windows", "int_payment_behaviour", "int_risk_scores", "int_risk_tiers"),
-        *("int_dunning_steps_due", "int_dunning_holds", "dunning_worklist", "kpi_monthly"),
+        *("int_dunning_steps_due", "int_dunning_holds", "int_dunning_actions", "dunning_worklist", "kpi_monthly"),
         *(
             "int_bureau_scores",
             "int_credit_score_changes",

@@ -136,7 +136,7 @@ action_steps as (
         from at_risk
         inner join policy_steps
             on at_risk.severity = policy_steps.severity
-            and policy_steps.tier in ('*', coalesce(at_risk.tier, '*'))
+            and policy_steps.tier in ('*', at_risk.tier)
     ) as applicable
     where preference = 1
 ),

@@ -12,8 +12,8 @@ score_changes as (
     where alerting
 ),
 
-worklist as (
-    select * from {{ ref('dunning_worklist') }}
+actions as (
+    select * from {{ ref('int_dunning_actions') }}
 ),
 
 falling as (
@@ -91,9 +91,9 @@ select
     cast(worrying.dbt_days_12m as decimal(18, 4)) as dbt_days_12m,
     cast(worrying.bureau_fall_points as decimal(18, 4)) as bureau_fall_points,
     cast(worrying.hold_candidate as boolean) as hold_candidate,
-    cast(coalesce(worklist.collector, worrying.collector) as string) as collector,
-    cast(worklist.step as string) as step,
-    cast(worklist.tone as string) as tone
+    cast(coalesce(actions.collector, worrying.collector) as string) as collector,
+    cast(actions.step as string) as step,
+    cast(actions.tone as string) as tone
 from worrying
-left join worklist on worrying.customer_id = worklist.customer_id
+left join actions on worrying.customer_id = actions.customer_id
 where worrying.rank <= {{ policy_value('risk_policy', 'watch_list_length', 'integer') }}
