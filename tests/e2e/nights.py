@@ -19,9 +19,10 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,19 @@ from unittest import mock
 import duckdb
 
 from dagster_project import __main__ as command_line
+from dagster_project import building, morning
+from dagster_project.contract import DATASETS
+from dagster_project.delivery import deliver
+from dagster_project.demo import Demo
+from dagster_project.landing import Landing
 from dagster_project.night import Night, run_night
+from dagster_project.outgoing import MARTS
 from dagster_project.paths import ROOT
+from dagster_project.pull import pull
+from dagster_project.seals import key_in
 from dagster_project.settings import Settings
+from dagster_project.sources.catalogue import Sources
+from dagster_project.warehouse import Warehouse, publish, read
 
 LEDGER = ROOT / "tests" / "fixtures" / "ledger"
 AS_OF = date(2025, 6, 30)
@@ -87,6 +98,32 @@ class House:
         """A night in this process: what is imported stays imported."""
         with _alone(self.environment):
             return run_night(self.settings, as_of, full=full, refresh=refresh, known=known, threads=2)  # type: ignore[arg-type]
+
+    def parts(self, as_of: date, demo: Demo | None = None) -> None:
+        """What a night lands, builds, publishes and delivers, without the night around it: no Dagster, no expectations, no mail."""
+        settings = self.settings
+        landing, warehouse = Landing.of(settings), Warehouse(settings.warehouse / f"{as_of}.parts")
+        with _alone(self.environment), closing(Sources(settings, as_of, demo)) as sources:
+            for dataset in DATASETS.values():
+                pull(dataset, sources, landing, as_of, settings.policy)
+        warehouse.create()
+        try:
+            results = building.build(
+                warehouse,
+                partial(morning.prepare, warehouse, landing, as_of, "then", settings.source, settings.bureau_name),
+                as_of,
+                settings.policy,
+                settings.reporting_currency,
+                threads=2,
+                memory_limit=settings.memory_limit,
+            )
+            assert not [result for result in results if result.broken]
+            run = {"run_id": "parts", "policy": settings.policy, "source": settings.source}
+            publish(warehouse.marts, settings.published, as_of, run)
+            marts, key = read(warehouse.parquet, MARTS), key_in(settings.home)
+            deliver(settings.worklists, landing, marts, as_of=as_of, policy=settings.policy, run={}, rejected={}, key=key)
+        finally:
+            warehouse.release()
 
     def command(self, *arguments: str) -> Said:
         """The command line in this process: exit code and what a person sees."""
