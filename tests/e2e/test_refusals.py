@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from nights import AS_OF, LEDGER, NEXT_DAY, House, Rows, Said, ledger, read_csv
+from nights import AS_OF, NEXT_DAY, House, Rows, Said, ledger, read_csv
 
 from dagster_project import asked, gates
 from dagster_project.contract import DATASETS
@@ -27,6 +27,8 @@ from dagster_project.warehouse import at_work_on
 from tests import compiled
 
 NOTE = "no-worklist.txt"
+STALE = date(2025, 7, 15)
+"""A morning of which the ledger's newest payment, of 26 June, is older than policy allows."""
 
 
 @pytest.fixture
@@ -73,8 +75,9 @@ def a_cent_off(first_morning: House, tmp_path_factory: pytest.TempPathFactory, m
     balances.write_text(balances.read_text("utf-8").replace("0100,2025-07-01,14873.66", "0100,2025-07-01,14833.67"), "utf-8")
     before = house.outside()
     module_server.on("/alert", answer(b"ok"))
+    module_server.heard.clear()
     alerted = house.with_(files_dir=folder, alert_webhook=f"{module_server.url}/alert")
-    said = alerted.process("run", "--date", NEXT_DAY.isoformat())
+    said = alerted.command("run", "--date", NEXT_DAY.isoformat())
     return Refused(house, said, told(module_server), before, house.outside())
 
 
@@ -99,30 +102,16 @@ def test_a_difference_is_told_with_its_amount_and_the_documents_that_may_be_why(
 
 
 def test_stale_payments_stop_the_list(next_morning: House, tmp_path: Path, phone: Any) -> None:
-    late = date(2025, 7, 15)  # the newest payment is of 26 June
     folder = ledger(tmp_path / "files", exchange_rates="2025-07-14,USD,EUR,0.90\n")
     before = next_morning.outside()
-    said = next_morning.with_(files_dir=folder, alert_webhook=f"{phone.url}/alert").command("run", "--date", late.isoformat())
+    said = next_morning.with_(files_dir=folder, alert_webhook=f"{phone.url}/alert").command("run", "--date", STALE.isoformat())
     assert said.code == 1
     assert "erp/payments" in said.err and "19" in said.err
     assert "Traceback" not in said.err + said.out
     after = next_morning.outside()
-    assert after.pop(f"worklists/{late}/{NOTE}")
+    assert after.pop(f"worklists/{STALE}/{NOTE}")
     assert after == before
     assert "payments" in told(phone)
-
-
-def test_policy_may_let_the_list_out_with_a_warning(next_morning: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = (SEEDS / "worklist_gates.csv").read_text("utf-8").replace("stale_payments,hold_back", "stale_payments,warn")
-    (tmp_path / "worklist_gates.csv").write_text(rows, "utf-8")
-    monkeypatch.setattr(gates, "SEEDS", tmp_path)
-    late = date(2025, 7, 15)
-    folder = ledger(tmp_path / "files", exchange_rates="2025-07-14,USD,EUR,0.90\n")
-    said = next_morning.with_(files_dir=folder).command("run", "--date", late.isoformat())
-    assert said.code == 0, said.err
-    warnings = json.loads((next_morning.worklist(late) / "manifest.json").read_text("utf-8"))["warnings"]
-    assert warnings[0].startswith("stale_payments: erp/payments: age_days") and "19" in warnings[0]
-    assert warnings[0] in said.out.split("held")[-1], "among the last lines"
 
 
 def test_a_policy_row_that_is_gone_stops_the_night_by_name_before_anything_is_fetched(
@@ -312,8 +301,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> House:
         path = files / f"{name}.csv"
         path.write_text(_one_currency(path.read_text("utf-8")), "utf-8")
     house = House(folder / "home", {"source": "files", "files_dir": str(files)})
-    night = house.run(AS_OF)
-    assert night.success, night.reasons
+    house.parts(AS_OF)
     return house
 
 
@@ -349,36 +337,78 @@ def test_the_four_required_datasets_are_enough(bare: House) -> None:
 # --- what is landed is not what was --------------------------------------------------------------------------------------
 
 
-def test_a_damaged_load_stops_the_night_and_everything_asked_again_mends_it(next_morning: House, phone: Any) -> None:
-    house = next_morning.copy(next_morning.home.with_name("damaged")).with_(alert_webhook=f"{phone.url}/alert")
+@dataclass(frozen=True)
+class Mended:
+    """A house of which a load was damaged: what was said of it, and of the next night, which asked for everything again."""
+
+    house: House
+    rows: Path
+    verified: Said
+    stopped: Said
+    alert: str
+    note: str
+    before: dict[str, str]
+    after: dict[str, str]
+    loads: int
+    night: Said
+
+
+@pytest.fixture(scope="module")
+def mended(bare: House, tmp_path_factory: pytest.TempPathFactory, module_server: Any, answer: Any) -> Mended:
+    """Of the four required datasets one is damaged. The night that mends it finds stale payments, which policy lets pass."""
+    module_server.on("/alert", answer(b"ok"))
+    module_server.heard.clear()
+    folder = tmp_path_factory.mktemp("damaged")
+    house = bare.copy(folder / "home").with_(alert_webhook=f"{module_server.url}/alert")
     before = house.outside()
     (load,) = house.loads("invoices")
     rows = house.home / "landing" / "invoices" / str(load["load_id"]) / "rows.parquet"
-    table = pq.read_table(rows)
-    pq.write_table(table.slice(1), rows)
+    pq.write_table(pq.read_table(rows).slice(1), rows)
 
     verified = house.command("verify")
-    stopped = house.command("run", "--date", NEXT_DAY.isoformat())
+    stopped = house.command("run", "--date", STALE.isoformat())
+    note = (house.worklist(STALE) / NOTE).read_text("utf-8")
+    seen = {"alert": told(module_server), "note": note, "after": house.outside(), "loads": len(house.loads("invoices"))}
 
-    assert (verified.code, stopped.code) == (1, 1)
-    for said in (verified.out, stopped.err, told(phone), (house.worklist(NEXT_DAY) / NOTE).read_text("utf-8")):
-        assert f"invoices: {rows.parent} has a rows.parquet" in said
+    gate = (SEEDS / "worklist_gates.csv").read_text("utf-8").replace("stale_payments,hold_back", "stale_payments,warn")
+    (folder / "worklist_gates.csv").write_text(gate, "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gates, "SEEDS", folder)
+        night = house.command("run", "--date", STALE.isoformat(), "--full", "--refresh")
+    return Mended(house, rows, verified, stopped, before=before, night=night, **seen)  # type: ignore[arg-type]
+
+
+def test_a_damaged_load_stops_the_night(mended: Mended) -> None:
+    assert (mended.verified.code, mended.stopped.code) == (1, 1)
+    for said in (mended.verified.out, mended.stopped.err, mended.alert, mended.note):
+        assert f"invoices: {mended.rows.parent} has a rows.parquet" in said
         assert "make run FULL=1 REFRESH=1" in said
-    assert {name: digest for name, digest in house.outside().items() if NOTE not in name} == before, "nothing was built on it"
-    assert len(house.loads("invoices")) == 1, "and nothing landed on it"
+    after = {name: digest for name, digest in mended.after.items() if NOTE not in name}
+    assert after == mended.before, "nothing was built on it"
+    assert mended.loads == 1, "and nothing landed on it"
 
-    mended = house.command("run", "--date", NEXT_DAY.isoformat(), "--full", "--refresh")
 
-    assert mended.code == 0, mended.err
-    assert house.command("verify").code == 0
-    assert house.marts()["open_items"] == as_if_nothing_had_been_damaged(next_morning)
+def test_everything_asked_again_mends_a_damaged_load(mended: Mended, bare: House, tmp_path: Path) -> None:
+    assert mended.night.code == 0, mended.night.err
+    assert mended.house.command("verify").code == 0
+    assert mended.house.marts()["open_items"] == as_if_nothing_had_been_damaged(bare.copy(tmp_path / "home"))
 
 
 def as_if_nothing_had_been_damaged(house: House) -> Rows:
     """The open items of the next morning, of a house whose source says what it said before."""
-    landing, source = Landing(house.settings.landing, house.settings.quarantine), FilesSource(LEDGER)
+    landing, source = Landing(house.settings.landing, house.settings.quarantine), FilesSource(Path(house.variables["files_dir"]))
     for dataset in DATASETS.values():
-        landing.land(dataset, source.fetch(dataset, None), NEXT_DAY)
-    nodes = compiled.needed_for(compiled.compiled(reporting_currency="EUR"), "open_items")
-    built = compiled.build(nodes, landing, NEXT_DAY, source="files")
+        landing.land(dataset, source.fetch(dataset, None), STALE)
+    nodes = compiled.needed_for(compiled.compiled(), "open_items")
+    built = compiled.build(nodes, landing, STALE, source="files")
     return built.con.execute("select * from published.marts.open_items order by all").fetchall()
+
+
+def test_policy_may_let_the_list_out_with_a_warning(mended: Mended) -> None:
+    warnings = json.loads((mended.house.worklist(STALE) / "manifest.json").read_text("utf-8"))["warnings"]
+    assert warnings[0].startswith("stale_payments: erp/payments: age_days") and "19" in warnings[0]
+    assert warnings[0] in mended.night.out.split("held")[-1], "among the last lines"
+
+
+def test_the_four_required_datasets_are_enough_for_a_whole_night(mended: Mended) -> None:
+    assert len(read_csv(mended.house.worklist(STALE) / "worklist.csv")) > 5
