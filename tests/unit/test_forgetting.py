@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
+import subprocess
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date, timedelta
 from decimal import Decimal
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -65,10 +67,10 @@ def known(landing: Landing, name: str, *columns: str) -> list[tuple[Any, ...]]:
     return con.execute(f"select {', '.join(columns)} from ({rows}) order by all").fetchall()
 
 
-@pytest.fixture
-def home(make_settings: Callable[..., Settings]) -> Settings:
-    """A home in which everybody stands wherever anybody can."""
-    settings = make_settings()
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which everybody stands wherever anybody can. Nobody writes here."""
+    settings = Settings(home=tmp_path_factory.mktemp("lived-in") / "data", _env_file=None)  # type: ignore[call-arg]
     landing = Landing(settings.landing, settings.quarantine)
     land(landing, "customers", MONDAY, ALDGATE, BISHOP)
     land(landing, "contacts", MONDAY, ADA, SID, EVE)
@@ -128,6 +130,14 @@ def home(make_settings: Callable[..., Settings]) -> Settings:
         preview = json.dumps({"preview": f"| 0001 | {ADA['name']} |\n| 0002 | {EVE['name']} |"})
         events.execute("insert into event_logs values (1, ?)", (preview,))
         events.commit()
+    return settings.home
+
+
+@pytest.fixture
+def home(lived_in: Path, make_settings: Callable[..., Settings]) -> Settings:
+    """A copy of it, for one test to forget somebody in."""
+    settings = make_settings()
+    subprocess.run(["cp", "-a", lived_in, settings.home], check=True)  # with its hard links
     return settings
 
 
