@@ -31,10 +31,9 @@ from dagster_project.settings import Settings, SettingsError
 from dagster_project.sources import Connector, Delivery, NoConsentError, NotReachedError, Opening, Source, SourceError
 from dagster_project.sources.catalogue import CONNECTORS
 from dagster_project.sources.consent import Consent, Doorstep
-from dagster_project.sources.http import shown
 from dagster_project.sources.progress import Pace
 from dagster_project.sources.understood import Understood, understood
-from dagster_project.words import message
+from dagster_project.words import message, shown
 
 RECORDS: Final = 3
 """How many of a dataset are shown."""

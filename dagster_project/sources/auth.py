@@ -25,6 +25,8 @@ import requests.auth
 from filelock import FileLock
 
 from dagster_project.sources import LoginRefusedError, NoConsentError, NotReachedError, SourceError
+from dagster_project.sources.answers import Limits, PassingError, TooMuch, answered, exact_json, fault_of, without_password
+from dagster_project.words import shown
 
 EARLY = 60.0
 """Seconds before its end from which a token is not used any more."""
@@ -407,17 +409,6 @@ def _posted(
 ) -> Mapping[str, Any]:
     """The JSON that an address answers to what is `sent`, asked three times at most. `final` makes of an address to show, a status, what is
     told of it and the answer's words the error that another try does not mend; `hidden` is shown in none."""
-    from dagster_project.sources.http import (
-        Limits,
-        PassingError,
-        TooMuch,
-        answered,
-        exact_json,
-        fault_of,
-        shown,
-        without_password,
-    )
-
     here = without_password(address)
     for attempt in range(3):
         try:

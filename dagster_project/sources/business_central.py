@@ -37,8 +37,9 @@ from dagster_project.sources import (
     Right,
     SourceError,
 )
+from dagster_project.sources.answers import LIMITS, Limits, PassingError, without_password
 from dagster_project.sources.auth import ClientCredentials, token_endpoint
-from dagster_project.sources.http import LIMITS, Http, Limits, PassingError, Refused, Throttle, without_password
+from dagster_project.sources.http import Http, Refused, Throttle
 from dagster_project.sources.paging import NextLink, Question, walked
 from dagster_project.sources.records import EXACT, RATE_DIGITS, ZERO, Record, Spool, amount, number, pages
 

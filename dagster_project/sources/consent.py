@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from dagster_project.loopback import LoopbackServer
 from dagster_project.sources import SourceError
 from dagster_project.sources.auth import RefreshToken
-from dagster_project.sources.http import shown
+from dagster_project.words import shown
 
 REDIRECT = "http://localhost:8765/consent"
 """Where a browser comes back to, where a connector says nothing else."""

@@ -23,8 +23,9 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from dagster_project.sources import Connector, ConnectorSettings, Opening, Right, SourceError
+from dagster_project.sources.answers import LIMITS, PassingError, retry_after
 from dagster_project.sources.auth import Login, logged_in
-from dagster_project.sources.http import LIMITS, Http, PassingError, Refused, Throttle, retry_after
+from dagster_project.sources.http import Http, Refused, Throttle
 from dagster_project.sources.inquiries import (
     Alert,
     BureauSource,

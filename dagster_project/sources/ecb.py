@@ -23,7 +23,9 @@ from pydantic import Field
 
 from dagster_project.contract import Dataset
 from dagster_project.sources import Connector, ConnectorSettings, Delivery, Opening, SourceError, page_schema
-from dagster_project.sources.http import Http, is_html, shown
+from dagster_project.sources.answers import is_html
+from dagster_project.sources.http import Http
+from dagster_project.words import shown
 
 ADDRESS = "https://data-api.ecb.europa.eu"
 SERIES = "/service/data/EXR/D..EUR.SP00.A"

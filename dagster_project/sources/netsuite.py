@@ -42,10 +42,12 @@ from dagster_project.sources import (
     Right,
     SourceError,
 )
+from dagster_project.sources.answers import LIMITS, Limits, PassingError, without_password
 from dagster_project.sources.auth import SignedAssertion, token_endpoint
-from dagster_project.sources.http import LIMITS, Http, Limits, PassingError, Refused, shown, without_password
+from dagster_project.sources.http import Http, Refused
 from dagster_project.sources.paging import Question, walked
 from dagster_project.sources.records import RATE_DIGITS, ZERO, Record, Spool, amount, number, pages
+from dagster_project.words import shown
 
 ADDRESS: Final = "https://{account}.suitetalk.api.netsuite.com"
 TOKENS: Final = "/services/rest/auth/oauth2/v1/token"

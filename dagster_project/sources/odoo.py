@@ -44,10 +44,12 @@ from dagster_project.sources import (
     Right,
     SourceError,
 )
+from dagster_project.sources.answers import LIMITS, Limits, without_password
 from dagster_project.sources.auth import Auth, Bearer, as_header
-from dagster_project.sources.http import LIMITS, Http, Limits, Refused, shown, without_password
+from dagster_project.sources.http import Http, Refused
 from dagster_project.sources.paging import Question, walked
 from dagster_project.sources.records import EXACT, RATE_DIGITS, ZERO, Record, Spool, amount, number, pages
+from dagster_project.words import shown
 
 PAGE_ROWS: Final = 2_000
 BY_ID: Final = 1_000

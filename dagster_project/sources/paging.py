@@ -13,7 +13,9 @@ from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from dagster_project.sources import SourceError
-from dagster_project.sources.http import Limits, Walk, checked, shown, without_password
+from dagster_project.sources.answers import Limits, without_password
+from dagster_project.sources.http import Walk, checked
+from dagster_project.words import shown
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,12 @@ from dagster_project.sources import (
     Right,
     SourceError,
 )
+from dagster_project.sources.answers import LIMITS, Limits, PassingError, without_password
 from dagster_project.sources.auth import RefreshToken, token_endpoint
 from dagster_project.sources.consent import Consent
-from dagster_project.sources.http import LIMITS, Http, Limits, PassingError, Refused, Throttle, Walk, shown, without_password
+from dagster_project.sources.http import Http, Refused, Throttle, Walk
 from dagster_project.sources.records import ZERO, Record, Spool, amount, number, pages
+from dagster_project.words import shown
 
 ADDRESS: Final = "https://quickbooks.api.intuit.com"
 TOKENS: Final = "https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer"

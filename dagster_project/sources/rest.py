@@ -17,9 +17,11 @@ from pydantic import SecretStr
 
 from dagster_project.contract import Dataset
 from dagster_project.sources import EXTRA, Connector, ConnectorSettings, Delivery, Opening, SourceError, page_schema
+from dagster_project.sources.answers import LIMITS, Limits, without_password
 from dagster_project.sources.auth import Bearer
-from dagster_project.sources.http import LIMITS, Http, Limits, shown, without_password
+from dagster_project.sources.http import Http
 from dagster_project.sources.paging import NextLink, Question, walked
+from dagster_project.words import shown
 
 PAGE_ROWS = 5_000
 OVERLAP = timedelta(hours=1)

@@ -38,8 +38,9 @@ from dagster_project.sources import (
     Right,
     SourceError,
 )
+from dagster_project.sources.answers import LIMITS, Limits, without_password
 from dagster_project.sources.auth import Bearer
-from dagster_project.sources.http import LIMITS, Http, Limits, Throttle, without_password
+from dagster_project.sources.http import Http, Throttle
 from dagster_project.sources.paging import Cursor, Question, walked
 from dagster_project.sources.records import ZERO, Record, Spool, number, pages
 

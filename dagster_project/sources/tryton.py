@@ -41,11 +41,13 @@ from dagster_project.sources import (
     Right,
     SourceError,
 )
+from dagster_project.sources.answers import LIMITS, Limits, without_password
 from dagster_project.sources.auth import Bearer
-from dagster_project.sources.http import LIMITS, Http, Limits, shown, without_password
+from dagster_project.sources.http import Http
 from dagster_project.sources.paging import Question, walked
 from dagster_project.sources.progress import Pace
 from dagster_project.sources.records import RATE_DIGITS, ZERO, pages
+from dagster_project.words import shown
 
 PAGE_ROWS: Final = 1_000
 BEGINNING: Final = date(1970, 1, 1)

@@ -39,11 +39,13 @@ from dagster_project.sources import (
     Right,
     SourceError,
 )
+from dagster_project.sources.answers import LIMITS, Limits, without_password
 from dagster_project.sources.auth import Auth, ClientCredentials, RefreshToken, token_endpoint
 from dagster_project.sources.consent import Consent
-from dagster_project.sources.http import LIMITS, Http, Limits, Refused, Throttle, shown, without_password
+from dagster_project.sources.http import Http, Refused, Throttle
 from dagster_project.sources.paging import Numbered, Question, walked
 from dagster_project.sources.records import ZERO, Record, Spool, amount, inverse, number, pages
+from dagster_project.words import shown
 
 ADDRESS: Final = "https://api.xero.com/api.xro/2.0"
 TOKENS: Final = "https://identity.xero.com/connect/token"

@@ -21,8 +21,8 @@ from dagster_project.landing import Landing
 from dagster_project.paths import SEEDS
 from dagster_project.quality import facts_of
 from dagster_project.sources import Delivery, page_schema, rest
+from dagster_project.sources.answers import LIMITS
 from dagster_project.sources.files import FilesSource
-from dagster_project.sources.http import LIMITS
 from dagster_project.warehouse import at_work_on
 from tests import compiled
 

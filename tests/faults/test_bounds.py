@@ -23,8 +23,8 @@ from dagster_project import alerts
 from dagster_project.paths import ROOT
 from dagster_project.settings import Settings
 from dagster_project.sources import SourceError, auth
+from dagster_project.sources.answers import VALUES, exact_json
 from dagster_project.sources.auth import token_endpoint
-from dagster_project.sources.http import VALUES, exact_json
 
 MEASURED = """
 import json, resource, sys
@@ -32,7 +32,7 @@ from pathlib import Path
 from dagster_project.contract import DATASETS
 from dagster_project.sources import SourceError
 from dagster_project.sources.files import FilesSource
-from dagster_project.sources.http import TooMuch, exact_json
+from dagster_project.sources.answers import TooMuch, exact_json
 
 def read(path):
     if path.suffix == ".json":

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing, LandingError
 from dagster_project.sources import Connector, Opening, Source, SourceError
+from dagster_project.sources.answers import Limits
 from dagster_project.sources.catalogue import CONNECTORS
-from dagster_project.sources.http import Http, Limits
+from dagster_project.sources.http import Http
 from dagster_project.sources.sql import SqlSource
 from dagster_project.sources.tryton import TrytonSource
 from dagster_project.sources.understood import Understood, understood

@@ -19,7 +19,7 @@ import pytest
 
 from dagster_project.contract import DATASETS
 from dagster_project.sources import SourceError
-from dagster_project.sources.http import LIMITS, Limits
+from dagster_project.sources.answers import LIMITS, Limits
 from dagster_project.sources.rest import RestSource
 
 TOKEN = "t0ken-of-ours"

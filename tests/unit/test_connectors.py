@@ -19,9 +19,10 @@ from dagster_project.contract import DATASETS, Dataset
 from dagster_project.landing import Landing
 from dagster_project.settings import Settings, SettingsError
 from dagster_project.sources import Connector, ConnectorSettings, Delivery, Opening, page_schema
+from dagster_project.sources.answers import LIMITS
 from dagster_project.sources.auth import Bearer
 from dagster_project.sources.catalogue import CONNECTORS, Sources
-from dagster_project.sources.http import LIMITS, Http
+from dagster_project.sources.http import Http
 from dagster_project.sources.paging import Cursor, Numbered, Question, walked
 from dagster_project.sources.progress import counted
 

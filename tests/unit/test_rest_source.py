@@ -12,7 +12,7 @@ import pytest
 
 from dagster_project.contract import DATASETS
 from dagster_project.sources import EXTRA, SourceError
-from dagster_project.sources.http import LIMITS
+from dagster_project.sources.answers import LIMITS
 from dagster_project.sources.rest import RestSource
 
 COMPANIES, INVOICES = DATASETS["companies"], DATASETS["invoices"]
