@@ -17,7 +17,7 @@ import duckdb
 
 from dagster_project import building, dbt_build, morning
 from dagster_project.comparison import laid_out
-from dagster_project.engines import engine_of
+from dagster_project.engines.catalogue import engine_of
 from dagster_project.landing import Landing
 from dagster_project.policy import packs
 from dagster_project.settings import Settings

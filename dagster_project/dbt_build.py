@@ -29,10 +29,10 @@ from typing import Any
 
 from filelock import FileLock
 
+from dagster_project.duck import MEMORY_LIMIT
 from dagster_project.engines import DUCKDB, Engine
 from dagster_project.engines.duckdb import close_adapters
 from dagster_project.paths import DBT_PROJECT
-from dagster_project.settings import MEMORY_LIMIT
 
 log = logging.getLogger("arrears.dbt")
 progress = logging.getLogger("arrears.progress")

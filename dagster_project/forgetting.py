@@ -26,7 +26,7 @@ from xml.sax.saxutils import escape
 
 from filelock import FileLock, Timeout
 
-from dagster_project import warehouse
+from dagster_project import duck, warehouse
 from dagster_project.landing import Landing
 from dagster_project.landing.forget import Person, Record, known_of
 from dagster_project.landing.judge import quoted, text
@@ -225,7 +225,7 @@ class Scrub:
         return f"select * replace ({kept}) from {relation}", f"select 1 from {relation} where {holds} limit 1"
 
     def _table(self, path: Path) -> str | None:
-        con = warehouse.connect()
+        con = duck.connect()
         try:
             scan = f"read_parquet({text(str(path))})"
             columns = con.execute(f"select column_name, column_type from (describe select * from {scan})").fetchall()
@@ -242,7 +242,7 @@ class Scrub:
     def _marts(self, path: Path) -> str | None:
         """Tables are copied into a new file: what is overwritten in a database may still lie in it."""
         beside = path.with_name(f".{path.name}.new")
-        con = warehouse.connect()
+        con = duck.connect()
         try:
             con.execute(f"attach {text(str(path))} as old (read_only)")
             found = con.execute(

@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from dagster_project.duck import MEMORY_LIMIT
 from dagster_project.kept import ENDING, KeptError, KeptSettings, content
 from dagster_project.paths import ROOT
 from dagster_project.words import shown
@@ -31,9 +32,6 @@ PACKS = "dbt/seeds/policy/risk_tier_terms.csv"
 
 FIRST_MORNING = date(2010, 1, 1)
 """The first morning that can be asked for; ledgers older than this are replayed from it."""
-
-MEMORY_LIMIT = "1500MB"
-"""What DuckDB takes before it spills to disk: a night then fits a machine of 4 GB, whatever the book."""
 
 _SERVER = r"^[^:\s]+(:(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?$"
 """A host, and a port that there is."""
@@ -156,7 +154,7 @@ class Settings(Receivers, KeptSettings):
     @classmethod
     def _there(cls, name: str) -> str:
         if name == "spark":
-            from dagster_project.engines.spark import lacking
+            from dagster_project.engines.installed import lacking
 
             if why := lacking():
                 raise ValueError(f"a night on Spark cannot run here: {why}")

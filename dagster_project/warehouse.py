@@ -1,4 +1,4 @@
-"""The morning's DuckDB files: where they are and how they are opened. The only caller of `duckdb.connect`.
+"""The morning's DuckDB files: where they are and how they are read and published.
 
 Belongs here: a run's private folder, putting the landed rows in front of dbt, reading the marts, publishing them by rename. Does
 not belong here: anything about what the rows mean.
@@ -14,7 +14,6 @@ import json
 import os
 import secrets
 import shutil
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,8 +27,8 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from dagster_project.described import Described
+from dagster_project.duck import MEMORY_LIMIT, connect
 from dagster_project.home import give
-from dagster_project.settings import MEMORY_LIMIT
 
 MARTS: Final = "marts"
 """Schema of everything that is published."""
@@ -45,41 +44,6 @@ UNFORCED: Final = {"fsync_mode": "none", "checkpoint_threshold": "1GB", "preserv
 """How a morning is built, as dbt's profile has it: nobody goes on with what a killed run left."""
 
 _FINISHED, _ISSUED = "finished", "issued"
-
-
-def connect(path: str = ":memory:", **config: str) -> duckdb.DuckDBPyConnection:
-    """DuckDB as dbt's profile has it: small batches that are kept back stop it where a filter stands on a cross product."""
-    return duckdb.connect(path, config={"enable_caching_operators": "false", **config})
-
-
-_IDLE: Final = defaultdict[str, list[duckdb.DuckDBPyConnection]](list)
-"""DuckDBs that wait for the next scratch, by how much memory they may take: to start one takes longer than to land a small load."""
-
-
-@contextmanager
-def scratch(folder: Path, memory_limit: str = MEMORY_LIMIT) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database that lives as long as the `with`, spills into `folder`, and reads times as UTC."""
-    idle, spill = _IDLE[memory_limit], folder / "spill"
-    try:
-        engine = idle.pop()
-    except IndexError:
-        engine = connect(memory_limit=memory_limit)
-    ours = True
-    con = engine.cursor()  # what is registered or set for it alone ends with it
-    try:
-        con.execute("attach ':memory:' as scratch; use scratch; set timezone = 'UTC'; set preserve_insertion_order = false")
-        con.execute(f"set temp_directory = '{spill}'")
-        yield con
-        con.close()
-        if not spill.exists():  # one that has spilled stays with its folder
-            engine.execute("detach scratch")
-            ours = False
-            idle.append(engine)
-    finally:
-        con.close()
-        if ours:
-            engine.close()
-        shutil.rmtree(spill, ignore_errors=True)
 
 
 @dataclass

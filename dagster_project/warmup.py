@@ -15,7 +15,8 @@ from typing import Any
 
 from dagster_project import dbt_build
 from dagster_project.demo import Demo
-from dagster_project.engines import DUCKDB, Engine, engine_of
+from dagster_project.engines import DUCKDB, Engine
+from dagster_project.engines.catalogue import engine_of
 from dagster_project.quality import Worker
 from dagster_project.settings import Settings
 

@@ -21,9 +21,10 @@ import pyarrow as pa
 from dagster_project import compiled as nightly
 from dagster_project import dbt_build, morning
 from dagster_project.compiled import NO_CURRENCY, STAND_IN, Node, at, kept, needed_for
+from dagster_project.duck import connect
 from dagster_project.landing import Known, Landing
 from dagster_project.paths import SEEDS
-from dagster_project.warehouse import Warehouse, connect
+from dagster_project.warehouse import Warehouse
 
 PART = "__dbt__cte__"
 """What dbt calls a part that is written into a model (ephemeral)."""

@@ -15,7 +15,6 @@ from dagster_project.engines.duckdb import DuckDB
 
 if TYPE_CHECKING:
     from dagster_project.landing import Load
-    from dagster_project.settings import Settings
     from dagster_project.warehouse import Warehouse
 
 
@@ -55,18 +54,3 @@ class Engine(Protocol):
 
 
 DUCKDB: Engine = DuckDB()
-
-
-def engine_of(settings: Settings) -> Engine:
-    """The engine that the environment names."""
-    if settings.engine == "duckdb":
-        return DUCKDB
-    from dagster_project.engines.spark import Spark
-
-    return Spark(
-        home=settings.home,
-        master=settings.spark_master,
-        driver_memory=settings.spark_driver_memory,
-        conf=settings.spark_conf,
-        shared=settings.spark_warehouse,
-    )

@@ -23,7 +23,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,25 +64,6 @@ REFERENCE: Final = "reference"
 
 _starting = threading.Lock()
 _session: Any = None
-
-
-def lacking() -> str | None:
-    """What keeps this machine from running a night on Spark, and what to do; None where nothing does."""
-    if missing := [name for name in ("pyspark", "dbt.adapters.spark") if not _there(name)]:
-        return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: make setup SPARK=1"
-    home = os.environ.get("JAVA_HOME")
-    if home and not (Path(home) / "bin" / "java").exists():
-        return f"JAVA_HOME is {home}, where there is no bin/java: let it name a Java 17 or 21, or leave it out"
-    if not home and not shutil.which("java"):
-        return "there is no java: install Java 17 or 21 (apt-get install openjdk-17-jre-headless), or name one by JAVA_HOME"
-    return None
-
-
-def _there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even what it lies in
-        return False
 
 
 @dataclass(frozen=True)

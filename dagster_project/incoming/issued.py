@@ -19,7 +19,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from dagster_project import tables, warehouse
+from dagster_project import duck, tables
 from dagster_project.contract import ISSUED_CUSTOMERS, ISSUED_STEPS, Dataset
 from dagster_project.incoming.answers import text_in
 from dagster_project.landing import Landing, rows_select
@@ -90,7 +90,7 @@ def _rows(landing: Landing, dataset: Dataset, day: date, *names: str) -> list[tu
     """What was landed of a list, every version of a row, the newest last."""
     if not (loads := landing.loads(dataset)):
         return []
-    with TemporaryDirectory() as spill, warehouse.scratch(Path(spill), landing.memory_limit) as con:
+    with TemporaryDirectory() as spill, duck.scratch(Path(spill), landing.memory_limit) as con:
         rows = rows_select(dataset, con, loads)
         return con.execute(f"select {', '.join(names)} from ({rows}) where worklist_date = ? {_NEWEST_LAST}", [day]).fetchall()
 

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.contract import LANDED, Dataset
 from dagster_project.landing.judge import text
 from dagster_project.landing.loads import MANIFEST, PACK, ROWS, Load, Pack, UnreadableError, find, read_json, seal_of
@@ -411,7 +411,7 @@ def _contradiction(pack: Pack) -> str | None:
 
 def differences(rows: Path, manifests: Iterable[Mapping[str, Any]]) -> list[str]:
     """The loads whose rows in a file are not as many, or do not come to the sums, that their manifests say."""
-    con = warehouse.connect()
+    con = duck.connect()
     try:
         scan = f"read_parquet({text(str(rows))})"
         counts = dict(con.execute(f"select _load_id, count(*) from {scan} group by all").fetchall())

@@ -23,11 +23,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from dagster_project import warehouse
+from dagster_project import duck
+from dagster_project.duck import MEMORY_LIMIT
 from dagster_project.landing.chain import Chain, differences, link_of, sha256_of
 from dagster_project.landing.judge import text
 from dagster_project.landing.loads import PACK, ROWS, LandingError, Load, Pack, find, seal_of, superseded
-from dagster_project.settings import MEMORY_LIMIT
 
 READERS_WAIT_HOURS = 24
 """How long what was put together stays where it was: no run reads for longer."""
@@ -132,7 +132,7 @@ def put_together(
         rows = staging / ROWS
         files = [str(piece.file) for piece in chosen if piece.file]
         if files:
-            with warehouse.scratch(staging, memory_limit) as con:
+            with duck.scratch(staging, memory_limit) as con:
                 con.execute("set preserve_insertion_order = true")
                 scan = f"read_parquet([{', '.join(map(text, files))}], union_by_name = true)"
                 con.execute(

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.contract import LANDED, PERSONAL, Dataset
 from dagster_project.landing.chain import LONGEST_WAIT, Chain
 from dagster_project.landing.compact import Piece, clear_away_at_once, pieces, put_together
@@ -116,7 +116,7 @@ def known_of(landing: Path, quarantine: Path, person: Person) -> set[str]:
             found |= {str(line["record"][column]).strip() for line in lines for column in personal if line["record"].get(column)}
     for dataset, piece in _holding(landing, person):
         columns = _present(piece, PERSONAL[dataset.name])
-        con = warehouse.connect()
+        con = duck.connect()
         try:
             rows = con.execute(
                 f"select distinct unnest([{', '.join(f'cast({quoted(name)} as varchar)' for name in columns)}]) "
@@ -197,7 +197,7 @@ def _pieces_with(chain: Chain, person: Person) -> list[Piece]:
     for piece in pieces(chain):
         if not piece.file:
             continue
-        con = warehouse.connect()
+        con = duck.connect()
         try:
             asked = f"from read_parquet({text(str(piece.file))}) where {quoted(person.column)} = ? limit 1"
             if con.execute(f"select 1 {asked}", [person.key]).fetchone():
@@ -208,7 +208,7 @@ def _pieces_with(chain: Chain, person: Person) -> list[Piece]:
 
 
 def _present(piece: Piece, columns: tuple[str, ...]) -> list[str]:
-    con = warehouse.connect()
+    con = duck.connect()
     try:
         rows = con.execute(f"describe select * from read_parquet({text(str(piece.file))})").fetchall()
     finally:

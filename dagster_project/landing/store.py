@@ -37,9 +37,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.amounts import digits_on
 from dagster_project.contract import ISSUED_STEPS, LANDED, SQL_TYPES, Dataset
+from dagster_project.duck import MEMORY_LIMIT
 from dagster_project.landing import forms, judge
 from dagster_project.landing.chain import Chain, Damage, sha256_of
 from dagster_project.landing.compact import compact
@@ -47,7 +48,6 @@ from dagster_project.landing.forget import Person, Record, blank_refused, blanks
 from dagster_project.landing.judge import CONTRADICTION, kind_of, quoted
 from dagster_project.landing.loads import MANIFEST, ROWS, STAMP, LandingError, Load, Manifest, find, seal_of
 from dagster_project.landing.read import empty_select, rows_select
-from dagster_project.settings import MEMORY_LIMIT
 from dagster_project.sources import EXTRA, Delivery, Hand
 from dagster_project.words import printable, shown
 
@@ -269,7 +269,7 @@ class Landing:
             received = _stage(delivery, staging / "raw.parquet") if delivery else 0
             tally = _Tally()
             if delivery and (received or delivery.full or delivery.parents):  # a database takes longer to open than all the rest
-                with warehouse.scratch(staging, self.memory_limit) as con:
+                with duck.scratch(staging, self.memory_limit) as con:
                     if received:
                         tally = self._judge(con, dataset, staging, load_id, loaded_at, as_of, delivery.hand)
                         self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)

@@ -34,6 +34,7 @@ import duckdb
 import pyarrow as pa
 from pydantic import field_validator
 
+from dagster_project import duck
 from dagster_project.contract import Dataset
 from dagster_project.paths import ROOT
 from dagster_project.sources import (
@@ -506,9 +507,7 @@ class SapFilesSource:
         """
         with self._lock:
             if self._con is None:
-                from dagster_project import warehouse  # which needs the settings, and they every connector
-
-                con = warehouse.connect(str(self._folder / "books.duckdb"), memory_limit="1GB")
+                con = duck.connect(str(self._folder / "books.duckdb"), memory_limit="1GB")
                 try:
                     self._read(con)
                 except BaseException:

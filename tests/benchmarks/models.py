@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT)]
 
 from dagster_project import morning  # noqa: E402
+from dagster_project.duck import connect  # noqa: E402
 from dagster_project.landing import Landing  # noqa: E402
-from dagster_project.warehouse import Warehouse, connect  # noqa: E402
+from dagster_project.warehouse import Warehouse  # noqa: E402
 from tests.compiled import at, compiled, needed_for  # noqa: E402
 
 

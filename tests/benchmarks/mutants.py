@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "e2e")]
 
 from dagster_project import dbt_build  # noqa: E402
-from dagster_project.warehouse import connect  # noqa: E402
+from dagster_project.duck import connect  # noqa: E402
 from tests import compiled  # noqa: E402
 from tests.compiled import Node, at  # noqa: E402
 from tests.e2e.test_golden import COLUMNS, GOLDEN  # noqa: E402

@@ -40,14 +40,17 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
+def for_more_than_types(tree: ast.Module) -> Iterator[ast.stmt]:
+    for node in tree.body:
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+            yield node
+
+
 def importing(tree: ast.Module) -> Iterator[str]:
     """What is imported as the module itself is: not what a function imports when it is called, nor what only types need."""
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            continue
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        yield from imports(node)
+    for node in for_more_than_types(tree):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield from imports(node)
 
 
 def within(name: str, package: str) -> bool:
@@ -88,10 +91,10 @@ def test_one_module_opens_databases() -> None:
         path
         for path, tree in modules().items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("duckdb.connect", "connect", "duckdb.execute", "duckdb.sql")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("duckdb.connect", "duckdb.execute", "duckdb.sql")
     }
 
-    assert callers == {"warehouse.py"}
+    assert callers == {"duck.py"}
 
 
 @pytest.mark.parametrize("package", ["great_expectations", "dbt", "holidays", "pyspark"])
@@ -145,12 +148,13 @@ def test_arrows_between_rooms_run_one_way() -> None:
 
 
 def circle(trees: dict[str, ast.Module]) -> list[str]:
-    """Modules of which each imports the next as it is imported itself, the first at the end again; none where there is no circle."""
+    """Modules of which each imports the next, at once or when it is asked, the first at the end again; none where there is no circle."""
     names = {path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in trees}
     reads = {
         name: {
             read
-            for read in (each.removeprefix("dagster_project.") for each in importing(trees[path]))
+            for node in for_more_than_types(trees[path])
+            for read in (each.removeprefix("dagster_project.") for each in imports(node))
             if read in names and not within(name, read)  # `from package import sibling` names the package too
         }
         for name, path in names.items()
@@ -167,7 +171,7 @@ def test_no_module_is_imported_in_a_circle() -> None:
 
 
 def test_a_circle_of_imports_is_found() -> None:
-    planted = modules() | {"paths.py": ast.parse("from dagster_project import settings")}
+    planted = modules() | {"paths.py": ast.parse("def root():\n    from dagster_project import settings")}
 
     assert {"paths", "settings"} <= set(circle(planted))
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.contract import DATASETS, ISSUED_STEPS
 from dagster_project.landing import DamagedError, Landing, Load, rows_select, store
 from dagster_project.landing.loads import seal_of
@@ -35,7 +35,7 @@ def land(landing: Landing, as_of: date, *numbers: int, full: bool = False, name:
 
 def known(landing: Landing, as_of: date | None = None) -> dict[str, str]:
     """The names of the customers in the newest version of each."""
-    con = warehouse.connect()
+    con = duck.connect()
     rows = rows_select(CUSTOMERS, con, landing.loads(CUSTOMERS, as_of))
     newest = "qualify row_number() over (partition by customer_id order by _as_of desc, _loaded_at desc, _load_id desc) = 1"
     return dict(con.execute(f"select customer_id, name from ({rows}) {newest} order by 1").fetchall())

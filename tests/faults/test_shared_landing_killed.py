@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.contract import DATASETS, Dataset
 from dagster_project.landing import Landing, rows_select
 from dagster_project.landing.forget import Person
@@ -82,7 +82,7 @@ def machine(home: Path) -> Landing:
 
 def known(landing: Landing, dataset: Dataset = CONTACTS) -> list[tuple[Any, ...]]:
     """The newest version of each record, without its stamps."""
-    con = warehouse.connect()
+    con = duck.connect()
     return con.execute(
         f"select * exclude (_load_id, _loaded_at) from ({rows_select(dataset, con, landing.loads(dataset))}) "
         "qualify row_number() over (partition by contact_id order by _as_of desc, _loaded_at desc) = 1 order by all"

@@ -20,7 +20,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from dagster_project import upkeep, warehouse
+from dagster_project import duck, upkeep
 from dagster_project.contract import DATASETS
 from dagster_project.defs.automation.ending import log_of, write_log
 from dagster_project.defs.automation.upkeep import forget_runs
@@ -79,7 +79,7 @@ class Nights:
     def _build(self, day: date, run_id: str) -> None:
         built = Warehouse(self.settings.warehouse / f"{day}.{run_id[:8]}")
         built.create()
-        with closing(warehouse.connect(str(built.marts))) as con:
+        with closing(duck.connect(str(built.marts))) as con:
             con.execute("create schema marts.marts; create table marts.marts.open_items as select 1 as item_id")
         built.finish({})
         built.release()

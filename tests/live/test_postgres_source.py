@@ -53,8 +53,8 @@ def fill(database: str, folder: Path) -> list[Dataset]:
 def landed(source: SqlSource | FilesSource, dataset: Dataset, folder: Path) -> set[tuple[Any, ...]]:
     from datetime import date
 
+    from dagster_project.duck import scratch
     from dagster_project.landing import Landing, rows_select
-    from dagster_project.warehouse import scratch
 
     landing = Landing(folder / "landing", folder / "quarantine")
     landing.land(dataset, source.fetch(dataset, None), date(2025, 6, 30))

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.contract import TABLES, sources
 from dagster_project.landing import Landing, Manifest, rows_select
 from dagster_project.sources import Connector, Opening
@@ -83,7 +83,7 @@ class Office:
     def rows(self, dataset: str, *columns: str) -> Sequence[tuple[Any, ...]]:
         """What counts of a dataset now."""
         declared = TABLES[dataset]
-        with warehouse.scratch(self.landing.folder) as con:
+        with duck.scratch(self.landing.folder) as con:
             select = rows_select(declared, con, self.landing.loads(declared))
             newest = f"row_number() over (partition by {', '.join(declared.key)} order by _loaded_at desc) = 1"
             return con.sql(

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import xlsxwriter
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.connect import connect
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing, Manifest, rows_select
@@ -95,7 +95,7 @@ def landed(folder: Path, landing: Landing) -> tuple[Manifest, list[dict[str, Any
     with ExitStack() as stack:
         source = CONNECTOR.opened(BureauFileSettings(dir=folder), Opening(MORNING, folder, stack))
         manifest = landing.land(SCORES, source.fetch(SCORES, None), MORNING, quarantine_share=NONE)
-    with warehouse.scratch(landing.folder) as con:
+    with duck.scratch(landing.folder) as con:
         rows = con.sql(f"from ({rows_select(SCORES, con, landing.loads(SCORES))}) order by bureau, score_code, customer_id")
         return manifest, rows.to_arrow_table().to_pylist()
 

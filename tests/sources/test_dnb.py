@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.contract import DATASETS
 from dagster_project.landing import rows_select
 from dagster_project.sources import Opening
@@ -99,7 +99,7 @@ def test_blocks_become_a_row_a_score_and_what_failed_or_is_a_sentinel_is_no_numb
 
 def _given(office: Office) -> dict[str, Any]:
     scores = DATASETS["credit_scores"]
-    with warehouse.scratch(office.landing.folder) as con:
+    with duck.scratch(office.landing.folder) as con:
         rows = con.sql(rows_select(scores, con, office.landing.loads(scores))).to_arrow_table().to_pylist()
     told = [{**{name: row[name] for name in scores.column_names}, "known_at": row["_loaded_at"]} for row in rows]
     customers = pa.table({"customer_id": ["U1", "U4"], "registration_number": pa.nulls(2, pa.string())})

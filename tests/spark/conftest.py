@@ -12,16 +12,18 @@ import pytest
 from nights import House, lists, sha256
 
 from dagster_project import dbt_build
-from dagster_project.engines import engine_of, spark
+from dagster_project.engines import spark
+from dagster_project.engines.catalogue import engine_of
+from dagster_project.engines.installed import lacking
 from dagster_project.settings import Settings
 from tests.spark.expectations import Expectations
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if lacking := spark.lacking():
+    if why := lacking():
         for item in items:
             if item.path.parent == Path(__file__).parent:
-                item.add_marker(pytest.mark.skip(reason=lacking))
+                item.add_marker(pytest.mark.skip(reason=why))
 
 
 @pytest.fixture(scope="session", autouse=True)

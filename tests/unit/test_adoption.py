@@ -12,9 +12,10 @@ import pyarrow as pa
 import pytest
 
 from dagster_project import adoption
+from dagster_project.duck import connect
 from dagster_project.rehearsal import Rehearsal
 from dagster_project.settings import Settings
-from dagster_project.warehouse import Warehouse, connect
+from dagster_project.warehouse import Warehouse
 
 MONDAY = date(2025, 6, 30)
 NAMED = [

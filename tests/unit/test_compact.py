@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dagster_project import upkeep, warehouse
+from dagster_project import duck, upkeep
 from dagster_project.contract import DATASETS
 from dagster_project.landing import DamagedError, Landing, LandingError, compact, rows_select
 from dagster_project.landing.loads import PACK
@@ -62,7 +62,7 @@ def twenty(landed: Path, landing: Landing) -> Landing:
 
 def known(landing: Landing) -> dict[Any, list[tuple[Any, ...]]]:
     """All rows with all their stamps, as each morning knows them."""
-    con = warehouse.connect()
+    con = duck.connect()
     mornings = [*(FIRST + timedelta(days=number) for number in range(20)), None]
     seen = {}
     for morning in mornings:
@@ -101,7 +101,7 @@ def test_what_lands_afterwards_is_compared_with_all_that_was_known(twenty: Landi
     twenty.compact(PAYMENTS)
     a_day_passes(twenty)
     twenty.compact(PAYMENTS)
-    con = warehouse.connect()
+    con = duck.connect()
     newest = con.execute(
         f"select payment_id, customer_id, cast(payment_date as varchar) as payment_date, currency, cast(amount as varchar) as amount "
         f"from ({rows_select(PAYMENTS, con, twenty.loads(PAYMENTS))}) "
@@ -123,7 +123,7 @@ def test_the_expectations_of_a_load_in_a_pack_look_at_its_own_rows(twenty: Landi
 
 
 def test_whoever_began_to_read_before_reads_on(twenty: Landing) -> None:
-    con = warehouse.connect()
+    con = duck.connect()
     con.execute(f"create view mine as {rows_select(PAYMENTS, con, twenty.loads(PAYMENTS))}")
     before = con.execute("from mine order by all").fetchall()
 

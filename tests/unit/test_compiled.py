@@ -18,9 +18,10 @@ from dagster_project import compiled, dbt_build
 from dagster_project.compiled import Node, Objection
 from dagster_project.dbt_build import NodeResult
 from dagster_project.defs.transformation import dbt as transformation
+from dagster_project.duck import connect
 from dagster_project.engines import DUCKDB
 from dagster_project.paths import DBT_PROJECT
-from dagster_project.warehouse import UNFORCED, Warehouse, connect, marts_of
+from dagster_project.warehouse import UNFORCED, Warehouse, marts_of
 
 MORNING = date(2025, 6, 30)
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from filelock import FileLock
 
-from dagster_project import delivery, warehouse
+from dagster_project import delivery, duck
 from dagster_project.contract import ISSUED_FORECASTS, ISSUED_STEPS
 from dagster_project.delivery import OvertakenError, deliver, hold_back
 from dagster_project.landing import Landing, rows_select
@@ -92,7 +92,7 @@ def send(root: Path, landing: Landing, marts: Mapping[str, pa.Table], as_of: dat
 def remembered(landing: Landing) -> list[tuple[Any, ...]]:
     loads = landing.loads(ISSUED_STEPS)
     columns = "worklist_date, item_id, step, customer_id, invoice_id, policy, open_amount, currency"
-    with warehouse.scratch(landing.folder) as con:
+    with duck.scratch(landing.folder) as con:
         return con.execute(f"select {columns} from ({rows_select(ISSUED_STEPS, con, loads)}) order by all").fetchall()
 
 
@@ -300,7 +300,7 @@ def test_a_forecast_is_kept_as_it_was_made_and_a_replay_keeps_none(
         return morning("first_notice") | {"cash_forecast_weekly": mart("cash_forecast_weekly", week | amounts | bands)}
 
     def kept() -> list[tuple[Any, ...]]:
-        with warehouse.scratch(landing.folder) as con:
+        with duck.scratch(landing.folder) as con:
             rows = rows_select(ISSUED_FORECASTS, con, landing.loads(ISSUED_FORECASTS))
             return con.execute(f"select distinct made_on, company_id, expected from ({rows}) order by all").fetchall()
 

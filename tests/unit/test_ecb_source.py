@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing, rows_select
 from dagster_project.settings import Settings
@@ -41,7 +41,7 @@ def landed(settings: Settings, landing: Landing) -> dict[tuple[str, str, str], D
         landing.land(RATES, source.fetch(RATES, None), MORNING)
     finally:
         sources.close()
-    with warehouse.scratch(landing.folder) as con:
+    with duck.scratch(landing.folder) as con:
         rows = con.sql(
             f"select rate_date, currency, base_currency, rate from ({rows_select(RATES, con, landing.loads(RATES))})"
         ).fetchall()

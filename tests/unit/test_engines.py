@@ -17,7 +17,9 @@ import pytest
 
 from dagster_project import settings as environment
 from dagster_project.contract import DATASETS, TABLES
-from dagster_project.engines import DUCKDB, EngineError, engine_of, spark
+from dagster_project.engines import DUCKDB, EngineError, spark
+from dagster_project.engines.catalogue import engine_of
+from dagster_project.engines.installed import lacking
 from dagster_project.engines.spark import MUST, Spark
 from dagster_project.landing import Landing
 from dagster_project.landing.read import files_of, only
@@ -32,7 +34,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """As if the extra were there, and a Java, whose home it is."""
     (tmp_path / "java" / "bin").mkdir(parents=True)
     (tmp_path / "java" / "bin" / "java").touch()
-    monkeypatch.setattr(spark, "_there", lambda name: True)
+    monkeypatch.setattr("dagster_project.engines.installed._there", lambda name: True)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "java"))
     return tmp_path / "java"
 
@@ -71,7 +73,7 @@ def test_nobody_but_the_engine_of_that_name_knows_spark() -> None:
 def test_what_is_missing_is_one_line_that_says_what_to_do(
     missing: tuple[str, ...], java: bool, says: str, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spark, "_there", lambda name: name not in missing)
+    monkeypatch.setattr("dagster_project.engines.installed._there", lambda name: name not in missing)
     if not java:
         monkeypatch.delenv("JAVA_HOME")
         monkeypatch.setenv("PATH", "")
@@ -88,7 +90,7 @@ def test_what_is_missing_is_one_line_that_says_what_to_do(
 def test_a_java_home_without_a_java_is_named(installed: Path) -> None:
     (installed / "bin" / "java").unlink()
 
-    assert str(installed) in str(spark.lacking())
+    assert str(installed) in str(lacking())
 
 
 # --- what a session is told ------------------------------------------------------------------------------------------------

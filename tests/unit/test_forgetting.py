@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 
-from dagster_project import warehouse
+from dagster_project import duck, warehouse
 from dagster_project.contract import DATASETS, LANDED, PERSONAL
 from dagster_project.forgetting import ForgettingError, forget
 from dagster_project.landing import Landing, LandingError, rows_select, store
@@ -62,7 +62,7 @@ def land(landing: Landing, name: str, as_of: date, *rows: dict[str, str]) -> Any
 
 
 def known(landing: Landing, name: str, *columns: str) -> list[tuple[Any, ...]]:
-    con = warehouse.connect()
+    con = duck.connect()
     rows = rows_select(DATASETS[name], con, landing.loads(DATASETS[name]))
     return con.execute(f"select {', '.join(columns)} from ({rows}) order by all").fetchall()
 
@@ -93,7 +93,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     people = people.append_column("owed", pa.array([Decimal("10.00"), Decimal("20.00")]))
     built = Warehouse(settings.warehouse / f"{MONDAY}.test")
     built.create()
-    con = warehouse.connect(str(built.marts))
+    con = duck.connect(str(built.marts))
     con.register("people", people)
     con.execute("create schema marts.marts; create table marts.marts.dunning_worklist as from people")
     con.close()

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from dagster_project.contract import DATASETS
+from dagster_project.duck import connect
 from dagster_project.home import keep_private
 from dagster_project.incoming.intake import take_in
 from dagster_project.landing import Landing
 from dagster_project.seals import FILE, key_in
 from dagster_project.settings import Settings, SettingsError
-from dagster_project.warehouse import Warehouse, connect, publish
+from dagster_project.warehouse import Warehouse, publish
 
 MONDAY = date(2025, 6, 2)
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 import xlsxwriter
 
-from dagster_project import form, warehouse
+from dagster_project import duck, form
 from dagster_project.amounts import digits_on
 from dagster_project.contract import DATASETS, WORKLIST_OUTCOMES
 from dagster_project.delivery import deliver
@@ -467,7 +467,7 @@ def run(issued: Path, landing: Landing, morning: date = MORNING) -> TakenIn:
 def known(landing: Landing, *columns: str) -> list[tuple[Any, ...]]:
     """What staging makes of the loads: the newest version of each row."""
     loads = landing.loads(WORKLIST_OUTCOMES)
-    with warehouse.scratch(landing.folder) as con:
+    with duck.scratch(landing.folder) as con:
         return con.execute(
             f"select {', '.join(columns)} from ({rows_select(WORKLIST_OUTCOMES, con, loads)}) "
             "qualify row_number() over (partition by outcome_id order by _as_of desc, _loaded_at desc) = 1 order by all"

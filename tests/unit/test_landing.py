@@ -25,7 +25,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.contract import DATASETS, ISSUED_STEPS, LANDING_COLUMNS, SQL_TYPES, Column, Dataset, Type
 from dagster_project.landing import Landing, LandingError, Manifest, empty_select, rows_select, store
 from dagster_project.sources import EXTRA, Delivery, Parents, SourceError, page_schema
@@ -78,7 +78,7 @@ def payment(number: int, amount: str = "10.00", **more: str | None) -> dict[str,
 def rows(landing: Landing, dataset: Dataset, as_of: date | None = None, **known: Any) -> list[dict[str, Any]]:
     """Everything landed, oldest first."""
     loads = landing.loads(dataset, as_of, **known)
-    with warehouse.scratch(landing.folder) as con:
+    with duck.scratch(landing.folder) as con:
         found = con.sql(f"select * from ({rows_select(dataset, con, loads)}) order by _loaded_at, {', '.join(dataset.key)}")
         return found.to_arrow_table().to_pylist()
 
@@ -662,7 +662,7 @@ def expected_schema(dataset: Dataset) -> dict[str, pa.DataType]:
 
 def test_an_absent_dataset_has_the_columns_and_types_of_the_contract(tmp_path: Path) -> None:
     assert set(ARROW) == set(SQL_TYPES)
-    with warehouse.scratch(tmp_path) as con:
+    with duck.scratch(tmp_path) as con:
         table = con.sql(empty_select(EVERYTHING)).to_arrow_table()
         assert con.sql(rows_select(EVERYTHING, con, [])).to_arrow_table().equals(table)
 
@@ -675,7 +675,7 @@ def test_what_landed_has_the_same_columns_and_types_in_the_file_and_when_read(la
     (load,) = landing.loads(EVERYTHING)
     assert load.rows is not None
 
-    with warehouse.scratch(tmp_path) as con:
+    with duck.scratch(tmp_path) as con:
         read = con.sql(rows_select(EVERYTHING, con, [load])).to_arrow_table().schema
     for schema in (read, pq.read_schema(load.rows)):
         assert dict(zip(schema.names, schema.types, strict=True)) == expected_schema(EVERYTHING)

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.contract import DATASETS, ISSUED_STEPS, Dataset
 from dagster_project.landing import DamagedError, Landing, LandingError, objects, rows_select, shared
 from dagster_project.landing.forget import Person
@@ -74,7 +74,7 @@ def company(landing: Landing, *names: str, day: date = MONDAY, full: bool = Fals
 
 def known(landing: Landing, dataset: Dataset = COMPANIES) -> list[tuple[Any, ...]]:
     """All rows with all their stamps."""
-    con = warehouse.connect()
+    con = duck.connect()
     return con.execute(f"select * from ({rows_select(dataset, con, landing.loads(dataset))}) order by all").fetchall()
 
 

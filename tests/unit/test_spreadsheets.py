@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.contract import DATASETS
 from dagster_project.landing import Landing, LandingError, Manifest, rows_select
 from dagster_project.paths import ROOT
@@ -39,7 +39,7 @@ def landed(folder: Path, landing: Landing, *names: str) -> tuple[dict[str, list[
         if (delivery := source.fetch(dataset, None)) is None:
             continue
         manifests.append(landing.land(dataset, delivery, MORNING))
-        with warehouse.scratch(landing.folder) as con:
+        with duck.scratch(landing.folder) as con:
             columns = ", ".join(dataset.column_names)
             sql = f"select {columns} from ({rows_select(dataset, con, landing.loads(dataset))}) order by all"
             books[name] = con.sql(sql).to_arrow_table().to_pylist()

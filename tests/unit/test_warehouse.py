@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dagster_project import warehouse
+from dagster_project import duck
 from dagster_project.paths import ROOT
 from dagster_project.warehouse import (
     AlreadyAtWork,
@@ -366,7 +366,7 @@ def test_tables_are_read_in_an_order_that_does_not_change(tmp_path: Path) -> Non
 
 
 def test_a_scratch_database_reads_times_as_utc_and_leaves_nothing(tmp_path: Path) -> None:
-    with warehouse.scratch(tmp_path) as con:
+    with duck.scratch(tmp_path) as con:
         (at,) = con.execute("select cast(timestamptz '2025-06-02 05:00:00+02' as timestamp)").fetchall()
 
     assert str(at[0]) == "2025-06-02 03:00:00"
@@ -374,14 +374,14 @@ def test_a_scratch_database_reads_times_as_utc_and_leaves_nothing(tmp_path: Path
 
 
 def test_a_scratch_database_finds_nothing_of_the_one_before_it_or_beside_it(tmp_path: Path) -> None:
-    with warehouse.scratch(tmp_path) as con:
+    with duck.scratch(tmp_path) as con:
         con.register("given", pa.table({"n": [1]}))
         con.execute("create table mine as from given; set timezone = 'Asia/Tokyo'; set preserve_insertion_order = true")
-    with pytest.raises(duckdb.Error, match="gone"), warehouse.scratch(tmp_path) as con:
+    with pytest.raises(duckdb.Error, match="gone"), duck.scratch(tmp_path) as con:
         con.execute("begin; create table mine (n integer); select error('gone')")
 
     def counted(number: int) -> tuple[Any, ...]:
-        with warehouse.scratch(tmp_path / str(number)) as con:
+        with duck.scratch(tmp_path / str(number)) as con:
             assert (
                 con.execute("select 1 from duckdb_tables() union all select 1 from duckdb_views() where not internal").fetchall()
                 == []
