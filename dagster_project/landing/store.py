@@ -24,7 +24,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -392,53 +392,35 @@ class Landing:
         as_of: date,
         hand: Hand | None,
     ) -> _Tally:
-        """Type every record, refuse what breaks the contract, keep one version of each key. Leaves table `kept`."""
+        """Type every record, refuse what breaks the contract, keep one version of each key. Leaves `kept`, and the keys of what is refused
+        in `refused_keys`."""
         con.execute(f"create view given as from read_parquet('{staging / 'raw.parquet'}', file_row_number = true)")
         kinds = dict(con.execute("select column_name, column_type from (describe given)").fetchall())
         texts = {name for name, kind in kinds.items() if kind == "VARCHAR"}
-        shown = ", ".join(f"{judge.shown(column, column.name in texts)} as {quoted(column.name)}" for column in dataset.columns)
-        con.execute(f"create view raw as select file_row_number, {shown}, {EXTRA} from given")
         values = ", ".join(f"{judge.typed(column, column.name in texts)} as {quoted(column.name)}" for column in dataset.columns)
         plain = " and ".join(judge.plain(dataset, texts, by_hand=hand is not None)) or "true"
         con.execute(f"create table typed as select file_row_number, {values}, ({plain}) is true as _plain from given")
-        # Only what does not look plain is held against every rule, which costs more than all the rest. A table of its own, or DuckDB
-        # asks the rules first.
-        con.execute("create table odd as from raw semi join (from typed where not _plain) using (file_row_number)")
-        odd = _one(con, "select count(*) from odd")[0]
-        how = _read(con, dataset, hand) if hand and odd else None
-        if odd:
-            mended = ", ".join(forms.mended(dataset, how, digits_on(as_of)))
-            con.execute(f"create table mended as select file_row_number, {mended} from odd")
-            reasons = ", ".join(judge.reasons(dataset, by_hand=hand is not None))
-            con.execute(
-                f"create table broken as select file_row_number, list_filter([{reasons}], lambda x: x is not null) as _reasons "
-                f"from mended where coalesce({reasons}) is not null"
-            )
-            con.execute("delete from typed where not _plain")
-            values = ", ".join(f"{judge.typed(column)} as {quoted(column.name)}" for column in dataset.columns)
-            con.execute(
-                f"insert into typed select file_row_number, {values}, true from mended anti join broken using (file_row_number)"
-            )
-        else:  # as in most loads: planning every rule takes longer than all the rest
-            con.execute("create view mended as from odd")
-            con.execute("create table broken as select file_row_number, cast(null as varchar[]) as _reasons from odd")
+        odd = _one(con, "select count(*) from typed where not _plain")[0] > 0
+        how = self._mend(con, dataset, texts, as_of, hand) if odd else None
         for name, blanked in blanks(dataset, self._forgotten()).items():
             con.execute(f"update typed set {quoted(name)} = {blanked}")
-        con.execute("create view parsed as select * exclude (_plain) from typed")
-        self._split_repeats(con, dataset)
-        told = " || ', ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in dataset.key)
-        con.execute(
-            "create table refused as from broken union all "
-            f"select r.file_row_number, ['key ' || {told} || ' is there twice with other values'] from raw r "
-            "join again using (file_row_number) where not again.harmless"
-        )
-        refused_key = ", ".join(f"{judge.typed(dataset.by_name[name])} as {quoted(name)}" for name in dataset.key)
-        con.execute(f"create table refused_keys as select {refused_key} from mended semi join broken using (file_row_number)")
-        columns = ", ".join(map(quoted, dataset.column_names))
-        con.execute(f"create view kept as select {columns} from parsed anti join again using (file_row_number)")
-        quarantined, repeated = _one(con, "select (select count(*) from refused), (select count(*) from again where harmless)")
+        columns, key = (", ".join(map(quoted, names)) for names in (dataset.column_names, dataset.key))
+        twice = _one(con, f"select count(*) from (select 1 from typed group by {key} having count(*) > 1)")[0] > 0
+        quarantined = repeated = 0
         reasons_by_count: dict[str, int] = {}
         examples: dict[str, str] = {}
+        if odd or twice:
+            if not odd:
+                self._show(con, dataset, texts)
+                con.execute(
+                    "create table broken (file_row_number bigint, _reasons varchar[]); create view mended as from raw limit 0"
+                )
+            quarantined, repeated = self._refuse(con, dataset)
+            con.execute(f"create view kept as select {columns} from typed anti join again using (file_row_number)")
+        else:  # as in most loads: planning what nobody needs takes longer than all the rest
+            con.execute(
+                f"create view kept as select {columns} from typed; create view refused_keys as select {key} from typed limit 0"
+            )
         if quarantined:
             reasons_by_count, examples = self._quarantine(con, dataset, load_id, hand)
         # A time that has not come yet is a typing error of somebody's: it must neither carry the cursor off nor look fresh.
@@ -458,6 +440,49 @@ class Landing:
             newest=newest_value,
             newest_on=newest_day,
         )
+
+    def _show(self, con: duckdb.DuckDBPyConnection, dataset: Dataset, texts: Set[str]) -> None:
+        """Leave `raw`: every record in words, as people see it where it is refused."""
+        shown = ", ".join(f"{judge.shown(column, column.name in texts)} as {quoted(column.name)}" for column in dataset.columns)
+        con.execute(f"create view raw as select file_row_number, {shown}, {EXTRA} from given")
+
+    def _mend(
+        self, con: duckdb.DuckDBPyConnection, dataset: Dataset, texts: Set[str], as_of: date, hand: Hand | None
+    ) -> forms.Read | None:
+        """Hold what does not look plain against every rule, which costs more than all the rest; `typed` then has what can be read. Leaves
+        `mended` and, with its reasons, `broken`."""
+        self._show(con, dataset, texts)
+        # A table of its own, or DuckDB asks the rules first.
+        con.execute("create table odd as from raw semi join (from typed where not _plain) using (file_row_number)")
+        how = _read(con, dataset, hand) if hand else None
+        mended = ", ".join(forms.mended(dataset, how, digits_on(as_of)))
+        con.execute(f"create table mended as select file_row_number, {mended} from odd")
+        reasons = ", ".join(judge.reasons(dataset, by_hand=hand is not None))
+        con.execute(
+            f"create table broken as select file_row_number, list_filter([{reasons}], lambda x: x is not null) as _reasons "
+            f"from mended where coalesce({reasons}) is not null"
+        )
+        con.execute("delete from typed where not _plain")
+        values = ", ".join(f"{judge.typed(column)} as {quoted(column.name)}" for column in dataset.columns)
+        con.execute(
+            f"insert into typed select file_row_number, {values}, true from mended anti join broken using (file_row_number)"
+        )
+        return how
+
+    def _refuse(self, con: duckdb.DuckDBPyConnection, dataset: Dataset) -> tuple[int, int]:
+        """Leave `again`, `refused` and `refused_keys`; how many records are refused, and how many are there again without harm."""
+        con.execute("create view parsed as select * exclude (_plain) from typed")
+        self._split_repeats(con, dataset)
+        told = " || ', ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in dataset.key)
+        con.execute(
+            "create table refused as from broken union all "
+            f"select r.file_row_number, ['key ' || {told} || ' is there twice with other values'] from raw r "
+            "join again using (file_row_number) where not again.harmless"
+        )
+        refused_key = ", ".join(f"{judge.typed(dataset.by_name[name])} as {quoted(name)}" for name in dataset.key)
+        con.execute(f"create table refused_keys as select {refused_key} from mended semi join broken using (file_row_number)")
+        quarantined, repeated = _one(con, "select (select count(*) from refused), (select count(*) from again where harmless)")
+        return quarantined, repeated
 
     def _split_repeats(self, con: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
         """Leave table `again`: every record whose key a better one has. The same values, or an older version, are harmless
