@@ -31,19 +31,21 @@ from unittest import mock
 import duckdb
 
 from dagster_project import __main__ as command_line
-from dagster_project import building, morning
+from dagster_project import building, morning, warmup
 from dagster_project.contract import DATASETS
 from dagster_project.delivery import deliver
 from dagster_project.demo import Demo
 from dagster_project.landing import Landing
 from dagster_project.night import Night, run_night
 from dagster_project.outgoing import MARTS
+from dagster_project.outgoing.page import pages_from
 from dagster_project.paths import ROOT
 from dagster_project.pull import pull
 from dagster_project.seals import key_in
 from dagster_project.settings import Settings
 from dagster_project.sources.catalogue import Sources
 from dagster_project.warehouse import Warehouse, publish, read
+from tests.spark.expectations import Expectations
 
 LEDGER = ROOT / "tests" / "fixtures" / "ledger"
 AS_OF = date(2025, 6, 30)
@@ -119,9 +121,19 @@ class House:
             )
             assert not [result for result in results if result.broken]
             run = {"run_id": "parts", "policy": settings.policy, "source": settings.source}
-            publish(warehouse.marts, settings.published, as_of, run)
-            marts, key = read(warehouse.parquet, MARTS), key_in(settings.home)
-            deliver(settings.worklists, landing, marts, as_of=as_of, policy=settings.policy, run={}, rejected={}, key=key)
+            published = publish(warehouse.marts, settings.published, as_of, run)
+            newest = {name: landing.loads(dataset, as_of)[-1].manifest for name, dataset in DATASETS.items()}
+            deliver(
+                settings.worklists,
+                landing,
+                read(warehouse.parquet, MARTS),
+                as_of=as_of,
+                policy=settings.policy,
+                run={},
+                rejected={name: load.quarantined for name, load in newest.items() if load.quarantined},
+                key=key_in(settings.home),
+                pages=pages_from(self.worklist(as_of), published, settings.reports, as_of),
+            )
         finally:
             warehouse.release()
 
@@ -148,13 +160,14 @@ class House:
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
-    def killed(self, as_of: date, when: Callable[[str], bool], after: float = 0.0) -> bool:
-        """A night in a process that gets SIGKILL `after` seconds after it said a line for which `when` holds.
+    def killed(self, as_of: date, when: Callable[[str], bool], after: float = 0.0, *, worker: bool = True) -> bool:
+        """A night in a process that gets SIGKILL `after` seconds after it said a line for which `when` holds, with the expectations'
+        `worker` beside it or without.
 
         Returns whether it was still alive then.
         """
         told, tells = multiprocessing.Pipe(duplex=False)
-        child = processes().Process(target=_talking_night, args=(tells, self.environment, self.settings, as_of))
+        child = processes().Process(target=_talking_night, args=(tells, self.environment, self.settings, as_of, worker))
         child.start()
         tells.close()
         try:
@@ -284,7 +297,9 @@ class _Tell(logging.Handler):
         self.listener.send(record.getMessage())
 
 
-def _talking_night(listener: Connection, environment: dict[str, str], settings: Settings, as_of: date) -> None:
+def _talking_night(listener: Connection, environment: dict[str, str], settings: Settings, as_of: date, worker: bool) -> None:
+    if not worker:
+        warmup.Worker = Expectations  # type: ignore[assignment,misc]
     os.environ.clear()
     os.environ.update(environment)
     logger = logging.getLogger("arrears")
