@@ -2,6 +2,10 @@ with scores as (
     select * from {{ ref('int_bureau_scores') }}
 ),
 
+risk_policy as (
+    select * from {{ policy_values('risk_policy', 'bureau_full_weight_days', 'bureau_no_weight_days') }} as risk_policy
+),
+
 snapshot_dates as (
     select
         snapshot_date,
@@ -53,9 +57,8 @@ usable_answers as (
         and answers.score_code = before.score_code
         and coalesce(answers.model_code, '') = coalesce(before.model_code, '')
         and snapshot_dates.half_year_before = before.day
-    where
-        {{ dbt.datediff('answers.scored_on', 'snapshot_dates.snapshot_date', 'day') }}
-        < {{ policy_value('risk_policy', 'bureau_no_weight_days') }}
+    cross join risk_policy
+    where {{ dbt.datediff('answers.scored_on', 'snapshot_dates.snapshot_date', 'day') }} < risk_policy.bureau_no_weight_days
 ),
 
 -- Bureaus that disagree are not averaged: the most cautious one counts, as long as it has not expired.
@@ -97,8 +100,7 @@ aged_facts as (
         snapshot_dates.snapshot_date,
         facts.bureau_dbt - before.bureau_dbt as bureau_dbt_change_6m,
         {{ dbt.datediff('facts.scored_on', 'snapshot_dates.snapshot_date', 'day') }} as age_days,
-        {{ dbt.datediff('facts.scored_on', 'snapshot_dates.snapshot_date', 'day') }}
-        < {{ policy_value('risk_policy', 'bureau_no_weight_days') }} as is_usable,
+        {{ dbt.datediff('facts.scored_on', 'snapshot_dates.snapshot_date', 'day') }} < risk_policy.bureau_no_weight_days as is_usable,
         facts.current_ratio is not null or facts.quick_ratio is not null or facts.debt_to_equity is not null as has_ratios
     from facts
     inner join snapshot_dates on facts.day = snapshot_dates.snapshot_date
@@ -106,6 +108,7 @@ aged_facts as (
         on facts.customer_id = before.customer_id
         and facts.bureau = before.bureau
         and snapshot_dates.half_year_before = before.day
+    cross join risk_policy
 ),
 
 ranked_facts as (
@@ -157,20 +160,21 @@ select
     score_signals.bureau_score,
     score_signals.bureau_score_source,
     score_signals.bureau_score_change_6m,
-    {{ bureau_weight('score_signals.score_age_days') }} as bureau_score_weight,
+    {{ bureau_weight('score_signals.score_age_days', 'risk_policy') }} as bureau_score_weight,
     fact_signals.bureau_dbt,
     fact_signals.bureau_dbt_source,
     fact_signals.industry_dbt,
     fact_signals.bureau_dbt_change_6m,
-    {{ bureau_weight('fact_signals.bureau_dbt_age_days') }} as bureau_dbt_weight,
+    {{ bureau_weight('fact_signals.bureau_dbt_age_days', 'risk_policy') }} as bureau_dbt_weight,
     fact_signals.current_ratio,
     fact_signals.quick_ratio,
     fact_signals.debt_to_equity,
     fact_signals.ratios_source,
-    {{ bureau_weight('fact_signals.ratios_age_days') }} as ratios_weight,
+    {{ bureau_weight('fact_signals.ratios_age_days', 'risk_policy') }} as ratios_weight,
     fact_signals.bureau_status,
     fact_signals.bureau_status_source
 from score_signals
 full outer join fact_signals
     on score_signals.customer_id = fact_signals.customer_id
     and score_signals.snapshot_date = fact_signals.snapshot_date
+cross join risk_policy

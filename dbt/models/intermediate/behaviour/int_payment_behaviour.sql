@@ -16,6 +16,15 @@ bureau_signals as (
     where snapshot_date = {{ as_of() }}
 ),
 
+behaviour_policy as (
+    select *
+    from {{ policy_values(
+        'behaviour_policy', 'new_paid_invoices', 'new_account_days',
+        chronic_late_share='decimal(18, 4)', one_off_on_time_share='decimal(18, 4)', hidden_stress_own_days='decimal(18, 4)',
+        hidden_stress_bureau_days='decimal(18, 4)', hidden_stress_bureau_rise_days='decimal(18, 4)'
+    ) }} as behaviour_policy
+),
+
 paydex_scale as (
     select
         days_beyond_terms as from_days,
@@ -66,25 +75,26 @@ judged as (
         case
             when late_share_12m is null then 'new'
             when
-                paid_invoices_24m < {{ policy_value('behaviour_policy', 'new_paid_invoices') }}
-                and {{ dbt.datediff('first_document_on', as_of(), 'day') }} < {{ policy_value('behaviour_policy', 'new_account_days') }}
+                paid_invoices_24m < behaviour_policy.new_paid_invoices
+                and {{ dbt.datediff('first_document_on', as_of(), 'day') }} < behaviour_policy.new_account_days
                 then 'new'
-            when late_share_12m >= {{ policy_value('behaviour_policy', 'chronic_late_share', 'decimal(18, 4)') }} then 'chronic'
-            when on_time_share_12m < {{ policy_value('behaviour_policy', 'one_off_on_time_share', 'decimal(18, 4)') }} then 'occasional'
+            when late_share_12m >= behaviour_policy.chronic_late_share then 'chronic'
+            when on_time_share_12m < behaviour_policy.one_off_on_time_share then 'occasional'
             when past_due_amount > 0 then 'one_off'
             else 'prompt'
         end as payer_pattern,
         case
-            when dbt_days_3m > {{ policy_value('behaviour_policy', 'hidden_stress_own_days', 'decimal(18, 4)') }} then false
+            when dbt_days_3m > behaviour_policy.hidden_stress_own_days then false
             when dbt_days_3m is null or bureau_dbt is null then null
             else
-                bureau_dbt >= {{ policy_value('behaviour_policy', 'hidden_stress_bureau_days', 'decimal(18, 4)') }}
+                bureau_dbt >= behaviour_policy.hidden_stress_bureau_days
                 or coalesce(
-                    bureau_dbt_change_6m >= {{ policy_value('behaviour_policy', 'hidden_stress_bureau_rise_days', 'decimal(18, 4)') }},
+                    bureau_dbt_change_6m >= behaviour_policy.hidden_stress_bureau_rise_days,
                     false
                 )
         end as hidden_stress
     from figures
+    cross join behaviour_policy
 ),
 
 on_paydex_scale as (

@@ -7,6 +7,14 @@ customer_snapshots as (
     select * from {{ ref('int_customer_snapshots') }}
 ),
 
+behaviour_policy as (
+    select *
+    from {{ policy_values(
+        'behaviour_policy', 'trend_min_months',
+        trend_slope_days='decimal(18, 4)', trend_change_days='decimal(18, 4)', trend_erratic_days='decimal(18, 4)'
+    ) }} as behaviour_policy
+),
+
 -- A month without activity is a row without a value: the windows below count months, not rows.
 cells as (
     select
@@ -102,22 +110,23 @@ select
     customer_id,
     month_index,
     cast(active_months as integer) as active_months,
-    case when active_months >= {{ policy_value('behaviour_policy', 'trend_min_months') }} then dbt_slope end as dbt_slope,
-    case when active_months >= {{ policy_value('behaviour_policy', 'trend_min_months') }} then dbt_r2 end as dbt_r2,
+    case when active_months >= behaviour_policy.trend_min_months then dbt_slope end as dbt_slope,
+    case when active_months >= behaviour_policy.trend_min_months then dbt_r2 end as dbt_r2,
     dbt_stddev,
     dbt_days_recent,
     dbt_days_prior,
     case
-        when active_months < {{ policy_value('behaviour_policy', 'trend_min_months') }} then 'insufficient_history'
+        when active_months < behaviour_policy.trend_min_months then 'insufficient_history'
         when
-            dbt_slope >= {{ policy_value('behaviour_policy', 'trend_slope_days', 'decimal(18, 4)') }}
-            and dbt_days_recent - dbt_days_prior >= {{ policy_value('behaviour_policy', 'trend_change_days', 'decimal(18, 4)') }}
+            dbt_slope >= behaviour_policy.trend_slope_days
+            and dbt_days_recent - dbt_days_prior >= behaviour_policy.trend_change_days
             then 'rising'
         when
-            dbt_slope <= -{{ policy_value('behaviour_policy', 'trend_slope_days', 'decimal(18, 4)') }}
-            and dbt_days_prior - dbt_days_recent >= {{ policy_value('behaviour_policy', 'trend_change_days', 'decimal(18, 4)') }}
+            dbt_slope <= -behaviour_policy.trend_slope_days
+            and dbt_days_prior - dbt_days_recent >= behaviour_policy.trend_change_days
             then 'falling'
-        when dbt_stddev >= {{ policy_value('behaviour_policy', 'trend_erratic_days', 'decimal(18, 4)') }} then 'erratic'
+        when dbt_stddev >= behaviour_policy.trend_erratic_days then 'erratic'
         else 'steady'
     end as direction
 from trends
+cross join behaviour_policy

@@ -27,6 +27,10 @@ loss_rates as (
     select * from {{ policy_rows('worklist_priority') }} as worklist_priority
 ),
 
+dunning_policy as (
+    select * from {{ policy_values('dunning_policy', 'collector_minutes_a_day', priority_chance='string') }} as dunning_policy
+),
+
 aging_buckets as (
     select * from {{ policy_rows('aging_buckets') }} as aging_buckets
 ),
@@ -49,7 +53,7 @@ priced as (
         -- By its own chance an item goes bad as often as it grows older than the oldest bucket begins, and is lost then as that bucket is.
         case
             when
-                {{ policy_value('dunning_policy', 'priority_chance', 'string') }} = 'item'
+                dunning_policy.priority_chance = 'item'
                 and expected_payments.chance_gone_bad is not null
                 then cast(
                     cast(expected_payments.chance_gone_bad as double)
@@ -70,6 +74,7 @@ priced as (
         on any_loss.tier = '*'
         and aging_buckets.bucket = any_loss.aging_bucket
     left join expected_payments on candidates.item_key = expected_payments.item_key
+    cross join dunning_policy
     cross join (select max(from_days) as from_days from aging_buckets) as oldest
     left join aging_buckets as oldest_bucket on oldest.from_days = oldest_bucket.from_days
     left join loss_rates as oldest_tier_loss
@@ -171,11 +176,12 @@ queued as (
 
 planned as (
     select
-        *,
+        queued.*,
         cast(ceiling(
-            cast(minutes_through as double) / {{ policy_value('dunning_policy', 'collector_minutes_a_day') }}
+            cast(queued.minutes_through as double) / dunning_policy.collector_minutes_a_day
         ) as integer) - 1 as days_ahead
     from queued
+    cross join dunning_policy
 ),
 
 numbered_days as (

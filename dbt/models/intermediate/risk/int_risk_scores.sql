@@ -16,6 +16,14 @@ snapshot_dates as (
     select * from {{ ref('int_snapshot_dates') }}
 ),
 
+risk_policy as (
+    select *
+    from {{ policy_values(
+        'risk_policy', tie_break_points='decimal(18, 4)', tie_break_strategic_value='decimal(18, 4)',
+        tie_break_long_years='decimal(18, 4)', tie_break_short_years='decimal(18, 4)'
+    ) }} as risk_policy
+),
+
 -- The selected pack is held against every snapshot date, the others against this morning's book only. A pack's weights stand side by
 -- side in one row, so that a score is one expression over a customer's row instead of a sum over as many rows as there are weights.
 packs as (
@@ -84,11 +92,12 @@ select
     {{ ratio('counted_weight', 'weight') }} as evidence,
     case
         when
-            strategic_value >= {{ policy_value('risk_policy', 'tie_break_strategic_value', 'decimal(18, 4)') }}
-            or relationship_years >= {{ policy_value('risk_policy', 'tie_break_long_years', 'decimal(18, 4)') }}
-            then -{{ policy_value('risk_policy', 'tie_break_points', 'decimal(18, 4)') }}
-        when relationship_years < {{ policy_value('risk_policy', 'tie_break_short_years', 'decimal(18, 4)') }}
-            then {{ policy_value('risk_policy', 'tie_break_points', 'decimal(18, 4)') }}
+            strategic_value >= risk_policy.tie_break_strategic_value
+            or relationship_years >= risk_policy.tie_break_long_years
+            then -risk_policy.tie_break_points
+        when relationship_years < risk_policy.tie_break_short_years
+            then risk_policy.tie_break_points
         else 0
     end as tie_break
 from summed
+cross join risk_policy
