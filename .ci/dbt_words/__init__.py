@@ -18,7 +18,7 @@ DBT = Path(__file__).resolve().parents[2] / "dbt"
 MACROS = "".join(path.read_text("utf-8") for path in sorted((DBT / "macros").glob("*.sql")))
 SELECTS = ("latest_version", "rows_of_words", "generate_series")
 """Macros that write a whole select."""
-TABLES = ("policy_rows", "policy_values", "policy_history", "first_of", "whole_numbers")
+TABLES = ("policy_rows", "policy_values", "policy_history", "reporting_digits", "first_of", "whole_numbers")
 """Macros that stand where a table does; of `first_of`, the one that is named."""
 LISTS = ("risk_factors", "kpi_catalogue", "kpi_scopes", "kpi_parts", "kpi_measures", "kpi_document_parts")
 """Macros that return what a model makes its columns from: these are asked."""
@@ -27,7 +27,7 @@ LISTS = ("risk_factors", "kpi_catalogue", "kpi_scopes", "kpi_parts", "kpi_measur
 def _stand_in(name: str) -> Callable[..., str]:
     def written(*given: Any, **named: Any) -> str:
         if name in TABLES:
-            return f"(select * from {given[0]})"
+            return f"(select * from {given[0] if given else name})"
         return f"select * from {name}" if name in SELECTS else f"{name}()"
 
     return written

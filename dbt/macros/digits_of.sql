@@ -6,7 +6,8 @@
     )
 {%- endmacro %}
 
-{#- Those of the reporting currency, of which there is one. -#}
+{#- Those of the reporting currency, of which there is one, as a row: cross join {{ reporting_digits() }} as reporting. In what is written
+    several times, as by `rounded`, a scalar subquery would be read as often. -#}
 {% macro reporting_digits() -%}
-    (select max(reporting_digits) from {{ ref('int_companies') }})
+    (select max(reporting_digits) as digits from {{ ref('int_companies') }})
 {%- endmacro %}

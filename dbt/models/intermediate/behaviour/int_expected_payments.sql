@@ -8,6 +8,11 @@ curves as (
     select * from {{ ref('int_curves') }}
 ),
 
+forecast_policy as (
+    select *
+    from {{ policy_values('forecast_policy', chance_a_day='double', likely_chance='double', safe_chance='double') }} as forecast_policy
+),
+
 -- What is older than the oldest bucket begins has gone bad.
 oldest_bucket as (
     select max(from_days) - 1 as days
@@ -25,9 +30,10 @@ ends as (
                 max(case when day = {{ last_curve_day() }} - 60 then log_still_open end)
                 - max(case when day = {{ last_curve_day() }} then log_still_open end) as double
             ) / 60,
-            {{ policy_value('forecast_policy', 'chance_a_day', 'double') }} / 10
+            max(forecast_policy.chance_a_day) / 10
         ) as rate
     from curves
+    cross join forecast_policy
     where day >= {{ last_curve_day() }} - 60
     group by curve, curve_customer_id
 ),
@@ -62,11 +68,11 @@ reached as (
         begun.item_key,
         min(case
             when cast(curves.log_still_open as double)
-                <= begun.log_now + ln(1 - {{ policy_value('forecast_policy', 'likely_chance', 'double') }}) then curves.day
+                <= begun.log_now + ln(1 - forecast_policy.likely_chance) then curves.day
         end) as likely_day,
         min(case
             when cast(curves.log_still_open as double)
-                <= begun.log_now + ln(1 - {{ policy_value('forecast_policy', 'safe_chance', 'double') }}) then curves.day
+                <= begun.log_now + ln(1 - forecast_policy.safe_chance) then curves.day
         end) as safe_day,
         {%- for days in [0, 10, 30, 'begun.bad_days'] %}
         max(case when curves.day = begun.due_day + {{ days }} then curves.log_still_open end) as log_at_{{ days | replace('begun.bad_', '') }}{{ ',' if not loop.last }}
@@ -76,6 +82,7 @@ reached as (
         on begun.curve = curves.curve
         and begun.curve_customer_id = curves.curve_customer_id
         and begun.age_days < curves.day
+    cross join forecast_policy
     group by begun.item_key
 ),
 
@@ -95,7 +102,7 @@ placed as (
         coalesce(
             reached.{{ name }}_day,
             least({{ last_curve_day() }} + ceil(
-                (begun.log_last - begun.log_now - ln(1 - {{ policy_value('forecast_policy', name ~ '_chance', 'double') }})) / begun.rate
+                (begun.log_last - begun.log_now - ln(1 - forecast_policy.{{ name }}_chance)) / begun.rate
             ), begun.age_days + {{ days_ahead }} + 1)
         ) as {{ name }}_day,
         {%- endfor %}
@@ -111,6 +118,7 @@ placed as (
         end as chance_later_{{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
     from begun
+    cross join forecast_policy
     left join reached on begun.item_key = reached.item_key
 )
 

@@ -8,6 +8,11 @@ habits as (
     select * from {{ ref('int_payment_habits') }}
 ),
 
+forecast_policy as (
+    select *
+    from {{ policy_values('forecast_policy', 'curve_shrinkage', chance_a_day='double', shape_share='double') }} as forecast_policy
+),
+
 digits as (
     {{ ten_digits() }}
 ),
@@ -72,9 +77,10 @@ book_exits as (
 life_table as (
     select
         days_late,
-        (paid + {{ policy_value('forecast_policy', 'chance_a_day', 'double') }})
+        (paid + forecast_policy.chance_a_day)
         / (cast(sum(ended) over (order by days_late desc rows between unbounded preceding and current row) as double) + 1) as chance
     from book_exits
+    cross join forecast_policy
 ),
 
 book_curve as (
@@ -91,9 +97,10 @@ expected as (
     select
         habits.customer_id,
         curve_days.days_late,
-        {{ policy_value('forecast_policy', 'shape_share', 'double') }} * shape.share_beyond
-        + (1 - {{ policy_value('forecast_policy', 'shape_share', 'double') }}) * book_curve.still_open as still_open
+        forecast_policy.shape_share * shape.share_beyond
+        + (1 - forecast_policy.shape_share) * book_curve.still_open as still_open
     from habits
+    cross join forecast_policy
     cross join curve_days
     inner join book_curve on curve_days.days_late = book_curve.days_late
     inner join shape
@@ -134,15 +141,16 @@ chances as (
         counted.days_late,
         (
             cast(counted.paid as double)
-            + {{ policy_value('forecast_policy', 'curve_shrinkage') }}
+            + forecast_policy.curve_shrinkage
             * greatest(1 - counted.still_open / coalesce(counted.open_before, 1), 0)
         )
         / (
             cast(customers.items - counted.ended_by_then + counted.ended as double)
-            + {{ policy_value('forecast_policy', 'curve_shrinkage') }}
+            + forecast_policy.curve_shrinkage
         ) as chance
     from counted
     inner join customers on counted.customer_id = customers.customer_id
+    cross join forecast_policy
 )
 
 select

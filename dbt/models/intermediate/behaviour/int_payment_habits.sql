@@ -10,6 +10,10 @@ paid as (
     where habit_outcome = 'paid'
 ),
 
+forecast_policy as (
+    select * from {{ policy_values('forecast_policy', 'most_usual_shrinkage', 'spread_shrinkage') }} as forecast_policy
+),
+
 customers as (
     select distinct customer_id
     from delays
@@ -78,10 +82,11 @@ book as (
         book_usual,
         case
             when between_customers > 0 and within > 0
-                then least(within / between_customers, {{ policy_value('forecast_policy', 'most_usual_shrinkage') }})
-            else {{ policy_value('forecast_policy', 'most_usual_shrinkage') }}
+                then least(within / between_customers, forecast_policy.most_usual_shrinkage)
+            else forecast_policy.most_usual_shrinkage
         end as shrinkage
     from variances
+    cross join forecast_policy
 ),
 
 usual as (
@@ -134,11 +139,12 @@ select
     greatest(
         (
             coalesce(cast(surprised.weighted_surprise as double), 0)
-            + {{ policy_value('forecast_policy', 'spread_shrinkage') }} * book_spread.book_spread
+            + forecast_policy.spread_shrinkage * book_spread.book_spread
         )
-        / nullif(coalesce(cast(surprised.weight as double), 0) + {{ policy_value('forecast_policy', 'spread_shrinkage') }}, 0),
+        / nullif(coalesce(cast(surprised.weight as double), 0) + forecast_policy.spread_shrinkage, 0),
         0.5
     ) as spread_days
 from usual
 left join surprised on usual.customer_id = surprised.customer_id
 cross join book_spread
+cross join forecast_policy

@@ -108,14 +108,15 @@ at_risk as (
         customer_calendar,
         severity,
         past_due_amount,
-        {{ rounded('past_due_x_loss_pct * 0.01', reporting_digits()) }} as expected_loss,
-        {{ rounded('cast(carried as decimal(24, 6))', reporting_digits()) }} as carrying_cost
+        {{ rounded('past_due_x_loss_pct * 0.01', 'reporting.digits') }} as expected_loss,
+        {{ rounded('cast(carried as decimal(24, 6))', 'reporting.digits') }} as carrying_cost
     from (
         select
             *,
             cast(past_due_x_days as double) * {{ policy_value('kpi_policy', 'cost_of_capital_pct', 'double') }} / 36500 as carried
         from summed
     ) as carrying
+    cross join {{ reporting_digits() }} as reporting
 ),
 
 action_steps as (

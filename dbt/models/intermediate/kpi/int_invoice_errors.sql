@@ -4,11 +4,11 @@
     ('lines_missing', 'lines_expected and line_count = 0', "'It has no lines'"),
     (
         'lines_do_not_add_up', 'line_count > 0 and amount not in (lines_amount, lines_amount + lines_tax, lines_amount + tax_amount)',
-        "concat_ws('', 'Lines come to ', " ~ amount_for_people('lines_amount', digits_of('facts.currency')) ~ ", ', the invoice to ', " ~ amount_for_people('amount', digits_of('facts.currency')) ~ ')'
+        "concat_ws('', 'Lines come to ', " ~ amount_for_people('lines_amount', 'digits') ~ ", ', the invoice to ', " ~ amount_for_people('amount', 'digits') ~ ')'
     ),
     (
         'tax_does_not_add_up', 'lines_with_tax > 0 and lines_tax <> tax_amount',
-        "concat_ws('', 'Tax of the lines is ', " ~ amount_for_people('lines_tax', digits_of('facts.currency')) ~ ", ', of the invoice ', " ~ amount_for_people('tax_amount', digits_of('facts.currency')) ~ ')'
+        "concat_ws('', 'Tax of the lines is ', " ~ amount_for_people('lines_tax', 'digits') ~ ", ', of the invoice ', " ~ amount_for_people('tax_amount', 'digits') ~ ')'
     ),
     (
         'terms_not_agreed', 'payment_terms <> agreed_terms and judges_terms and not is_excepted',
@@ -74,6 +74,10 @@ approved_terms as (
 
 exchange_rates as (
     select * from {{ ref('int_exchange_rates') }}
+),
+
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
 ),
 
 companies as (
@@ -168,6 +172,7 @@ facts as (
         documents.customer_id,
         documents.document_date,
         documents.currency,
+        coalesce(currencies.digits, 2) as digits,
         documents.amount,
         documents.tax_amount,
         documents.po_number,
@@ -206,20 +211,33 @@ facts as (
     left join excepted on documents.invoice_id = excepted.invoice_id
     left join emails on documents.customer_id = emails.customer_id
     left join known_currencies on documents.currency = known_currencies.currency
+    left join currencies on documents.currency = currencies.currency
+),
+
+failed as (
+    {%- for rule, fails, detail in rules %}
+    select
+        invoice_id,
+        document_number,
+        company_id,
+        customer_id,
+        document_date,
+        '{{ rule }}' as rule,
+        {{ detail }} as detail
+    from facts
+    where {{ fails }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
 )
 
-{% for rule, fails, detail in rules -%}
 select
     cast(invoice_id as string) as invoice_id,
     cast(document_number as string) as document_number,
     cast(company_id as string) as company_id,
     cast(customer_id as string) as customer_id,
     cast(document_date as date) as document_date,
-    cast('{{ rule }}' as string) as rule,
-    cast({{ detail }} as string) as detail
-from facts
-where {{ fails }}
-{% if not loop.last -%}
-union all
-{% endif -%}
-{%- endfor %}
+    cast(rule as string) as rule,
+    cast(detail as string) as detail
+from failed

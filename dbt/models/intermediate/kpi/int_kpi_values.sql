@@ -46,10 +46,11 @@ divided as (
         denominator,
         case
             when denominator <= 0 or (variant_above is not null and numerator > denominator) then null
-            when kpi = 'carrying_cost' then {{ rounded('cast(cast(numerator as double) * factor as decimal(24, 6))', reporting_digits()) }}
+            when kpi = 'carrying_cost' then {{ rounded('cast(cast(numerator as double) * factor as decimal(24, 6))', 'reporting.digits') }}
             else {{ rounded_once('cast(numerator as double) * factor / coalesce(cast(denominator as double), 1)') }}
         end as value
     from ratios
+    cross join {{ reporting_digits() }} as reporting
 ),
 
 differences as (

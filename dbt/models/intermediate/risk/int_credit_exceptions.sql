@@ -133,13 +133,13 @@ select
             case
                 when judged.granted is null then 'Neither days nor an amount'
                 when judged.kind = 'terms' then concat_ws('', cast(cast(judged.granted as integer) as string), ' days of credit')
-                else concat_ws('', 'Credit limit ', {{ amount_for_people('judged.granted', reporting_digits()) }})
+                else concat_ws('', 'Credit limit ', {{ amount_for_people('judged.granted', 'reporting.digits') }})
             end,
             case
                 when judged.tier is null then ', no tier was in force'
                 when judged.kind = 'terms'
                     then concat_ws('', ', tier ', judged.tier, ' allows ', cast(cast(judged.allowed as integer) as string))
-                else concat_ws('', ', tier ', judged.tier, ' allows ', {{ amount_for_people('judged.allowed', reporting_digits()) }})
+                else concat_ws('', ', tier ', judged.tier, ' allows ', {{ amount_for_people('judged.allowed', 'reporting.digits') }})
             end,
             case
                 when not judged.declared then '; no approved exception covers it'
@@ -152,5 +152,6 @@ select
     not judged.declared and judged.dated_on < adopted.adopted_on as is_before_policy
 from judged
 cross join adopted
+cross join {{ reporting_digits() }} as reporting
 left join covered on judged.invoice_id = covered.invoice_id
 where judged.declared or (judged.granted > judged.allowed and covered.invoice_id is null)

@@ -23,6 +23,10 @@ item_disputes as (
     select * from {{ ref('int_item_disputes') }}
 ),
 
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
+),
+
 hold_rules as (
     select * from {{ policy_rows('credit_holds') }} as credit_holds
 ),
@@ -131,11 +135,13 @@ used as (
 judged as (
     select
         used.*,
+        coalesce(currencies.digits, 2) as digits,
         coalesce(used_amount > 0 and used_amount > credit_limit * max_used_share, false) as is_over_limit,
         coalesce(
             past_due_too_long_amount > 0 and past_due_too_long_amount >= min_past_due_amount, false
         ) as is_past_due_too_long
     from used
+    left join currencies on used.reporting_currency = currencies.currency
 )
 
 select
@@ -162,9 +168,9 @@ select
     cast(
         case
             when limit_source = 'no_rate' then 'The limit is in a currency without an exchange rate'
-            when credit_limit is null then concat_ws('', 'Owes ', {{ amount_for_people('balance', digits_of('reporting_currency')) }}, ' ', reporting_currency, ' without a limit')
+            when credit_limit is null then concat_ws('', 'Owes ', {{ amount_for_people('balance', 'digits') }}, ' ', reporting_currency, ' without a limit')
             else concat_ws('',
-                'Balance ', {{ amount_for_people('balance', digits_of('reporting_currency')) }}, ' ', reporting_currency, ', limit ', {{ amount_for_people('credit_limit', digits_of('reporting_currency')) }},
+                'Balance ', {{ amount_for_people('balance', 'digits') }}, ' ', reporting_currency, ', limit ', {{ amount_for_people('credit_limit', 'digits') }},
                 case
                     when credit_limit > 0 then concat_ws('', ' (', {{ for_people(ratio('used_amount', 'credit_limit'), "'percent'") }}, ' used)')
                     else ' (no credit)'
@@ -174,7 +180,7 @@ select
         || case
             when not is_past_due_too_long then ''
             else concat_ws('',
-                '; ', {{ amount_for_people('past_due_too_long_amount', digits_of('reporting_currency')) }}, ' more than ', cast(max_past_due_days as string),
+                '; ', {{ amount_for_people('past_due_too_long_amount', 'digits') }}, ' more than ', cast(max_past_due_days as string),
                 ' days past due, the oldest ', cast(oldest_past_due_days as string)
             )
         end

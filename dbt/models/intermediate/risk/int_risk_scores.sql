@@ -63,8 +63,10 @@ weighed as (
         end as {{ factor.name }}_weight,
         cast(case
             when {{ pack }}_weight is null or signals.{{ factor.name }} is null then 0
-            when {{ pack }}_negative_is_worst = 1 and {{ value }} < 0 then cast(100 as decimal(18, 4))
-            else least(greatest({{ ratio('100 * (' ~ value ~ ' - ' ~ pack ~ '_best_at)', pack ~ '_worst_at - ' ~ pack ~ '_best_at') }}, 0), 100)
+            when {{ pack }}_negative_is_worst = 1 and {{ value }} < 0 then 100
+            else cast(cast(least(greatest(
+                cast(100 * ({{ value }} - {{ pack }}_best_at) as double) / nullif(cast({{ pack }}_worst_at - {{ pack }}_best_at as double), 0), 0
+            ), 100) as decimal(18, 10)) as decimal(7, 4))
         end as decimal(7, 4)) as {{ factor.name }}_badness
         {%- endfor %}
     from signals

@@ -14,6 +14,10 @@ rules as (
     select * from {{ policy_rows('customer_data_rules') }} as customer_data_rules
 ),
 
+currencies as (
+    select * from {{ policy_rows('currencies') }} as currencies
+),
+
 issues as (
     select customer_id, rule, other_customer_id, detail from {{ ref('int_duplicate_customers') }}
     union all
@@ -26,23 +30,25 @@ issues as (
     select customer_id, rule, other_customer_id, detail from unlisted
     union all
     select
-        customer_id,
+        limit_use.customer_id,
         {{ policy_name('customer_data_rules', 'closed_with_balance') }} as rule,
         cast(null as string) as other_customer_id,
-        concat_ws('', 'Closed, and ', {{ amount_for_people('balance', digits_of('reporting_currency')) }}, ' ', reporting_currency, ' open') as detail
+        concat_ws('', 'Closed, and ', {{ amount_for_people('limit_use.balance', 'coalesce(currencies.digits, 2)') }}, ' ', limit_use.reporting_currency, ' open') as detail
     from limit_use
-    where status = 'closed' and balance <> 0
+    left join currencies on limit_use.reporting_currency = currencies.currency
+    where limit_use.status = 'closed' and limit_use.balance <> 0
     union all
     select
         limit_use.customer_id,
         {{ policy_name('customer_data_rules', 'limit_not_convertible') }} as rule,
         cast(null as string) as other_customer_id,
         concat_ws('',
-            'Limit ', {{ amount_for_people('customers.credit_limit', digits_of('customers.currency')) }}, ' ', coalesce(customers.currency, 'of no currency'), ': no rate to ',
+            'Limit ', {{ amount_for_people('customers.credit_limit', 'coalesce(currencies.digits, 2)') }}, ' ', coalesce(customers.currency, 'of no currency'), ': no rate to ',
             coalesce(limit_use.reporting_currency, 'the reporting currency')
         ) as detail
     from limit_use
     inner join customers on limit_use.customer_id = customers.customer_id
+    left join currencies on customers.currency = currencies.currency
     where limit_use.limit_source = 'no_rate'
 )
 

@@ -16,6 +16,10 @@ currencies as (
     select * from {{ policy_rows('currencies') }} as currencies
 ),
 
+kpi_policy as (
+    select * from {{ policy_values('kpi_policy', cost_of_capital_pct='decimal(9, 4)') }} as kpi_policy
+),
+
 customers as (
     select * from {{ ref('int_customers') }}
 ),
@@ -80,12 +84,12 @@ valued as (
         weighed.*,
         {{ rounded(
             quotient(
-                'cast(amount_reporting - discount_amount_reporting as decimal(24, 4)) * days_sooner * '
-                ~ policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)'), '36500'
+                'cast(amount_reporting - discount_amount_reporting as decimal(24, 4)) * days_sooner * kpi_policy.cost_of_capital_pct', '36500'
             ),
             'reporting_digits'
         ) }} as worth_amount_reporting
     from weighed
+    cross join kpi_policy
 )
 
 select

@@ -125,12 +125,13 @@ movers as (
             members.kpi,
             members.scope,
             members.scope_value,
-            concat_ws('', coalesce(customers.name, members.customer_id), ' +', {{ amount_for_people('members.moved', reporting_digits()) }}) as mover,
+            concat_ws('', coalesce(customers.name, members.customer_id), ' +', {{ amount_for_people('members.moved', 'reporting.digits') }}) as mover,
             row_number() over (
                 partition by members.kpi, members.scope, members.scope_value order by members.moved desc, members.customer_id
             ) as place
         from members
         left join customers on members.customer_id = customers.customer_id
+        cross join {{ reporting_digits() }} as reporting
         where members.moved > 0
     ) as ranked
     where place <= 3

@@ -6,6 +6,17 @@ advice as (
     select * from {{ policy_rows('review_advice') }} as review_advice
 ),
 
+risk_policy as (
+    select *
+    from {{ policy_values(
+        'risk_policy', thin_margin_pct='decimal(9, 4)', slow_from_days='decimal(9, 4)', tie_break_strategic_value='decimal(9, 4)'
+    ) }} as risk_policy
+),
+
+kpi_policy as (
+    select * from {{ policy_values('kpi_policy', cost_of_capital_pct='decimal(9, 4)') }} as kpi_policy
+),
+
 standing as (
     select * from {{ ref('int_review_reasons') }}
 ),
@@ -72,7 +83,7 @@ select
     cast(accounts.oldest_past_due_days as integer) as oldest_past_due_days,
     cast(accounts.gross_margin_pct as decimal(18, 4)) as gross_margin_pct,
     cast(accounts.strategic_value as decimal(18, 4)) as strategic_value,
-    {{ rounded(per_cent_of('accounts.past_due_amount', policy_value('kpi_policy', 'cost_of_capital_pct', 'decimal(9, 4)')), reporting_digits()) }}
+    {{ rounded(per_cent_of('accounts.past_due_amount', 'kpi_policy.cost_of_capital_pct'), 'reporting.digits') }}
         as carrying_cost_a_year_amount,
     cast(advice.advice as string) as advice,
     cast(accounts.dbt_direction as string) as dbt_direction,
@@ -83,16 +94,19 @@ select
     cast(accounts.bureau_status as string) as bureau_status
 from reasons
 inner join accounts on reasons.customer_id = accounts.customer_id
+cross join risk_policy
+cross join kpi_policy
+cross join {{ reporting_digits() }} as reporting
 left join score_falls on accounts.customer_id = score_falls.customer_id
 left join advice
     on advice.margin = case
         when accounts.gross_margin_pct is null then 'unknown'
-        when accounts.gross_margin_pct < {{ policy_value('risk_policy', 'thin_margin_pct', 'decimal(9, 4)') }} then 'thin'
+        when accounts.gross_margin_pct < risk_policy.thin_margin_pct then 'thin'
         else 'sound'
     end
     and advice.pace = case
-        when accounts.dbt_days_recent >= {{ policy_value('risk_policy', 'slow_from_days', 'decimal(9, 4)') }} then 'slow' else 'prompt'
+        when accounts.dbt_days_recent >= risk_policy.slow_from_days then 'slow' else 'prompt'
     end
     and advice.standing = case
-        when accounts.strategic_value >= {{ policy_value('risk_policy', 'tie_break_strategic_value', 'decimal(9, 4)') }} then 'strategic' else 'ordinary'
+        when accounts.strategic_value >= risk_policy.tie_break_strategic_value then 'strategic' else 'ordinary'
     end

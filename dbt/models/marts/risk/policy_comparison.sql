@@ -49,6 +49,7 @@ billings as (
         sum(billed_daily.billed) as billed
     from {{ ref('int_billed_daily') }} as billed_daily
     cross join billed_window
+cross join {{ reporting_digits() }} as reporting
     where
         {{ dbt.datediff('billed_daily.moved_on', as_of(), 'day') }} < billed_window.days
         and billed_daily.moved_on <= {{ as_of() }}
@@ -145,9 +146,10 @@ select
     cast(accounts.exposure as decimal(18, 4)) as exposure_amount,
     cast(greatest(accounts.exposure - compared.credit_limit, 0) as decimal(18, 4)) as exposure_above_limit_amount,
     cast(accounts.billed as decimal(18, 4)) as billed_amount,
-    {{ rounded(quotient('cast(accounts.billed as double) * compared.net_days_change', 'billed_window.days'), reporting_digits()) }} as receivables_change_amount,
+    {{ rounded(quotient('cast(accounts.billed as double) * compared.net_days_change', 'billed_window.days'), 'reporting.digits') }} as receivables_change_amount,
     cast(accounts.net_days as integer) as net_days_today,
     cast(accounts.credit_limit as decimal(18, 4)) as credit_limit_today
 from compared
 inner join accounts on compared.customer_id = accounts.customer_id
 cross join billed_window
+cross join {{ reporting_digits() }} as reporting
