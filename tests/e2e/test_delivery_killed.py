@@ -7,6 +7,7 @@ a process that kills itself just before its n-th rename or link.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,16 +30,24 @@ LISTED = ("dunning_worklist", "dunning_items", "cash_forecast_weekly")
 """The marts of which something is remembered. What else a list shows takes seconds each time, and no step more."""
 
 
-def deliver_built(settings: Settings, as_of: date, deadly: int) -> int:
-    """Publish the first morning's build as `as_of`, and its worklists; die before step number `deadly`. Returns the steps taken."""
-    taken = 0
+PLACES = (
+    *("published/parquet", "published/arrears.duckdb", r"landing/issued_steps/[^/]+"),
+    *(rf"worklists/\.{AS_OF}\.previous", f"worklists/{AS_OF}"),
+)
+"""What the steps that count put in place: the link to the Parquet files, the file of marts, the steps remembered, the old list aside, the
+new list where it was."""
+
+
+def deliver_built(settings: Settings, as_of: date, deadly: int = 0) -> list[str]:
+    """Publish the first morning's build as `as_of`, and its worklists; die before step number `deadly`. Returns what each step put in
+    place, as paths from the home."""
+    taken: list[str] = []
 
     def counted(step: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(step)
         def take(*args: Any, **kwargs: Any) -> Any:
-            nonlocal taken
-            taken += 1
-            if taken == deadly:
+            taken.append(os.path.relpath(args[1], settings.home))
+            if len(taken) == deadly:
                 os.kill(os.getpid(), signal.SIGKILL)
             return step(*args, **kwargs)
 
@@ -79,18 +88,19 @@ def test_a_delivery_killed_anywhere_leaves_each_file_old_or_new_and_the_next_one
 ) -> None:
     whole = first_morning.copy(tmp_path / "whole")
     before = visible(whole)
-    steps = deliver_built(whole.settings, AS_OF, deadly=0)
+    steps = deliver_built(whole.settings, AS_OF)
     after = visible(whole)
     assert before != after
-    # the file of marts, the link to the Parquet files, the steps remembered, the old list aside, the new list in its place
-    for step in (steps - 5, steps - 3, steps - 2, steps - 1, steps):
+    deadly = [max(n for n, placed in enumerate(steps, 1) if re.fullmatch(place, placed)) for place in PLACES]
+    assert deadly == sorted(deadly) and deadly[-1] == len(steps)
+    for step in deadly:
         house = first_morning.copy(tmp_path / f"killed-{step}")
         assert killed_at(house, AS_OF, step), step
         now = visible(house)
         odd = {name for name in before.keys() | after.keys() if now.get(name) not in (before.get(name), after.get(name))}
         # A folder cannot be renamed over another: between its two renames the list waits beside its place
-        assert odd == set() or (step == steps and all(name.startswith(f"worklists/{AS_OF}/") for name in odd)), step
-        assert deliver_built(house.settings, AS_OF, deadly=0)
+        assert odd == set() or (step == len(steps) and all(name.startswith(f"worklists/{AS_OF}/") for name in odd)), step
+        assert deliver_built(house.settings, AS_OF)
         assert visible(house) == after, step
 
 
@@ -109,7 +119,7 @@ def test_a_tool_that_has_the_file_open_for_writing_stops_no_delivery(next_mornin
     tool = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert tool.stdout and tool.stdout.readline() == "open\n"
-        assert deliver_built(next_morning.settings, NEXT_DAY, deadly=0)
+        assert deliver_built(next_morning.settings, NEXT_DAY)
         said, _ = tool.communicate("", timeout=30)
     finally:
         tool.kill()
