@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
+from dagster_project.bounded import Bounded
 from dagster_project.contract import DATASETS, ISSUED_STEPS
 from dagster_project.delivery import deliver
-from dagster_project.incoming.intake import take_in
+from dagster_project.incoming import intake
 from dagster_project.landing import Landing
 from dagster_project.policy import SEEDS
 from dagster_project.sources.files import FilesSource
@@ -97,7 +98,7 @@ class Night:
 
     def take_in(self, as_of: date) -> int:
         """Read the inbox; how many answers it gave."""
-        taken = take_in(self.inbox, self.worklists, self.landing, as_of, KEY)
+        taken = intake.take_in(self.inbox, self.worklists, self.landing, as_of, KEY)
         assert not taken.refused and not taken.rejected, taken
         return taken.outcomes
 
@@ -126,8 +127,30 @@ class Night:
         return duckdb.sql(f"select * from read_parquet({files})").to_arrow_table().to_pylist() if files else []
 
 
+class KeptReader(Bounded):
+    """A reader of workbooks for all mornings: to start one takes longer than to read what collectors say."""
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def one_reader() -> Iterator[None]:
+    readers: list[KeptReader] = []
+
+    def reader(*bounds: int) -> Bounded:
+        readers[:] = readers or [KeptReader(*bounds)]
+        return readers[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "Bounded", reader)
+        yield
+    for kept in readers:
+        kept.stop()
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, one_reader: None) -> Story:
     chance, told = Random("sixty mornings"), Story()
     world = World("a company")
     for back in range(75, 0, -1):
