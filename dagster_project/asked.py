@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from datetime import date
 
-from dagster_project import dbt_build, gates, upkeep
+from dagster_project import dbt_build, gates, reconcile, upkeep
+from dagster_project.incoming import intake
 from dagster_project.mail import reminders
-from dagster_project.outgoing.letters.drafts import is_written
+from dagster_project.outgoing.letters import drafts
 from dagster_project.policy import PolicyError, refuse_gaps, rows_in_force
 
 
 def asked_for() -> frozenset[tuple[str, str]]:
     """As (table, name)."""
-    return dbt_build.asked_for() | gates.ASKED_FOR | upkeep.ASKED_FOR | reminders.ASKED_FOR | {("landing_limits", "*")}
+    by_python = (module.ASKED_FOR for module in (gates, upkeep, reminders, intake, drafts, reconcile))
+    return dbt_build.asked_for().union({("landing_limits", "*")}, *by_python)
 
 
 def refuse_a_policy_with_gaps(pack: str, day: date) -> None:
@@ -26,7 +28,7 @@ def refuse_a_policy_with_gaps(pack: str, day: date) -> None:
         PolicyError: something is not; each has a line.
     """
     refuse_gaps(asked_for(), pack, day)
-    if mute := [row for row in rows_in_force("dunning_steps", pack, day) if not is_written(row["template"])]:
+    if mute := [row for row in rows_in_force("dunning_steps", pack, day) if not drafts.is_written(row["template"])]:
         raise PolicyError(
             "\n".join(
                 f"dunning_steps.csv: tier {row['tier']} step {row['step']} of the pack {pack} is said with the template "

@@ -129,6 +129,15 @@ def number(table: str, row: Row, column: str, of: Callable[[str], T]) -> T:
         ) from None
 
 
+def parameter(table: str, name: str, pack: str, day: date, seeds: Path = SEEDS) -> int:
+    """The value of a parameter that is a whole number.
+
+    Raises:
+        PolicyError: the row is not there, or holds none.
+    """
+    return number(table, row_in_force(table, name, pack, day, seeds), "value", int)
+
+
 @cache
 def _keys() -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
     """What names a row of each table, and which tables are a whole: dbt_project.yml has both."""

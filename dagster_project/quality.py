@@ -31,6 +31,8 @@ from dagster_project.landing import Landing, Load
 from dagster_project.policy import EVERY_PACK, LandingLimits, limits_of
 
 TRAILING_LOADS = 14
+"""Loads before a load's own whose median is the usual volume: two weeks of nights. What may differ from it, `landing_limits` says."""
+
 FEWEST_ROWS = 30
 """Rows of a load from which amounts and filled columns say what is usual."""
 

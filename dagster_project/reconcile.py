@@ -20,6 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from dagster_project.amounts import digits_in, digits_on, written
+from dagster_project.policy import parameter
 from dagster_project.settings import Settings
 from dagster_project.sources import Aged, Opening, SourceError
 from dagster_project.sources.catalogue import CONNECTORS
@@ -32,9 +33,9 @@ SHOWN: Final = 20
 """Differences that the page has; the files beside it have every one."""
 
 ZERO: Final = Decimal(0)
-ROUNDING: Final = 5
-"""How many of the smallest amounts there are several documents in another currency that are settled may leave of a customer in the entity's
-own."""
+ROUNDING: Final = ("control_policy", "rounding_amounts")
+ASKED_FOR: Final = frozenset((ROUNDING,))
+"""The rows policy must have for what is held against a source's own report."""
 UNKNOWN: Final = "not explained"
 NOW: Final = date.max
 """The day whose policy says how amounts look: the newest there is."""
@@ -165,11 +166,12 @@ def _aged(settings: Settings, source: str, as_of: date, con: duckdb.DuckDBPyConn
                 reported = list(connector.aged(opened, as_of))
         except SourceError as refused:
             return None, f"It was asked for and could not be had: {printable(str(refused))}"
-    return compared(con, reported), ""
+    return compared(con, reported, parameter(*ROUNDING, settings.policy, as_of)), ""
 
 
-def compared(con: duckdb.DuckDBPyConnection, reported: Iterable[Aged]) -> list[Balance]:
-    """The published open items by customer beside a source's report: in base currency where the report is, else in the items'."""
+def compared(con: duckdb.DuckDBPyConnection, reported: Iterable[Aged], rounding: int) -> list[Balance]:
+    """The published open items by customer beside a source's report: in base currency where the report is, else in the items'. Up to
+    `rounding` of the smallest amounts there are is what settled documents in another currency may leave of a customer."""
     theirs: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for said in reported:
         theirs[said.customer_id, said.currency] += said.balance
@@ -194,7 +196,7 @@ def compared(con: duckdb.DuckDBPyConnection, reported: Iterable[Aged]) -> list[B
         difference = theirs.get(key, ZERO) - ours
         cause = _cause(difference, documents.get(key[0], ZERO), cash, credits, foreign if in_base else 0) if difference else ""
         least = Decimal(1).scaleb(-digits_in(key[1], digits_on(NOW)))
-        if cause == UNKNOWN and in_base and several and abs(difference) <= ROUNDING * least:
+        if cause == UNKNOWN and in_base and several and abs(difference) <= rounding * least:
             cause = "cents: what rounding leaves of settled documents in another currency"
         balances.append(Balance(key[0], key[1], theirs.get(key, ZERO), ours, cause))
     return balances

@@ -17,7 +17,7 @@ from typing import Final, Literal, get_args
 from dagster_project.contract import LANDED
 from dagster_project.incoming.intake import DONE
 from dagster_project.landing import Landing
-from dagster_project.policy import number, row_in_force
+from dagster_project.policy import parameter
 from dagster_project.settings import Settings
 from dagster_project.warehouse import nobody_works_in
 
@@ -27,17 +27,17 @@ log = logging.getLogger("arrears.upkeep")
 Kept = Literal["compact_after_loads", "quarantine_days", "inbox_done_days", "log_days", "warehouse_days", "run_history_days"]
 
 TABLE: Final = "retention_policy"
-ASKED_FOR: Final = frozenset((TABLE, parameter) for parameter in get_args(Kept))
+ASKED_FOR: Final = frozenset((TABLE, what) for what in get_args(Kept))
 """The rows policy must have for tidying up: what goes wrong there does not stop a night, and would not be noticed."""
 
 
-def kept(parameter: Kept, settings: Settings, day: date) -> int:
+def kept(what: Kept, settings: Settings, day: date) -> int:
     """A number of `retention_policy`.
 
     Raises:
         PolicyError: the row is not there, or holds no number.
     """
-    return number(TABLE, row_in_force(TABLE, parameter, settings.policy, day), "value", int)
+    return parameter(TABLE, what, settings.policy, day)
 
 
 def compact(settings: Settings, landing: Landing, *, after: int) -> dict[str, int]:
@@ -53,8 +53,8 @@ def compact(settings: Settings, landing: Landing, *, after: int) -> dict[str, in
 def clear(settings: Settings, landing: Landing, day: date) -> dict[str, int]:
     """Remove what is older than policy keeps it. Returns how many files or folders of each kind went."""
 
-    def old(paths: Iterator[Path], parameter: Kept) -> list[Path]:
-        oldest = (datetime.combine(day, datetime.min.time(), UTC) - timedelta(days=kept(parameter, settings, day))).timestamp()
+    def old(paths: Iterator[Path], what: Kept) -> list[Path]:
+        oldest = (datetime.combine(day, datetime.min.time(), UTC) - timedelta(days=kept(what, settings, day))).timestamp()
         return [path for path in paths if path.stat().st_mtime < oldest]
 
     quarantine = [

@@ -18,12 +18,9 @@ from dagster_project.form import Answer, Question
 LONGEST_VALUE: Final = 100
 """Characters past which nothing is a day or an amount any more."""
 
-LONGEST_PROMISE_DAYS: Final = 366
-"""A promised date further off is a slip of the keyboard."""
 
-
-def answer_in(question: Question, cell: Any, as_of: date, currencies: frozenset[str]) -> Any:
-    """The answer in a cell.
+def answer_in(question: Question, cell: Any, as_of: date, currencies: frozenset[str], promise_days: int) -> Any:
+    """The answer in a cell of the list of `as_of`. A promised day lies up to `promise_days` after it.
 
     Raises:
         ValueError: it cannot be taken; the message says what to write instead.
@@ -32,7 +29,7 @@ def answer_in(question: Question, cell: Any, as_of: date, currencies: frozenset[
         case Answer.CHOICE:
             return _choice(question, cell)
         case Answer.DATE:
-            return day_in(cell, as_of)
+            return day_in(cell, as_of, promise_days)
         case Answer.AMOUNT:
             return amount_in(cell, currencies, digits_on(as_of))
         case Answer.TEXT:
@@ -51,12 +48,14 @@ _DAY_FORMATS: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d.%m.%y",
 _DAY_ZERO: Final = date(1899, 12, 30)
 
 
-def day_in(cell: Any, as_of: date) -> date:
+def day_in(cell: Any, as_of: date, promise_days: int) -> date:
     day = _as_day(cell)
     if day < as_of:
         raise ValueError(f"{day} is before the list's own day, {as_of}: write the day that was promised")
-    if day > as_of + timedelta(days=LONGEST_PROMISE_DAYS):
-        raise ValueError(f"{day} is more than a year away: write the day that was promised, such as {as_of + timedelta(days=7)}")
+    if day > as_of + timedelta(days=promise_days):
+        raise ValueError(
+            f"{day} is more than {promise_days} days away: write the day that was promised, such as {as_of + timedelta(days=7)}"
+        )
     return day
 
 

@@ -58,9 +58,17 @@ class Filled:
     rejected: Sequence[Rejected]
 
 
-def judged(handed: Handed, issued_on: Callable[[date], Issued | None], key: bytes, *, morning: date, max_age_days: int) -> Filled:
+def judged(
+    handed: Handed,
+    issued_on: Callable[[date], Issued | None],
+    key: bytes,
+    *,
+    morning: date,
+    max_age_days: int,
+    promise_days: int,
+) -> Filled:
     """What a workbook says. `issued_on` finds the list of a date, `key` is what its rows were sealed with; `morning` is the one the
-    answers are for.
+    answers are for. What policy allows: a list is up to `max_age_days` old, a promised day up to `promise_days` after its list.
 
     Raises:
         Refused: the workbook is of no list that answers are still taken for.
@@ -80,7 +88,7 @@ def judged(handed: Handed, issued_on: Callable[[date], Issued | None], key: byte
         raise Refused(
             f"no sheet has a column {form.KEY_HEADER} and columns to fill in: take the list as it was issued and fill it in again"
         )
-    list_ = _List(issued, key, as_of, policy)
+    list_ = _List(issued, key, as_of, policy, promise_days)
     rejected: list[Rejected] = [*handed.calls.faults]
     outcomes = [*_customers(handed.calls, list_, rejected)]
     rejected += handed.faults
@@ -139,6 +147,7 @@ class _List:
     key: bytes
     as_of: date
     policy: str
+    promise_days: int
 
     def is_own(self, row: Row, customer_id: str, item_id: str = "") -> bool:
         """Whether the row is the one this house issued about them. Lists from before rows were sealed are taken at their word."""
@@ -153,7 +162,7 @@ def _customers(table: Table, list_: _List, rejected: list[Rejected]) -> Iterator
     asked = {question.name: question for question in form.QUESTIONS}
     for row, customer_id in _known(table, list_, issued.customer_ids, form.KEY_HEADER, "on the list", rejected):
         currencies = issued.currencies[customer_id]
-        answers = _answers(table, form.QUESTIONS, row, customer_id, list_.as_of, currencies, rejected)
+        answers = _answers(table, form.QUESTIONS, row, customer_id, list_, currencies, rejected)
         when, how_much = answers.pop("promised_date", None), answers.pop("promised_amount", None)
         given = [name for name in ("promised_date", "promised_amount") if name in row.cells]
         if how_much and (beyond := _beyond(how_much, issued.owed.get(customer_id, {}), digits_on(list_.as_of))):
@@ -181,7 +190,7 @@ def _documents(table: Table, list_: _List, rejected: list[Rejected]) -> Iterator
     for row, item_id in _known(table, list_, list_.issued.item_ids, form.ITEM_KEY_HEADER, "of the list", rejected):
         item = list_.issued.items[item_id]
         currencies = frozenset({item.currency})
-        answers = _answers(table, form.ITEM_QUESTIONS, row, item.customer_id, list_.as_of, currencies, rejected)
+        answers = _answers(table, form.ITEM_QUESTIONS, row, item.customer_id, list_, currencies, rejected)
         how_much = answers.pop("disputed_amount", None)
         if how_much and item.open_amount is not None and how_much[0] > item.open_amount:
             said = (
@@ -248,7 +257,7 @@ def _answers(
     questions: Sequence[Question],
     row: Row,
     customer_id: str,
-    as_of: date,
+    list_: _List,
     currencies: frozenset[str],
     rejected: list[Rejected],
 ) -> dict[str, Any]:
@@ -257,7 +266,7 @@ def _answers(
     for question in questions:
         if question.name in row.cells:
             try:
-                value = answer_in(question, row.cells[question.name], as_of, currencies)
+                value = answer_in(question, row.cells[question.name], list_.as_of, currencies, list_.promise_days)
             except ValueError as wrong:
                 rejected.append(table.reject(row, question, customer_id, str(wrong)))
             else:

@@ -32,7 +32,7 @@ from dagster_project.incoming.inbox import Outcome, judged, write_rejected
 from dagster_project.incoming.issued import issued_on
 from dagster_project.incoming.workbook import Handed, Rejected, opened
 from dagster_project.landing import Landing, Manifest
-from dagster_project.policy import EVERY_PACK, limits_of
+from dagster_project.policy import EVERY_PACK, limits_of, parameter
 from dagster_project.sources import Delivery, page_schema
 from dagster_project.words import printable
 
@@ -40,6 +40,10 @@ log = logging.getLogger("arrears.ingestion")
 
 DONE = "done"
 ERRORS = ".errors.csv"
+PROMISE_DAYS = ("dunning_policy", "longest_promise_days")
+ASKED_FOR = frozenset((PROMISE_DAYS,))
+"""The rows policy must have for what comes back."""
+
 LONGEST_WAIT = 600  # seconds for another run's reading to end
 READING_SECONDS, READING_MEGABYTES = 180, 2_048
 """What one workbook may take to be read; the largest list there is takes a tenth of it."""
@@ -85,6 +89,7 @@ def take_in(inbox: Path, worklists: Path, landing: Landing, as_of: date, key: by
     with FileLock(inbox / ".lock", timeout=LONGEST_WAIT):
         issued = cache(lambda day: issued_on(day, landing, worklists))
         max_age_days = limits_of(WORKLIST_OUTCOMES.name, pack, as_of).max_age_days or 0
+        promise_days = parameter(*PROMISE_DAYS, pack, as_of)
         answers: dict[str, tuple[Outcome, str]] = {}
         read_files: list[tuple[Path, Sequence[Rejected]]] = []
         refused: dict[str, str] = {}
@@ -99,7 +104,7 @@ def take_in(inbox: Path, worklists: Path, landing: Landing, as_of: date, key: by
                     continue
                 try:
                     handed = _opened(reader, path)
-                    filled = judged(handed, issued, key, morning=as_of, max_age_days=max_age_days)
+                    filled = judged(handed, issued, key, morning=as_of, max_age_days=max_age_days, promise_days=promise_days)
                 except Refused as reason:
                     if not os.path.lexists(path):  # somebody took it back
                         continue

@@ -237,14 +237,15 @@ class Landing:
         as_of: date,
         *,
         since: datetime | None = None,
-        quarantine_share: Decimal = Decimal("0.01"),
+        quarantine_share: Decimal = Decimal(0),
         anew: bool = False,
         alone: bool = False,
     ) -> Manifest:
         """Stage, judge and commit a delivery; `None` records that the source has no such dataset.
 
-        `quarantine_share` is the largest share of records that may be refused. `anew`: a delivery of everything makes up for what is
-        damaged, which is put aside; otherwise nothing lands on top of it. `alone`: nor on top of what another machine lands meanwhile.
+        `quarantine_share` is the largest share of records that may be refused, without it none. `anew`: a delivery of everything makes up
+        for what is damaged, which is put aside; otherwise nothing lands on top of it. `alone`: nor on top of what another machine lands
+        meanwhile.
 
         Raises:
             SourceError: the source failed on the way.

@@ -26,7 +26,7 @@ from dagster_project.mail.journal import Entry, Journal
 from dagster_project.mail.post import Folder, post_of
 from dagster_project.mail.sending import ADDRESS, Letter, Sent, mark_of, send_once
 from dagster_project.outgoing.export import MANIFEST
-from dagster_project.policy import number, row_in_force, rows_in_force
+from dagster_project.policy import parameter, rows_in_force
 from dagster_project.seals import key_in
 from dagster_project.settings import Settings
 from dagster_project.words import printable
@@ -131,7 +131,7 @@ def _some(names: Sequence[str]) -> str:
 
 def _cap(pack: str, as_of: date) -> tuple[int, str]:
     table, name = MOST_A_DAY
-    most = number(table, row_in_force(table, name, pack, as_of), "value", int)
+    most = parameter(table, name, pack, as_of)
     return most, f"{most:,} letters a day may go out by themselves ({table}, {name})"
 
 

@@ -33,6 +33,7 @@ from dagster_project.outgoing.names import distinct_slugs
 from dagster_project.outgoing.workbook.book import COPY, LINE, PAGE
 from dagster_project.outgoing.workbook.mart_sheets import COLLECTOR, MART_SHEETS
 from dagster_project.outgoing.workbook.process import EVERYONE, of, workbooks
+from dagster_project.policy import parameter
 from dagster_project.seals import seal
 
 MARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -134,7 +135,7 @@ def export(
     """
     actions = marts["dunning_worklist"].sort_by([("rank", "ascending"), ("customer_id", "ascending")])
     book = marts.get("open_items")
-    actions = drafts.with_files(actions)
+    actions = drafts.with_files(actions, parameter(*drafts.MOST, policy, as_of))
     facts = gather(marts, actions, book, as_of, policy, rejected, warnings)
     if book is not None:
         _statements_tie(actions, book)

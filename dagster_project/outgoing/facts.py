@@ -10,13 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.amounts import Digits, digits_in, digits_on, written
 from dagster_project.outgoing.workbook.sheets import money_format, short
+
+
+MOST_KPIS: Final = 12
+"""Key figures that a summary has room for; `kpi_monthly` has all of them."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def _key_figures(kpis: pa.Table | None) -> list[dict[str, Any]]:
         pc.and_(pc.equal(kpis.column("scope"), "total"), pc.equal(kpis.column("month"), pc.max(kpis.column("month"))))
     )
     rows = [row for row in latest.to_pylist() if row["value"] is not None and (row["headline"] or row["tripped"])]
-    return sorted(rows, key=lambda row: (row["headline"] or float("inf"), row["kpi"]))[:12]
+    return sorted(rows, key=lambda row: (row["headline"] or float("inf"), row["kpi"]))[:MOST_KPIS]
 
 
 def _first_day(rows: pa.Table) -> float:

@@ -54,7 +54,9 @@ def words(text: str) -> None:
 def came_back(handed: Handed, folder: Path) -> Filled | None:
     """Judge it, and write what comes back as the night does."""
     try:
-        filled = judged(handed, lambda day: ISSUED if day == LISTED else None, KEY, morning=MORNING, max_age_days=45)
+        filled = judged(
+            handed, lambda day: ISSUED if day == LISTED else None, KEY, morning=MORNING, max_age_days=45, promise_days=366
+        )
     except Refused as reason:
         words(str(reason))
         return None

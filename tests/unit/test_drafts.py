@@ -92,7 +92,7 @@ def drafted(mart: Callable[..., pa.Table]) -> Callable[..., Draft]:
         letterhead: Any = None,
         **changes: Any,
     ) -> Draft:
-        actions = drafts.with_files(mart("dunning_worklist", {**ACTION, "item_count": len(items), **changes}))
+        actions = drafts.with_files(mart("dunning_worklist", {**ACTION, "item_count": len(items), **changes}), 500)
         acted = mart("dunning_items", *items)
         (draft,) = drafts.drafts(AS_OF, "net_terms", actions, acted, book, link, letterhead)
         return draft
@@ -177,7 +177,7 @@ def test_every_text_reads_well_whatever_there_is_to_say(language: str, channel: 
         for place, ((template, effect), tone, audience, items, given) in enumerate(cases)
     ]
     acted = mart("dunning_items", *(item for case in cases for item in case[3]))
-    made = drafts.drafts(AS_OF, "net_terms", drafts.with_files(mart("dunning_worklist", *actions)), acted, None, "")
+    made = drafts.drafts(AS_OF, "net_terms", drafts.with_files(mart("dunning_worklist", *actions), 500), acted, None, "")
     for draft, (_, _, _, items, _) in zip(made, cases, strict=True):
         text = text_of(draft)
         assert draft.subject and not re.search(r"[{}]|None|\n\n\n| \n", text), text
@@ -407,7 +407,9 @@ def test_the_first_statements_are_printed_and_the_others_are_tables(
 ) -> None:
     monkeypatch.setattr(drafts, "MOST_PRINTED", 2)
     customers = [f"{number:04}" for number in range(3)]
-    actions = drafts.with_files(mart("dunning_worklist", *({**ACTION, "customer_id": one, "item_count": 1} for one in customers)))
+    actions = drafts.with_files(
+        mart("dunning_worklist", *({**ACTION, "customer_id": one, "item_count": 1} for one in customers)), 500
+    )
     acted = mart("dunning_items", *({**ITEMS[0], "customer_id": one} for one in customers))
     book = pa.concat_tables([book_of(mart, OPEN[0], customer=one) for one in customers])
     made = drafts.drafts(AS_OF, "net_terms", actions, acted, book, "", letterhead)
@@ -529,7 +531,7 @@ def test_each_draft_has_a_file_of_its_own_that_the_list_names_and_the_checksums_
     ]
     items = [{**ITEMS[0], "customer_id": key} for key, *_ in people]
     listed = drafts.write_drafts(
-        tmp_path, AS_OF, "net_terms", drafts.with_files(mart("dunning_worklist", *rows)), mart("dunning_items", *items), None
+        tmp_path, AS_OF, "net_terms", drafts.with_files(mart("dunning_worklist", *rows), 500), mart("dunning_items", *items), None
     )
     files = listed["draft_file"].to_pylist()
     assert len({name.lower() for name in files}) == len(people)
@@ -544,14 +546,11 @@ def test_each_draft_has_a_file_of_its_own_that_the_list_names_and_the_checksums_
     ]
 
 
-def test_a_collector_gets_no_more_drafts_than_anybody_sends_in_a_day(
-    tmp_path: Path, mart: Callable[..., pa.Table], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(drafts, "MOST", 2)
+def test_a_collector_gets_no_more_drafts_than_anybody_sends_in_a_day(tmp_path: Path, mart: Callable[..., pa.Table]) -> None:
     rows = [{**ACTION, "customer_id": key, "collector": key[0], "item_count": 1} for key in ("a1", "a2", "b1", "a3", "b2", "a4")]
     items = [{**ITEMS[0], "customer_id": row["customer_id"]} for row in rows]
     listed = drafts.write_drafts(
-        tmp_path, AS_OF, "net_terms", drafts.with_files(mart("dunning_worklist", *rows)), mart("dunning_items", *items), None
+        tmp_path, AS_OF, "net_terms", drafts.with_files(mart("dunning_worklist", *rows), 2), mart("dunning_items", *items), None
     )
     names = [Path(name).name[:2] if name else None for name in listed["draft_file"].to_pylist()]
     assert names == ["a1", "a2", "b1", None, "b2", None]

@@ -150,7 +150,7 @@ def stored(cell: str, value: Any) -> Callable[[re.Match[str]], str]:
 def back(path: Path, issued: Path, morning: date = MORNING) -> Filled:
     landing = Landing(issued.parent.parent / "landing", issued.parent.parent / "quarantine")
     found = lambda day: issued_on(day, landing, issued.parent)  # noqa: E731
-    return judged(workbook.opened(path), found, KEY, morning=morning, max_age_days=45)
+    return judged(workbook.opened(path), found, KEY, morning=morning, max_age_days=45, promise_days=366)
 
 
 def sealed(who: str, item: str = "") -> str:
@@ -233,16 +233,18 @@ def test_an_empty_workbook_says_nothing(fill: Callable[..., Path], issued: Path)
         ("next Friday", "no date: write it as"),
         ("31.06.2025", "no date"),
         ("2025-06-01", "before the list's own day, 2025-06-02"),
-        (date(2052, 6, 30), "more than a year away"),
+        (date(2026, 6, 3), date(2026, 6, 3)),
+        (date(2026, 6, 4), "more than 366 days away"),
+        (date(2052, 6, 30), "more than 366 days away"),
         (99999999, "no date"),
     ],
 )
 def test_a_day_is_taken_where_it_can_be_read_in_one_way(cell: Any, day: Any) -> None:
     if isinstance(day, date):
-        assert answers.day_in(cell, LISTED) == day
+        assert answers.day_in(cell, LISTED, 366) == day
     else:
         with pytest.raises(ValueError, match=re.escape(day)):
-            answers.day_in(cell, LISTED)
+            answers.day_in(cell, LISTED, 366)
 
 
 EURO, BOTH = frozenset({"EUR"}), frozenset({"EUR", "USD"})

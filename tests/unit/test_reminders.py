@@ -163,7 +163,7 @@ def test_nothing_leaves_where_it_is_not_asked_for_or_anything_is_in_doubt(
 def test_a_morning_sends_no_more_than_policy_lets_it_however_often_it_is_run(
     office: Office, configured: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reminders, "row_in_force", lambda *asked: {"value": "2"})
+    monkeypatch.setattr(reminders, "parameter", lambda *asked: 2)
     settings = configured()
     deliver(settings)
     office.does = {"ap@klein.example": ["rcpt 550 not here <ap@klein.example>"]}
@@ -233,7 +233,7 @@ def test_thirty_mornings_of_kills_faults_and_reruns(
             for address in ("ap@klein.example", "kasse@gross.example")
         }
         cap = chance.choice((1, 2, 200))
-        monkeypatch.setattr(reminders, "row_in_force", lambda *asked, cap=cap: {"value": str(cap)})
+        monkeypatch.setattr(reminders, "parameter", lambda *asked, cap=cap: cap)
         for _ in range(chance.randint(1, 3)):
             left, before = chance.randint(0, 9), chance.random() < 0.5
 

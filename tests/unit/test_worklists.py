@@ -40,7 +40,7 @@ from dagster_project.outgoing import (
 from dagster_project.outgoing.letters import drafts
 from dagster_project.outgoing.workbook import process
 from dagster_project.outgoing.workbook.mart_sheets import MART_SHEETS
-from dagster_project.outgoing.workbook.sheets import money_format
+from dagster_project.outgoing.workbook.sheets import AMBER, GREEN, RED, colours_of, money_format
 
 AS_OF = date(2026, 11, 20)
 MONEY = pa.decimal128(18, 4)
@@ -884,6 +884,15 @@ def test_rows_lead_to_the_customers_page_and_documents_to_their_copies(tmp_path:
     last = calls.max_row
     coloured = {str(rule.sqref).split(":")[-1].lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for rule in calls.conditional_formatting}
     assert coloured == {str(last)}, "each over all rows, so that a row keeps its colours wherever it is sorted to"
+    rules = [rule for area in calls.conditional_formatting for rule in area.rules if rule.type == "expression"]
+    fills = [(rule.formula[0].rpartition("=")[2], f"#{rule.dxf.fill.bgColor.rgb[-6:]}") for rule in rules]
+    assert fills == [(f'"{tier}"', colour) for tier, (colour, _) in colours_of(["1", "2", "3"]).items()], "the pack's own tiers"
+
+
+def test_the_best_tier_is_green_and_the_worst_red_whatever_a_pack_calls_them() -> None:
+    assert colours_of(["A", "B", "C", "D"]) == {"A": GREEN, "B": AMBER, "C": AMBER, "D": RED}
+    assert colours_of(["only"]) == {"only": GREEN}
+    assert colours_of([]) == {}
 
 
 def test_sheets_print_on_one_page_width_with_their_header_repeated(folder: Path) -> None:

@@ -48,11 +48,12 @@ FOLDER: Final = "drafts"
 CHECKSUMS: Final = "SHA256SUMS"
 """Checksums of all drafts, as `sha256sum -c` reads them."""
 
-MOST: Final = 500
-"""Drafts a collector gets, from the top of the list: more than anybody sends in a day. The actions after them have none."""
+MOST: Final = ("dunning_policy", "drafts_a_collector")
+ASKED_FOR: Final = frozenset((MOST,))
+"""The rows policy must have for drafts."""
 
 MOST_PRINTED: Final = 1_000
-"""Statements that are there as PDF, from the top of the list: a hundredth of a second each."""
+"""Statements that are there as PDF, from the top of the list: a hundredth of a second each, which is what a night has for them."""
 
 SENIOR: Final = ("senior", "executive")
 LONGEST_NAME, LONGEST_SUBJECT = 120, 200
@@ -182,9 +183,9 @@ class Draft:
     content: bytes
 
 
-def with_files(actions: pa.Table) -> pa.Table:
-    """The actions with `draft_file`, the name that a draft for each will have: up to `MOST` a collector, the others have none."""
-    given = _given(actions)
+def with_files(actions: pa.Table, most: int) -> pa.Table:
+    """The actions with `draft_file`, the name that a draft for each will have: up to so many a collector, the others have none."""
+    given = _given(actions, most)
     names = _file_names(actions.filter(given))
     place = pc.if_else(given, pc.subtract(pc.cumulative_sum(pc.cast(given, pa.int32())), 1), None)
     return actions.append_column("draft_file", pa.array(names, pa.string()).take(place))
@@ -222,13 +223,13 @@ def write_drafts(
     return actions.add_column(actions.column_names.index("draft_file"), "draft_subject", told)
 
 
-def _given(actions: pa.Table) -> pa.Array:
+def _given(actions: pa.Table, most: int) -> pa.Array:
     """Which actions get a draft: the first of each collector's."""
     seen: Counter[str | None] = Counter()
     given = []
     for collector in actions.column("collector").to_pylist():
         seen[collector] += 1
-        given.append(seen[collector] <= MOST)
+        given.append(seen[collector] <= most)
     return pa.array(given, pa.bool_())
 
 

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import duckdb
 
+from dagster_project.policy import rows_in_force
+
 Row = Mapping[str, Any]
 
 LONGEST: Final = 12
@@ -29,8 +31,6 @@ FORETOLD_WEEKS: Final = 4
 
 LATE_MONTHS: Final = 3
 """Months of settled items that are asked whose fault their late days were."""
-
-HEADLINES: Final = ("dso", "best_possible_dso", "cei", "dbt_days", "average_days_delinquent", "promise_kept_share")
 
 AGING: Final = {
     "aging_share_current": "Not due",
@@ -97,6 +97,7 @@ def morning(con: duckdb.DuckDBPyConnection) -> Morning:
     """Read the page's figures; `con` has a view for each mart."""
     as_of, policy = _one(con, "select as_of, policy from run").values()
     currency = _one(con, "select coalesce(max(reporting_currency), '') as currency from credit_limit_use")["currency"]
+    buckets = sorted(rows_in_force("aging_buckets", policy, as_of), key=lambda row: int(row["from_days"] or -1))
     return Morning(
         as_of=as_of,
         policy=policy,
@@ -127,10 +128,10 @@ def morning(con: duckdb.DuckDBPyConnection) -> Morning:
         ),
         headlines=_rows(
             con,
-            f"""
+            """
             select * from kpi_monthly
-            where scope = 'total' and kpi in {HEADLINES} and month = (select max(month) from kpi_monthly)
-            order by list_position({list(HEADLINES)}, kpi)
+            where scope = 'total' and headline is not null and month = (select max(month) from kpi_monthly)
+            order by headline, kpi
             """,
         ),
         dso=_rows(
@@ -259,8 +260,9 @@ def morning(con: duckdb.DuckDBPyConnection) -> Morning:
                 sum(roll_rate_loss) as roll_rate_loss, sum(provision_year_ago) as provision_year_ago,
                 sum(lost_since_year_ago) as lost_since_year_ago, max(year_ago) as year_ago
             from credit_loss_provision group by grouping sets ((aging_bucket), ())
-            order by grouping(aging_bucket), list_position(['current', '1-30', '31-60', '61-90', '90+'], aging_bucket), aging_bucket
+            order by grouping(aging_bucket), list_position(?::varchar[], aging_bucket), aging_bucket
             """,
+            [row["bucket"] for row in buckets],
         ),
         pilot=_rows(con, "select * from pilot_effect where month = (select max(month) from pilot_effect) order by kpi"),
     )
@@ -339,8 +341,8 @@ def _by_customer(con: duckdb.DuckDBPyConnection, query: str) -> dict[str, list[R
     return found
 
 
-def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
-    result = con.execute(query)
+def _rows(con: duckdb.DuckDBPyConnection, query: str, *values: object) -> list[Row]:
+    result = con.execute(query, values)
     names = [column[0] for column in result.description or ()]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 

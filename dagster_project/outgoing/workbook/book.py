@@ -37,17 +37,18 @@ from dagster_project.outgoing.workbook.sheets import (
     GREY,
     NAVY,
     NUMBER_FORMATS,
-    TIERS,
     TONES,
     Column,
     Kind,
     Looks,
     Sheet,
+    colours_of,
     counted,
     long_date,
     money_format,
     short,
 )
+from dagster_project.policy import rows_in_force
 
 
 def write_workbook(path: Path, facts: Facts, listing: Listing) -> None:
@@ -474,7 +475,11 @@ class _Book:
                 },
             )
         tier = places["tier_in_force"]
-        for name, (background, ink) in TIERS.items():
+        ranked = sorted(
+            rows_in_force("risk_tier_terms", self.facts.policy, self.facts.as_of), key=lambda row: int(row["tier_rank"])
+        )
+        for name, (background, ink) in colours_of([row["tier"] for row in ranked]).items():
+            quoted = name.replace('"', '""')
             sheet.conditional_format(
                 first,
                 tier,
@@ -482,7 +487,7 @@ class _Book:
                 tier,
                 {
                     "type": "formula",
-                    "criteria": f'=${xl_col_to_name(tier)}{first + 1}="{name}"',
+                    "criteria": f'=${xl_col_to_name(tier)}{first + 1}="{quoted}"',
                     "format": self.book.add_format({"bg_color": background, "font_color": ink, "bold": True}),
                 },
             )

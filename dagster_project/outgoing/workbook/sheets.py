@@ -35,12 +35,11 @@ GREEN, AMBER, RED = ("#E3F4E6", "#1E7B34"), ("#FFF1D6", "#9A5B00"), ("#FBE0DD", 
 FILL_IN = ("#FFFBE6", "#E0B93B")
 
 TONES: Final = {"friendly": GREEN, "neutral": (PALE, NAVY), "firm": AMBER, "urgent": RED}
-TIERS: Final = {
-    **dict.fromkeys(("1", "A", "net_30"), GREEN),
-    **dict.fromkeys(("2", "B", "C", "net_15"), AMBER),
-    **dict.fromkeys(("3", "D", "pay_on_order"), RED),
-}
-"""Colours of tones and of the tiers of the packs that ship; others go without."""
+
+
+def colours_of(tiers: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The colours of tiers, which come best first: the best is green, the worst red."""
+    return {tier: GREEN if not place else RED if place == len(tiers) - 1 else AMBER for place, tier in enumerate(tiers)}
 
 
 class Kind(StrEnum):
