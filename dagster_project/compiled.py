@@ -38,6 +38,9 @@ STAND_IN: Final = date(2001, 2, 3)
 NO_CURRENCY: Final = "XTS"
 """The reporting currency it is compiled for, by ISO 4217 one for tests, which is replaced as well."""
 
+Compiled = tuple[Any, list[Any]]
+"""dbt's project, and its nodes with their statements."""
+
 
 class Objection(Exception):
     """Something about the morning is not as it has to be. The message says what, for the log: dbt says it for people."""
@@ -59,14 +62,15 @@ class Node:
     contract: tuple[tuple[str, str], ...] = ()
 
 
-def compiled(policy: str = "net_terms", reporting_currency: str = "") -> Sequence[Node]:
-    """The project's nodes in the order in which they can be run; compiled again where a file of the project changed.
+def compiled(policy: str = "net_terms", reporting_currency: str = "", given: Compiled | None = None) -> Sequence[Node]:
+    """The project's nodes in the order in which they can be run; compiled again where a file of the project changed. `given`:
+    what `dbt_compiled` gave for the policy, for whoever has it already.
 
     Raises:
         DbtError: the project does not parse or compile.
     """
     asked, compiled_for = (f"nullif('{currency}', '')" for currency in (reporting_currency, NO_CURRENCY))
-    return [replace(node, sql=node.sql.replace(compiled_for, asked)) for node in _kept(policy)]
+    return [replace(node, sql=node.sql.replace(compiled_for, asked)) for node in _kept(policy, given)]
 
 
 def needed_for(nodes: Sequence[Node], *names: str) -> list[Node]:
@@ -78,9 +82,12 @@ def needed_for(nodes: Sequence[Node], *names: str) -> list[Node]:
     return [node for node in nodes if (node.name in wanted if node.kind != "test" else wanted.issuperset(node.parents))]
 
 
-def _kept(policy: str) -> Sequence[Node]:
+def _kept(policy: str, given: Compiled | None) -> Sequence[Node]:
     return [
-        _read(node) for node in kept(f"nightly.{policy}", Path(__file__), lambda: [asdict(node) for node in _compile(policy)])
+        _read(node)
+        for node in kept(
+            f"nightly.{policy}", Path(__file__), lambda: [asdict(node) for node in _nodes(*(given or dbt_compiled(policy)))]
+        )
     ]
 
 
@@ -105,10 +112,16 @@ def _read(node: dict[str, Any]) -> Node:
     return Node(**{**node, "parents": tuple(node["parents"]), "contract": columns})
 
 
-def _compile(policy: str) -> list[Node]:
-    parsed, found = dbt_build.compile_all(
-        dbt_build.vars_of(STAND_IN, policy, NO_CURRENCY), dbt_build.TARGET / f"compiled.{policy}"
-    )
+def dbt_compiled(policy: str) -> Compiled:
+    """The project for the morning and the currency that a run replaces.
+
+    Raises:
+        DbtError: the project does not compile.
+    """
+    return dbt_build.compile_all(dbt_build.vars_of(STAND_IN, policy, NO_CURRENCY), dbt_build.TARGET / f"compiled.{policy}")
+
+
+def _nodes(parsed: Any, found: Sequence[Any]) -> list[Node]:
     nodes = {node.unique_id: node for node in found if node.resource_type in ("seed", "model", "test")}
     ordered: dict[str, Node] = {}
 

@@ -13,14 +13,14 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import duckdb
 import pyarrow as pa
 
 from dagster_project import compiled as nightly
-from dagster_project import dbt_build, morning
-from dagster_project.compiled import NO_CURRENCY, STAND_IN, Node, at, kept, needed_for
+from dagster_project import morning
+from dagster_project.compiled import NO_CURRENCY, Node, at, kept, needed_for
+from dagster_project.compiled import STAND_IN as STAND_IN
 from dagster_project.duck import connect
 from dagster_project.landing import Known, Landing
 from dagster_project.paths import SEEDS
@@ -49,10 +49,9 @@ def apart(policy: str = "net_terms") -> dict[str, str]:
 
 
 def _apart(policy: str) -> dict[str, str]:
-    said = dbt_build.compile_all(dbt_build.vars_of(STAND_IN, policy, NO_CURRENCY), dbt_build.TARGET / f"apart.{policy}")
-    with mock.patch.object(dbt_build, "compile_all", return_value=said):
-        nightly.compiled(policy)
-    parsed, found = said
+    given = nightly.dbt_compiled(policy)
+    nightly.compiled(policy, given=given)
+    parsed, found = given
     nodes = parsed.nodes | {node.unique_id: node for node in found}
     return {
         node.name: (node._pre_injected_sql or node.compiled_code).replace(f"'{NO_CURRENCY}'", "''")

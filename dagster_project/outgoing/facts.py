@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 from dagster_project.amounts import Digits, digits_in, digits_on, written
 from dagster_project.outgoing.workbook.sheets import money_format, short
 
-
 MOST_KPIS: Final = 12
 """Key figures that a summary has room for; `kpi_monthly` has all of them."""
 
