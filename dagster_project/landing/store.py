@@ -48,6 +48,7 @@ from dagster_project.landing.forget import Person, Record, blank_refused, blanks
 from dagster_project.landing.judge import CONTRADICTION, kind_of, quoted
 from dagster_project.landing.loads import MANIFEST, ROWS, STAMP, LandingError, Load, Manifest, find, seal_of
 from dagster_project.landing.read import empty_select, rows_select
+from dagster_project.policy import EVERY_PACK, limits_of
 from dagster_project.sources import EXTRA, Delivery, Hand
 from dagster_project.words import printable, shown
 
@@ -237,15 +238,15 @@ class Landing:
         as_of: date,
         *,
         since: datetime | None = None,
-        quarantine_share: Decimal = Decimal(0),
+        quarantine_share: Decimal | None = None,
         anew: bool = False,
         alone: bool = False,
     ) -> Manifest:
         """Stage, judge and commit a delivery; `None` records that the source has no such dataset.
 
-        `quarantine_share` is the largest share of records that may be refused, without it none. `anew`: a delivery of everything makes up
-        for what is damaged, which is put aside; otherwise nothing lands on top of it. `alone`: nor on top of what another machine lands
-        meanwhile.
+        `quarantine_share` is the largest share of records that may be refused, without it what policy has for every pack. `anew`: a
+        delivery of everything makes up for what is damaged, which is put aside; otherwise nothing lands on top of it. `alone`: nor on top
+        of what another machine lands meanwhile.
 
         Raises:
             SourceError: the source failed on the way.
@@ -273,6 +274,8 @@ class Landing:
                 with duck.scratch(staging, self.memory_limit) as con:
                     if received:
                         tally = self._judge(con, dataset, staging, load_id, loaded_at, as_of, delivery.hand)
+                        if quarantine_share is None:
+                            quarantine_share = limits_of(dataset.name, EVERY_PACK, as_of).max_quarantined_share
                         self._refuse_too_many(dataset, load_id, received, tally, quarantine_share)
                     gone = _gone(con, dataset, delivery)
                     tally = self._write(con, dataset, staging, load_id, loaded_at, as_of, tally, received > 0, gone)

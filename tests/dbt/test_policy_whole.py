@@ -205,7 +205,7 @@ def test_a_bucket_that_is_split_needs_its_losses(nodes: Sequence[Node], seeds: P
 
 def test_a_step_that_is_said_with_a_text_nobody_wrote_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_a_policy_with_gaps(PACK, MORNING)
-    monkeypatch.setattr(asked_module, "is_written", lambda template: template != "third_notice_hold_warning")
+    monkeypatch.setattr(asked_module.drafts, "is_written", lambda template: template != "third_notice_hold_warning")
 
     with pytest.raises(
         PolicyError, match=r"^dunning_steps.csv: tier \* step third_notice .* add templates/en/third_notice_hold_warning.txt$"
