@@ -26,7 +26,7 @@ from tests.listening import listening
 from tests.post_office import Office, free_port
 
 LONG = (
-    *("test_sixty_mornings", "test_mornings", "test_refusals", "test_cases", "test_demo_mornings", "test_random_books"),
+    *("test_six_weeks", "test_mornings", "test_refusals", "test_cases", "test_demo_mornings", "test_random_books"),
     *("test_delivery_killed", "test_rehearsal", "test_policy_packs", "test_unit_tests", "test_replay", "test_compact"),
 )
 """The modules that take longest, longest first: begun last, one of them would keep one process busy while the others idle."""

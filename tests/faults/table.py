@@ -38,7 +38,7 @@ STAGES: Final = {
     "e2e/test_delivery_killed.py": "Delivering, killed",
     "e2e/test_refusals.py": "Whole nights that must stop",
     "e2e/test_operations.py": "Backup and service",
-    "simulation/test_sixty_mornings.py": "Sixty mornings of a company that moves",
+    "simulation/test_six_weeks.py": "Six weeks of a company that moves",
     "faults/test_a_bad_week.py": "A week of faults",
 }
 """The modules that try faults, in the order of a night."""

@@ -1,7 +1,7 @@
 """What must be true of every morning, worked out from the ledger alone: slow, obvious, sharing nothing with the SQL.
 
 Belongs here: balances, days off, what is dunnable and what nobody may be asked for. Does not belong here: what happens
-(`world.py`) and running the mornings (`test_sixty_mornings.py`).
+(`world.py`) and running the mornings (`test_six_weeks.py`).
 """
 
 from __future__ import annotations

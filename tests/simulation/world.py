@@ -49,7 +49,7 @@ class Said:
 
 
 class World:
-    """A company with some two dozen customers. `live(day)` makes a day happen; `known(day)` is the ledger that evening."""
+    """A company. `live(day)` makes a day happen in it; `known(day)` is the ledger that evening."""
 
     def __init__(self, seed: str, customers: int = 24):
         self.chance = Random(seed)

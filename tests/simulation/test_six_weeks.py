@@ -1,4 +1,4 @@
-"""Sixty mornings of a company that moves: what the lists ask for, and that they never ask for what they must not.
+"""Six weeks of a company that moves: what the lists ask for, and that they never ask for what they must not.
 
 Nights are skipped, run twice, and asked for again later; cash comes in late, bounces, is booked without its invoice; disputes and
 promises come and go; customers go bankrupt, move to the agency, cannot be reached; collectors hand workbooks back. Each law is a
@@ -35,11 +35,12 @@ from .law import PARAMETERS, STEPS, Ledger, spacing_faults
 from .world import World
 
 FIRST = date(2025, 11, 24)
-"""A Monday: Thanksgiving, Christmas, the turn of the year and Epiphany lie ahead."""
-MORNINGS = 60
+"""A Monday: Thanksgiving, Christmas and the turn of the year lie ahead."""
+MORNINGS, CUSTOMERS = 42, 28
+"""A morning costs about the same whatever is in its book: rather more customers than more mornings."""
 SKIPPED, TWICE, AGAIN_LATER = 0.12, 0.08, 0.06
 SHOWN = ("dunning_worklist", "dunning_items")
-MINUTES_A_DAY = 15
+MINUTES_A_DAY = 20
 """So little time has a collector of this company for its list that some of it waits."""
 
 
@@ -152,10 +153,10 @@ def one_reader() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory, one_reader: None) -> Story:
     chance, told = Random("sixty mornings"), Story()
-    world = World("a company")
+    world = World("a company", CUSTOMERS)
     for back in range(75, 0, -1):
         world.live(FIRST - timedelta(days=back))
-    night, collector = Night(tmp_path_factory.mktemp("sixty"), world), Collector("a patient person")
+    night, collector = Night(tmp_path_factory.mktemp("six-weeks"), world), Collector("a patient person")
     handed_in: list[Answer] = []
     for day in (FIRST + timedelta(days=n) for n in range(MORNINGS)):
         if chance.random() >= SKIPPED:
