@@ -7,12 +7,12 @@ payment_behaviour as (
     select * from {{ ref('int_payment_behaviour') }}
 ),
 
-policy as (
-    select
-        {{ policy_value('dunning_policy', 'looming_bureau_score', 'decimal(18, 4)') }} as looming_bureau_score,
-        {{ policy_value('dunning_policy', 'sound_bureau_score', 'decimal(18, 4)') }} as sound_bureau_score,
-        {{ policy_value('dunning_policy', 'failing_current_ratio', 'decimal(18, 4)') }} as failing_current_ratio,
-        {{ policy_value('dunning_policy', 'failing_quick_ratio', 'decimal(18, 4)') }} as failing_quick_ratio
+dunning_policy as (
+    select *
+    from {{ policy_values(
+        'dunning_policy', looming_bureau_score='decimal(18, 4)', sound_bureau_score='decimal(18, 4)',
+        failing_current_ratio='decimal(18, 4)', failing_quick_ratio='decimal(18, 4)'
+    ) }} as dunning_policy
 ),
 
 evidence as (
@@ -31,12 +31,12 @@ judged as (
         evidence.bureau_score,
         evidence.current_ratio,
         evidence.quick_ratio,
-        evidence.bureau_score < policy.looming_bureau_score as insolvency_looms,
-        evidence.current_ratio < policy.failing_current_ratio as cannot_cover_current,
-        evidence.quick_ratio < policy.failing_quick_ratio as cannot_cover_quick,
-        payment_behaviour.payer_pattern = 'one_off' and evidence.bureau_score >= policy.sound_bureau_score as is_late_this_once
+        evidence.bureau_score < dunning_policy.looming_bureau_score as insolvency_looms,
+        evidence.current_ratio < dunning_policy.failing_current_ratio as cannot_cover_current,
+        evidence.quick_ratio < dunning_policy.failing_quick_ratio as cannot_cover_quick,
+        payment_behaviour.payer_pattern = 'one_off' and evidence.bureau_score >= dunning_policy.sound_bureau_score as is_late_this_once
     from evidence
-    cross join policy
+    cross join dunning_policy
     left join payment_behaviour on evidence.customer_id = payment_behaviour.customer_id
 )
 

@@ -20,17 +20,22 @@ alert as (
     where trigger = {{ policy_name('review_triggers', 'bureau_fall') }}
 ),
 
+risk_policy as (
+    select * from {{ policy_values('risk_policy', 'bureau_no_weight_days', 'bureau_spread_points') }} as risk_policy
+),
+
 -- The newest answer of each bureau and code, a sentinel included, as long as its age leaves it any weight.
 latest as (
     select
         answers.*,
         last_reviews.reviewed_on
     from answers
+    cross join risk_policy
     left join last_reviews on answers.customer_id = last_reviews.customer_id
     where
         answers.speaks
         and answers.score_until is null
-        and {{ dbt.datediff('answers.scored_on', as_of(), 'day') }} < {{ policy_value('risk_policy', 'bureau_no_weight_days') }}
+        and {{ dbt.datediff('answers.scored_on', as_of(), 'day') }} < risk_policy.bureau_no_weight_days
 ),
 
 -- What held when the window began; of a score that is younger than the window, its first number.
@@ -172,6 +177,7 @@ compared as (
 judged as (
     select
         compared.*,
+        risk_policy.bureau_spread_points,
         case
             when score_from is null then 'status_only'
             when score_to is null then 'withdrawn'
@@ -182,6 +188,7 @@ judged as (
         end as direction,
         score_to is null or not is_comparable or points <> 0 as has_moved
     from compared
+    cross join risk_policy
 )
 
 select
@@ -210,7 +217,7 @@ select
     cast(status_to as string) as status_to,
     cast(has_status_changed as boolean) as has_status_changed,
     cast(spread_points as decimal(18, 4)) as spread_points,
-    cast(coalesce(spread_points >= {{ policy_value('risk_policy', 'bureau_spread_points') }}, false) as boolean) as bureaus_disagree,
+    cast(coalesce(spread_points >= bureau_spread_points, false) as boolean) as bureaus_disagree,
     cast(
         concat_ws('',
             bureau, ' ', replace(score_code, '_', ' '),
@@ -237,7 +244,7 @@ select
                 else ''
             end,
             case
-                when spread_points >= {{ policy_value('risk_policy', 'bureau_spread_points') }}
+                when spread_points >= bureau_spread_points
                     then concat_ws('', '; scores of this customer lie ', {{ for_people('spread_points', "'number'") }}, ' points apart')
                 else ''
             end

@@ -3,6 +3,10 @@ with open_items as (
     where item_type in ('invoice', 'debit_memo') and open_amount > 0
 ),
 
+forecast_policy as (
+    select * from {{ policy_values('forecast_policy', safe_chance='decimal(18, 4)') }} as forecast_policy
+),
+
 items as (
     select * from {{ ref('int_receivable_items') }}
 ),
@@ -91,10 +95,11 @@ select
                 when expected_on is null then '; half like this are not paid within a year'
                 else concat_ws('',
                     '; half like this are paid by ', cast(expected_on as string), ', ',
-                    {{ for_people(policy_value('forecast_policy', 'safe_chance', 'decimal(18, 4)'), "'percent'") }},
+                    {{ for_people('forecast_policy.safe_chance', "'percent'") }},
                     case when safe_on is null then ' not within a year' else concat_ws('', ' by ', cast(safe_on as string)) end
                 )
             end
         ) as string
     ) as sentence
 from told
+cross join forecast_policy
