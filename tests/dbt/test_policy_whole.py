@@ -6,10 +6,12 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from dagster_project import asked as asked_module
@@ -136,6 +138,45 @@ def test_a_model_ends_by_name_where_its_parameter_is_not_there_once(change: Any,
 
     with pytest.raises(duckdb.Error, match=f"aging_policy.csv: history_months must stand there once.*{PACK}.*{MORNING}"):
         compiled.over(nodes, MORNING, ["int_snapshot_dates"], seeds=seeds)
+
+
+@pytest.mark.parametrize(
+    ("rows", "looms"),
+    [
+        ([], None),
+        ([{"value": ""}], None),
+        ([{"value": "low"}], None),
+        ([{"value": "30", "valid_from": "2025-07-01"}], None),
+        ([{"value": "30"}], True),
+        ([{"value": "30"}, {"value": "10"}], None),
+        ([{"value": "30"}, {"value": "10", "policy": PACK}], False),
+        ([{"value": "10"}, {"value": "30", "policy": PACK, "valid_to": "2025-06-29"}], False),
+        ([{"value": "10"}, {"value": "30", "policy": PACK}], True),
+        ([{"value": "10"}, {"value": "", "policy": PACK}], None),
+        ([{"value": "10"}, {"value": "30", "policy": PACK}, {"value": "30", "policy": PACK}], None),
+        ([{"value": "10"}, {"value": "10"}, {"value": "30", "policy": PACK}], True),
+        ([{"value": "10"}, {"value": "30", "policy": "segments"}], False),
+    ],
+)
+def test_of_several_parameters_each_is_the_packs_or_that_of_every_pack_or_ends_the_model_by_name(
+    rows: list[dict[str, str]], looms: bool | None, nodes: Sequence[Node], seeds: Path
+) -> None:
+    others = rows_of("dunning_policy")
+    ours = next(row for row in others if row["parameter"] == "looming_bureau_score")
+    rewrite(seeds, "dunning_policy", [row for row in others if row is not ours] + [{**ours, **row} for row in rows])
+    score = {"customer_id": "C", "snapshot_date": MORNING, "factor": "bureau_score", "value_number": Decimal("20.0000")}
+    given = {
+        "int_risk_factors": pa.Table.from_pylist([score]),
+        "int_payment_behaviour": pa.Table.from_pylist([{"customer_id": "C", "payer_pattern": "chronic"}]),
+    }
+    if looms is None:
+        with pytest.raises(
+            duckdb.Error, match=f"dunning_policy.csv: looming_bureau_score must stand there once.*{PACK}.*{MORNING}"
+        ):
+            compiled.over(nodes, MORNING, ["int_arrangements"], given, seeds)
+    else:
+        con = compiled.over(nodes, MORNING, ["int_arrangements"], given, seeds)
+        assert con.execute("select count(*) from intermediate.int_arrangements").fetchall() == [(looms,)]
 
 
 TOTAL: dict[str, tuple[Callable[[dict[str, str]], bool], str]] = {
