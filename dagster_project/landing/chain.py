@@ -207,7 +207,7 @@ class Chain:
         """A load or pack as a piece of the chain, or what is wrong with what it says of itself."""
         if isinstance(item, Pack):
             first, last = item.told["loads"][0], item.told["loads"][-1]
-            if seal_of(item.told) != item.told.get("seal"):
+            if not item.is_sealed:
                 return self._damage(item.folder, f"has a {PACK} that was altered since it was written")
             earliest = min(load.as_of for load in item.loads)
             return _Unit(item.folder, item.first, item.last, first.get("previous_seal"), link_of(last), earliest)

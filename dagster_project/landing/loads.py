@@ -157,6 +157,11 @@ class Pack:
     def _told(self) -> Mapping[str, Mapping[str, Any]]:
         return {told["load_id"]: told for told in self.told["loads"]}
 
+    @cached_property
+    def is_sealed(self) -> bool:
+        """Whether its file says what its seal is of. Years of loads take long to go over: once for a pack that was read."""
+        return seal_of(self.told) == self.told.get("seal")
+
     def told_of(self, load_id: str) -> Mapping[str, Any]:
         return self._told[load_id]
 
