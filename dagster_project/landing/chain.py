@@ -186,7 +186,7 @@ class Chain:
         units: list[_Unit] = []
         items: list[Load | Pack] = [*packs, *loose]
         for item in items:
-            unit = self._unit(item, links)
+            unit = self._unit(item, links, seen, whole)
             if isinstance(unit, Damage):
                 found.append(unit)
                 continue
@@ -203,12 +203,15 @@ class Chain:
         known = {"first": unit.first, "last": unit.last, "as_of": unit.as_of} if unit else {}
         return Damage(self.dataset.name, path, what, **known)  # type: ignore[arg-type]
 
-    def _unit(self, item: Load | Pack, links: Links) -> _Unit | Damage:
+    def _unit(self, item: Load | Pack, links: Links, seen: _Seen, whole: bool) -> _Unit | Damage:
         """A load or pack as a piece of the chain, or what is wrong with what it says of itself."""
         if isinstance(item, Pack):
             first, last = item.told["loads"][0], item.told["loads"][-1]
-            if not item.is_sealed:
-                return self._damage(item.folder, f"has a {PACK} that was altered since it was written")
+            name, state = self._named(item.folder / PACK), _state_of((item.folder / PACK).stat())
+            if whole or not seen.is_as_it_was(name, state):  # years of loads take long to go over
+                if seal_of(item.told) != item.told.get("seal"):
+                    return self._damage(item.folder, f"has a {PACK} that was altered since it was written")
+                seen.files[name] = state
             earliest = min(load.as_of for load in item.loads)
             return _Unit(item.folder, item.first, item.last, first.get("previous_seal"), link_of(last), earliest)
         try:
@@ -235,8 +238,7 @@ class Chain:
             return f"has lost its {ROWS} with {rows:,} rows" if rows else None
         if not rows:
             return f"has a {ROWS} although nothing was landed with it"
-        name = str(path.relative_to(self.landing))
-        state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        name, state = self._named(path), _state_of(stat)
         if seen.is_as_it_was(name, state) and not whole:
             return None
         if told.get("bytes") not in (None, stat.st_size):
@@ -355,9 +357,17 @@ class Chain:
     def found_whole(self, path: Path) -> None:
         """Remember a file that was hashed by whoever wrote it."""
         seen = _Seen.read(self._seen_file)
-        stat = path.stat()
-        seen.files[str(path.relative_to(self.landing))] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        seen.files[self._named(path)] = _state_of(path.stat())
         seen.write(self._seen_file, None)
+
+    def _named(self, path: Path) -> str:
+        """As it is remembered."""
+        return str(path.relative_to(self.landing))
+
+
+def _state_of(stat: os.stat_result) -> list[int]:
+    """What changes with a file."""
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
 @dataclass

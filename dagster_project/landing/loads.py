@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import date, datetime
@@ -105,9 +106,9 @@ class Load:
     @property
     def rows(self) -> Path | None:
         """The file that holds its rows, and where it is a pack's those of other loads too; None where it brought none."""
-        path = self.folder / ROWS
         if self.pack:
-            return path if self.told["landed"] else None
+            return self.pack.rows if self.told["landed"] else None
+        path = self.folder / ROWS
         return path if path.exists() else None
 
     @cached_property
@@ -158,9 +159,8 @@ class Pack:
         return {told["load_id"]: told for told in self.told["loads"]}
 
     @cached_property
-    def is_sealed(self) -> bool:
-        """Whether its file says what its seal is of. Years of loads take long to go over: once for a pack that was read."""
-        return seal_of(self.told) == self.told.get("seal")
+    def rows(self) -> Path:
+        return self.folder / ROWS
 
     def told_of(self, load_id: str) -> Mapping[str, Any]:
         return self._told[load_id]
@@ -193,7 +193,19 @@ def superseded(folder: Path) -> list[Path]:
 
 
 def _packs(folder: Path) -> list[Pack]:
-    return [_read_pack(path, (path / PACK).stat().st_mtime_ns) for path in folder.glob("pack-*") if (path / PACK).exists()]
+    """Those that may count. What lies within one that was read, by its name, is what that one was made of, and years of it take long."""
+    found: list[Pack] = []
+    for first, last, path in sorted(map(_span, folder.glob("pack-*")), key=lambda span: (span[0], -span[1])):
+        within = any(pack.last >= last and (pack.first, pack.last) != (first, last) for pack in found)
+        if not within and (path / PACK).exists():
+            found.append(_read_pack(path, (path / PACK).stat().st_mtime_ns))
+    return found
+
+
+def _span(pack: Path) -> tuple[int, int, Path]:
+    """Its first and its last load, by its name."""
+    named = re.match(r"pack-(\d+)-(\d+)", pack.name)
+    return (int(named[1]), int(named[2]), pack) if named else (0, 0, pack)
 
 
 @lru_cache(maxsize=1_000)
@@ -213,10 +225,13 @@ def _read_pack(folder: Path, written: int) -> Pack:
     return pack
 
 
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    name: tuple(get_origin(part) or part for part in (get_args(hint) if isinstance(hint, UnionType) else (hint,)))
-    for name, hint in get_type_hints(Manifest).items()
-}
+def _kinds(hint: Any) -> tuple[type, ...]:
+    """What JSON gives for a field of that type, the commonest first."""
+    parts = [get_origin(part) or part for part in (get_args(hint) if isinstance(hint, UnionType) else (hint,))]
+    return tuple(dict if part is Mapping else part for part in [*parts, *([int] if float in parts else [])])
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {name: _kinds(hint) for name, hint in get_type_hints(Manifest).items()}
 _DAYS, _TIMES = ("as_of", "newest_on"), ("loaded_at", "cursor", "since")
 
 
@@ -226,17 +241,22 @@ def _of_kinds(path: Path, told: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         UnreadableError: one is not; the message names it.
     """
-    for name, value in told.items():
-        kinds = _KINDS.get(name, (object,))
-        try:
-            if not isinstance(value, (*kinds, int) if float in kinds else kinds):
+    name = ""
+    try:
+        for name, value in told.items():
+            if not isinstance(value, _KINDS.get(name, object)):
                 raise TypeError
-            if value is not None and name in (*_DAYS, *_TIMES):
-                _ = date.fromisoformat(value) if name in _DAYS else datetime.fromisoformat(value)
-            if name == "sums":
-                _ = [Decimal(amount) for amount in value.values()]
-        except (TypeError, ValueError, ArithmeticError):
-            raise UnreadableError(path, f"is damaged: its {shown(name, 40)} is not of the kind it was written as") from None
+        for name in _DAYS:
+            if (value := told.get(name)) is not None:
+                date.fromisoformat(value)
+        for name in _TIMES:
+            if (value := told.get(name)) is not None:
+                datetime.fromisoformat(value)
+        name = "sums"
+        for amount in told.get(name, {}).values():
+            Decimal(amount)
+    except (TypeError, ValueError, ArithmeticError):
+        raise UnreadableError(path, f"is damaged: its {shown(name, 40)} is not of the kind it was written as") from None
     return told
 
 
