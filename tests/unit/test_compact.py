@@ -122,6 +122,20 @@ def test_the_expectations_of_a_load_in_a_pack_look_at_its_own_rows(twenty: Landi
     assert [validate(facts_of(twenty, PAYMENTS, load, load.as_of, "net_terms")) for load in twenty.loads(PAYMENTS)] == before
 
 
+def test_what_a_pack_was_made_of_is_not_read_any_more(twenty: Landing) -> None:
+    twenty.compact(PAYMENTS)
+    (former,) = (twenty.folder / "payments").glob("pack-*")
+    land(twenty, FIRST + timedelta(days=20), Random("next"), 300)
+    before = known(twenty)
+    twenty.compact(PAYMENTS, after=1)
+    assert len(list((twenty.folder / "payments").glob("pack-*"))) == 2, "the former lies there for who reads it"
+
+    (former / PACK).write_text("half of wh")
+
+    assert twenty.damages(whole=True) == []
+    assert known(twenty) == before
+
+
 def test_whoever_began_to_read_before_reads_on(twenty: Landing) -> None:
     con = duck.connect()
     con.execute(f"create view mine as {rows_select(PAYMENTS, con, twenty.loads(PAYMENTS))}")
