@@ -196,14 +196,14 @@ def _packs(folder: Path) -> list[Pack]:
     """Those that may count. What lies within one that was read, by its name, is what that one was made of, and years of it take long."""
     found: list[Pack] = []
     for first, last, path in sorted(map(_span, folder.glob("pack-*")), key=lambda span: (span[0], -span[1])):
-        within = any(pack.last >= last and (pack.first, pack.last) != (first, last) for pack in found)
+        within = any(pack.first <= first <= last <= pack.last and (pack.first, pack.last) != (first, last) for pack in found)
         if not within and (path / PACK).exists():
             found.append(_read_pack(path, (path / PACK).stat().st_mtime_ns))
     return found
 
 
 def _span(pack: Path) -> tuple[int, int, Path]:
-    """Its first and its last load, by its name."""
+    """Its first and its last load, by its name; one that is named otherwise lies within none."""
     named = re.match(r"pack-(\d+)-(\d+)", pack.name)
     return (int(named[1]), int(named[2]), pack) if named else (0, 0, pack)
 
@@ -226,7 +226,7 @@ def _read_pack(folder: Path, written: int) -> Pack:
 
 
 def _kinds(hint: Any) -> tuple[type, ...]:
-    """What JSON gives for a field of that type, the commonest first."""
+    """What JSON gives for a field of that type: an object where a mapping is meant, and a whole number for a fraction too."""
     parts = [get_origin(part) or part for part in (get_args(hint) if isinstance(hint, UnionType) else (hint,))]
     return tuple(dict if part is Mapping else part for part in [*parts, *([int] if float in parts else [])])
 
